@@ -1,0 +1,10 @@
+"""Pictures in, pictures out: the photo door, cutouts, room geometry, placement, compositing and their measures.
+
+Plain Python and NumPy, no Django. Pixels are uint8 sRGB arrays (H, W, 3); lengths are metres, angles degrees.
+Everything is deterministic to the byte: one OpenCV thread, a fixed seed, seeded generators.
+"""
+
+import cv2
+
+cv2.setNumThreads(1)
+cv2.setRNGSeed(0)
