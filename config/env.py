@@ -1,0 +1,80 @@
+"""Typed readers of the environment: a missing or malformed value stops the start with one line that names it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+
+
+class BadEnvironment(SystemExit):
+    """A setting in the environment is missing or malformed."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"Environment variable {name}: {problem}")
+
+
+def _read(name: str, default: T, parse: Callable[[str], T]) -> T:
+    raw = os.environ.get(name)
+    if raw is None or raw == "":
+        return default
+    try:
+        return parse(raw.strip())
+    except ValueError as error:
+        raise BadEnvironment(name, str(error)) from error
+
+
+def text(name: str, default: str = "") -> str:
+    """A string."""
+    return _read(name, default, str)
+
+
+def flag(name: str, default: bool = False) -> bool:
+    """A yes or no: 1/true/yes/on or 0/false/no/off."""
+
+    def parse(raw: str) -> bool:
+        if raw.lower() in TRUE:
+            return True
+        if raw.lower() in FALSE:
+            return False
+        raise ValueError(f"expected true or false, found {raw!r}")
+
+    return _read(name, default, parse)
+
+
+def integer(name: str, default: int, *, minimum: int = 0) -> int:
+    """A whole number, at least `minimum`."""
+
+    def parse(raw: str) -> int:
+        try:
+            value = int(raw)
+        except ValueError:
+            raise ValueError(f"expected a whole number, found {raw!r}") from None
+        if value < minimum:
+            raise ValueError(f"expected at least {minimum}, found {value}")
+        return value
+
+    return _read(name, default, parse)
+
+
+def choice(name: str, default: str, options: tuple[str, ...]) -> str:
+    """One of a few words."""
+
+    def parse(raw: str) -> str:
+        if raw not in options:
+            raise ValueError(f"expected one of {', '.join(options)}, found {raw!r}")
+        return raw
+
+    return _read(name, default, parse)
+
+
+def words(name: str, default: list[str] | None = None) -> list[str]:
+    """A comma-separated list without empty items."""
+    return _read(name, default or [], lambda raw: [word.strip() for word in raw.split(",") if word.strip()])
+
+
+def path(name: str, default: Path) -> Path:
+    """A file or folder."""
+    return _read(name, default, lambda raw: Path(raw).expanduser().resolve())

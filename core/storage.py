@@ -1,0 +1,78 @@
+"""Content-addressed bytes on Django's storage: files under the data folder, or S3 in production."""
+
+import io
+from dataclasses import dataclass
+
+from django.core.files.base import File
+from django.core.files.storage import Storage, storages
+
+from core.canonical import sha256_hex
+from core.errors import SeeItError
+
+
+class BlobMissing(SeeItError):
+    """The stored picture is gone: its retention has passed, or it was deleted."""
+
+    code = "blob_missing"
+    status = 410
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """Where some bytes ended up."""
+
+    sha256: str
+    size: int
+    media_type: str
+    key: str
+
+
+class BlobStore:
+    """Put and read bytes by owner and hash; the same bytes of one owner are stored once."""
+
+    def __init__(self, storage: Storage | None = None) -> None:
+        self._storage = storage
+
+    @property
+    def storage(self) -> Storage:
+        """Django's storage, opened late so that a computing child opens its own."""
+        if self._storage is None:
+            self._storage = storages["blobs"]
+        return self._storage
+
+    @staticmethod
+    def key_for(owner: str, sha256: str) -> str:
+        """The storage key: a generated path, never a client's file name."""
+        return f"blobs/{owner}/{sha256[:2]}/{sha256}"
+
+    def put(self, owner: str, content: bytes, media_type: str) -> StoredBlob:
+        """Store bytes for an owner (a shop's id); storing them again is free."""
+        sha256 = sha256_hex(content)
+        key = self.key_for(owner, sha256)
+        if not self.storage.exists(key):
+            self.storage.save(key, File(io.BytesIO(content), name=key))
+        return StoredBlob(sha256, len(content), media_type, key)
+
+    def read(self, owner: str, sha256: str) -> bytes:
+        """The bytes of one owner's blob.
+
+        Raises:
+            BlobMissing: there is none by that hash, or its file is gone.
+        """
+        return self.read_key(self.key_for(owner, sha256))
+
+    def read_key(self, key: str) -> bytes:
+        """The bytes at a storage key.
+
+        Raises:
+            BlobMissing: there are none.
+        """
+        try:
+            with self.storage.open(key, "rb") as file:
+                return bytes(file.read())
+        except FileNotFoundError as error:
+            raise BlobMissing() from error
+
+    def delete_key(self, key: str) -> None:
+        """Remove the bytes at a storage key; absent ones are fine."""
+        self.storage.delete(key)

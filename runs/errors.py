@@ -1,0 +1,78 @@
+"""What can go wrong with a run, a pipeline or an attempt."""
+
+from typing import Any
+
+from core.errors import SeeItError
+
+
+class PipelineInvalid(SeeItError):
+    """The pipeline's DAG is not valid."""
+
+    code = "pipeline_invalid"
+    status = 422
+
+
+class PipelineUnknown(SeeItError):
+    """There is no published pipeline by that name. Run `manage.py publish_pipelines`."""
+
+    code = "pipeline_unknown"
+    status = 404
+
+
+class DuplicateKey(SeeItError):
+    """This idempotency key was used before with another input."""
+
+    code = "duplicate_nonce"
+    status = 409
+
+
+class LeaseLost(Exception):
+    """Another worker holds this run now, or it has ended: whatever this worker still computes changes nothing."""
+
+
+class ComputeLost(Exception):
+    """The computing child died under its work."""
+
+
+class AttemptFailed(Exception):
+    """One attempt of one node failed for a reason we can name.
+
+    `kind` is the word that a policy's `retry_on` lists: timeout, rate_limit, vendor, ir_invalid, metric_failed,
+    worker_lost; empty for a failure that a repetition cannot mend.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        kind: str = "",
+        retryable: bool = False,
+        retry_after_s: float | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.kind = kind
+        self.retryable = retryable
+        self.retry_after_s = retry_after_s
+        self.details = details or {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Attempts fail in the computing child too, so the error travels between processes."""
+        values = (self.code, self.message, self.kind, self.retryable, self.retry_after_s, self.details)
+        return _rebuild, (type(self), *values)
+
+
+def _rebuild(kind_of: type[AttemptFailed], code: str, message: str, kind: str, retryable: bool, after: float | None,
+             details: dict[str, Any]) -> AttemptFailed:
+    return kind_of(code, message, kind=kind, retryable=retryable, retry_after_s=after, details=details)
+
+
+class StageError(AttemptFailed):
+    """Raised by a stage when its work has an honest negative outcome (`cutout_rejected`, `no_placement`)."""
+
+    def __init__(self, code: str, message: str, *, retryable: bool = False, details: dict[str, Any] | None = None,
+                 **more: Any) -> None:
+        super().__init__(code, message, retryable=retryable, details=details, **more)

@@ -1,0 +1,69 @@
+"""Questions about sets of runs, steps and blobs, in the words of the trace."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+from django.db.models.functions import Now
+
+if TYPE_CHECKING:
+    from runs.models import Blob, Run, Step
+    from shops.models import Shop
+
+    RunBase = models.QuerySet[Run]
+    StepBase = models.QuerySet[Step]
+    BlobBase = models.QuerySet[Blob]
+else:
+    RunBase = StepBase = BlobBase = models.QuerySet
+
+
+class RunQuerySet(RunBase):
+    """Runs."""
+
+    def for_shop(self, shop: "Shop | None") -> Self:
+        """One shop's runs; None for runs without a shop."""
+        return self.filter(shop=shop)
+
+    def finished(self) -> Self:
+        """Runs that have ended, however."""
+        return self.filter(status__in=("completed", "failed", "cancelled"))
+
+    def unfinished(self) -> Self:
+        """Runs that wait or run."""
+        return self.filter(status__in=("pending", "running"))
+
+    def expired(self) -> Self:
+        """Runs whose worker has not renewed its lease, by the database's clock."""
+        return self.filter(status="running", lease_until__lt=Now())
+
+    def due(self) -> Self:
+        """Runs that a worker may take now."""
+        return self.filter(status="pending", due_at__lte=Now())
+
+    def overdue(self, by: timedelta) -> Self:
+        """Due runs that nobody has taken for a while: their message was lost, or no worker runs."""
+        return self.due().filter(due_at__lt=Now() - by)
+
+    def since(self, moment: datetime) -> Self:
+        """Runs created at or after a moment."""
+        return self.filter(created_at__gte=moment)
+
+    def shoppers(self) -> Self:
+        """Runs that count in a shop's figures: forks and replays of staff do not."""
+        return self.filter(mode="live")
+
+
+class StepQuerySet(StepBase):
+    """Steps."""
+
+    def filters_dropping_more_than(self, ratio: float) -> Self:
+        """Completed filter steps that dropped more than a share of their candidates, steepest first."""
+        return self.filter(type="filter", drop_ratio__gt=ratio).order_by("-drop_ratio", "-id")
+
+
+class BlobQuerySet(BlobBase):
+    """Blobs."""
+
+    def unreferenced(self) -> Self:
+        """Blobs that no artifact names any more."""
+        return self.filter(artifacts__isnull=True)
