@@ -40,8 +40,8 @@ class ShopForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Shop
         fields = (
-            "domain", "name", "status", "plan", "quota_daily", "quota_monthly", "composites_per_minute", "features",
-            "allowed_origins",
+            "domain", "name", "status", "plan", "quota_daily", "quota_monthly", "composites_per_minute",
+            "client_composites_per_minute", "features", "allowed_origins",
         )  # fmt: skip
 
 
@@ -56,7 +56,10 @@ class ShopAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     readonly_fields = ("scopes", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("domain", "name", "status", "plan")}),
-        ("Limits", {"fields": ("quota_daily", "quota_monthly", "composites_per_minute")}),
+        (
+            "Limits",
+            {"fields": ("quota_daily", "quota_monthly", "composites_per_minute", "client_composites_per_minute")},
+        ),
         ("Features and origins", {"fields": ("features", "allowed_origins")}),
         ("Platform", {"fields": ("scopes", "created_at", "updated_at")}),
     )

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -40,7 +41,10 @@ class Shop(models.Model):
     scopes = ArrayField(models.CharField(max_length=60), default=list, blank=True, help_text="Granted by the platform.")
     quota_daily = models.PositiveIntegerField(default=100, help_text="Pictures a day (UTC).")
     quota_monthly = models.PositiveIntegerField(default=1000, help_text="Pictures a calendar month (UTC).")
-    composites_per_minute = models.PositiveIntegerField(default=30, help_text="New pictures a minute, all shoppers.")
+    composites_per_minute = models.PositiveIntegerField(default=60, help_text="New pictures a minute, all shoppers.")
+    client_composites_per_minute = models.PositiveIntegerField(
+        default=20, help_text="New pictures a minute, one shopper."
+    )
     features = models.JSONField(default=default_features, help_text="Flags, true or false.")
     allowed_origins = ArrayField(
         models.CharField(max_length=255, validators=[validate_origin]),
@@ -63,8 +67,13 @@ class Shop(models.Model):
             ),
             models.CheckConstraint(condition=Q(plan__in=["free", "pro", "enterprise"]), name="shops_shop_plan_known"),
             models.CheckConstraint(
-                condition=Q(composites_per_minute__gte=1), name="shops_shop_composites_per_minute_positive"
+                condition=Q(composites_per_minute__gte=1, client_composites_per_minute__gte=1),
+                name="shops_shop_rates_positive",
             ),
+        ]
+        indexes = [
+            # The browser's preflight asks whether any shop knows an origin.
+            GinIndex(fields=["allowed_origins"], name="shops_shop_origins"),
         ]
 
     def __str__(self) -> str:
@@ -130,6 +139,10 @@ class ApiKey(models.Model):
                 condition=Q(publishable_value="") | Q(scopes=["storefront"], shop__isnull=False),
                 name="shops_apikey_publishable_is_storefront_only",
             ),
+        ]
+        indexes = [
+            # The browser's preflight asks whether any key knows an origin.
+            GinIndex(fields=["allowed_origins"], name="shops_apikey_origins"),
         ]
 
     def __str__(self) -> str:

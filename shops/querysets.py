@@ -19,6 +19,19 @@ class ShopQuerySet(models.QuerySet["Shop"]):
         """Shops whose doors are open."""
         return self.filter(status="installed")
 
+    def knowing_origin(self, origin: str) -> "ShopQuerySet":
+        """Active shops in whose pages this origin may use a key."""
+        return self.active().filter(
+            Q(allowed_origins__contains=[origin])
+            | Q(api_keys__in=_live_keys().filter(allowed_origins__contains=[origin]))
+        )
+
+
+def _live_keys() -> "ApiKeyQuerySet":
+    from shops.models import ApiKey
+
+    return ApiKey.objects.live()
+
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     """API keys."""

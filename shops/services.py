@@ -29,7 +29,8 @@ def create_shop(
     plan: str = Shop.Plan.FREE,
     quota_daily: int = 100,
     quota_monthly: int = 1000,
-    composites_per_minute: int = 30,
+    composites_per_minute: int = 60,
+    client_composites_per_minute: int = 20,
     features: Features | None = None,
     allowed_origins: Sequence[str] = (),
 ) -> Shop:
@@ -45,6 +46,7 @@ def create_shop(
         quota_daily=quota_daily,
         quota_monthly=quota_monthly,
         composites_per_minute=composites_per_minute,
+        client_composites_per_minute=client_composites_per_minute,
         features=(features or Features()).to_json(),
         allowed_origins=[normalise_origin(origin) for origin in allowed_origins],
     )
@@ -124,6 +126,14 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def lock_shop(shop: Shop) -> Shop:
+    """The shop's row, locked until the transaction ends: what its requests must do one after the other comes after it.
+
+    Inside a transaction.
+    """
+    return Shop.objects.select_for_update(no_key=True).get(pk=shop.pk)
+
+
 def reserve_quota(shop: Shop) -> date:
     """Count one picture against the shop's day and month, and return the day it was counted on.
 
@@ -134,7 +144,7 @@ def reserve_quota(shop: Shop) -> date:
         QuotaExceeded: the day's or the month's pictures are used up; nothing was counted.
     """
     with transaction.atomic():
-        locked = Shop.objects.select_for_update(no_key=True).get(pk=shop.pk)
+        locked = lock_shop(shop)
         today = timezone.now().date()
         used = Usage.objects.totals(locked, today)
         if used["day"] >= locked.quota_daily or used["month"] >= locked.quota_monthly:
