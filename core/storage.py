@@ -31,7 +31,11 @@ class BlobStore:
     """Put and read bytes by owner and hash; the same bytes of one owner are stored once."""
 
     def __init__(self, storage: Storage | None = None) -> None:
-        self._storage = storage
+        self._given = self._storage = storage
+
+    def __reduce__(self) -> tuple[type["BlobStore"], tuple[Storage | None]]:
+        """A store travels to the computing child as what it was made from."""
+        return type(self), (self._given,)
 
     @property
     def storage(self) -> Storage:

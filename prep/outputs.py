@@ -1,0 +1,44 @@
+"""What becomes of prep results: rows of the asset, written inside the engine's fenced transaction."""
+
+from django.utils import timezone
+
+from prep.models import ProductAsset
+from prep.services import move_asset
+from runs.models import Artifact, Run
+from runs.registry import NodeOutput, on_finish, output
+
+Status = ProductAsset.PrepStatus
+
+
+@output("prep", "fetch")
+def photo_fetched(result: NodeOutput) -> list[tuple[str, str]]:
+    """The asset shows its safe photo and is being processed."""
+    move_asset(result.run.subject_id, Status.PROCESSING, photo=result.blobs["product"])
+    return []
+
+
+@output("prep", "facts")
+def facts_found(result: NodeOutput) -> list[tuple[str, str]]:
+    """The asset keeps facts and the prompt they were extracted with, its cutout, and is ready."""
+    run, step = result.run, result.step
+    cutout = Artifact.objects.select_related("blob").filter(run=run, name="cutout", role=Artifact.Role.RESULT).last()
+    cutout_ir = run.steps.get(node_key="cutout").payload.ir
+    move_asset(
+        run.subject_id,
+        Status.READY,
+        cutout=cutout.blob if cutout else None,
+        warnings=cutout_ir.get("warnings", []),
+        extracted_facts=result.ir,
+        extracted_at=timezone.now(),
+        facts_version=step.prompt_version,
+        facts_prompt_sha256=step.prompt_sha256,
+        prep_error="",
+    )
+    return [("product_asset", run.subject_id)]
+
+
+@on_finish("prep")
+def prep_ended(run: Run) -> None:
+    """An asset whose run failed says so; the run says why."""
+    if run.status != Run.Status.COMPLETED:
+        move_asset(run.subject_id, Status.FAILED, prep_error=run.error_message or "The preparation was cancelled.")

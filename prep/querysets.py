@@ -1,0 +1,25 @@
+"""Questions about product assets."""
+
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+
+if TYPE_CHECKING:
+    from prep.models import ProductAsset
+    from shops.models import Shop
+
+    Base = models.QuerySet[ProductAsset]
+else:
+    Base = models.QuerySet
+
+
+class ProductAssetQuerySet(Base):
+    """Product assets."""
+
+    def for_shop(self, shop: "Shop") -> Self:
+        """One shop's assets."""
+        return self.filter(shop=shop)
+
+    def ready(self) -> Self:
+        """Assets that shoppers may place."""
+        return self.filter(prep_status="ready")

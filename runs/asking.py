@@ -1,0 +1,162 @@
+"""The one model call of a step: prompt, route, idempotency key, the call itself, and the recording of all of it."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+from core.canonical import canonical_json, json_hash
+from core.pictures import unbind_pictures
+from prompts.selection import render_selection
+from runs.blobs import draft_blob
+from runs.context import Deps, RunContext
+from runs.errors import AttemptFailed
+from runs.models import Artifact
+from runs.recording import ArtifactDraft, ModelCall, PromptUse, Recorder
+from runs.redaction import redact_secrets, remove_thinking
+from runs.step import Question
+from vendors.base import Call, Image, Message, RateLimited, Reply, TimedOut, Vendor, VendorError
+from vendors.records import reply_from_record, reply_to_record
+from vendors.routes import Route
+
+SaveReply = Callable[[list[ArtifactDraft]], Awaitable[None]]
+
+
+async def call_vendor(vendor: Vendor, call: Call) -> Reply:
+    """Ask a vendor; module-level, so that the computing child can be asked to do it."""
+    return await vendor.call(call)
+
+
+class Asker:
+    """Asks on behalf of one attempt of one node, on the route that the attempt uses."""
+
+    def __init__(self, context: RunContext, deps: Deps, node_key: str, route_index: int, save: SaveReply) -> None:
+        self._context = context
+        self._deps = deps
+        self._node_key = node_key
+        self._route_index = route_index
+        self._save = save
+        self.routes: tuple[Route, ...] = ()
+
+    async def __call__(self, question: Question, recorder: Recorder) -> Reply:
+        """Answer a stage's question, from the recording of this very call when there is one."""
+        self.routes = tuple(self._deps.routes.for_task(question.task))
+        if not self.routes:
+            raise AttemptFailed("no_route", f"No model is routed to the task {question.task!r}.")
+        route = self.routes[min(self._route_index, len(self.routes) - 1)]
+        call = self._call(question, recorder, route)
+        record = ModelCall(question.task, route.vendor, call.model, call.idempotency_key)
+        recorder.recording.call = record
+        known = self._context.replies.get(call.idempotency_key)
+        if known is not None:
+            record.answered_from = "recording"
+            return self._recorded(known, recorder)
+        return await self._fresh(call, route, record, recorder)
+
+    def _call(self, question: Question, recorder: Recorder, route: Route) -> Call:
+        """The call as the vendor gets it: messages rendered, pictures loaded in order, params merged."""
+        messages: tuple[Message, ...] = ()
+        params = {**route.params, **question.params}
+        variables = unbind_pictures(question.variables)
+        if question.prompt is not None:
+            selection = self._context.select(question.prompt, self._deps.clock())
+            rendered = render_selection(selection, variables)
+            messages = tuple(rendered.messages)
+            params = {**route.params, **selection.params, **question.params}
+            recording = recorder.recording
+            recording.prompt = PromptUse(selection.prompt_name, selection.version, selection.sha256, selection.source)
+            recording.variables = variables
+            sent = {
+                "template": selection.template,
+                "messages": [{"role": message.role, "text": message.text} for message in messages],
+            }
+            recorder.artifact("prompt", sent, role=Artifact.Role.PROMPT)
+        images = tuple(Image(role, ref.read(), ref.media_type) for role, ref in question.images.items())
+        key = json_hash(
+            {
+                "run": str(self._context.run.id),
+                "node": self._node_key,
+                "route": [route.vendor, route.model],
+                "purpose": question.task,
+                "messages": [[message.role, message.text] for message in messages],
+                "images": [[image.role, image.sha256] for image in images],
+                "variables": variables,
+                "params": params,
+            }
+        )
+        return Call(
+            task=question.task,
+            model=route.model,
+            messages=messages,
+            images=images,
+            variables=variables,
+            params=params,
+            idempotency_key=key,
+        )
+
+    async def _fresh(self, call: Call, route: Route, record: ModelCall, recorder: Recorder) -> Reply:
+        vendor = self._deps.vendors[route.vendor]
+        started = time.monotonic()
+        try:
+            if vendor.kind == "cpu":
+                reply = await self._deps.compute(call_vendor, vendor, call)
+            else:
+                reply = await asyncio.wait_for(vendor.call(call), call.timeout_s)
+        except TimeoutError as error:
+            raise self._failed(TimedOut(f"{route.vendor} did not answer in {call.timeout_s:g} s"), recorder) from error
+        except VendorError as error:
+            raise self._failed(error, recorder) from error
+        finally:
+            record.latency_ms = round((time.monotonic() - started) * 1000)
+        _note_usage(record, reply)
+        drafts = self._keep(reply, call.idempotency_key, record, recorder)
+        recorder.recording.artifacts.extend(drafts)
+        await self._save(drafts)
+        return reply
+
+    def _keep(self, reply: Reply, key: str, record: ModelCall, recorder: Recorder) -> list[ArtifactDraft]:
+        """Put the raw exchange and the parsed reply into the store."""
+        request, thought_in = remove_thinking(redact_secrets(reply.request))
+        response, thought_out = remove_thinking(redact_secrets(reply.response))
+        record.thinking_removed = reply.thinking_removed or thought_in or thought_out
+        body, images = reply_to_record(reply)
+        drafts = [self._draft(Artifact.Role.IMAGE, image.role, image.content, image.media_type) for image in images]
+        for role, name, value in (
+            (Artifact.Role.REQUEST, "request", request),
+            (Artifact.Role.RESPONSE, "response", response),
+            (Artifact.Role.REPLY, key, remove_thinking(redact_secrets(body))[0]),
+        ):
+            drafts.append(self._draft(role, name, canonical_json(value), "application/json"))
+        return drafts
+
+    def _draft(self, role: str, name: str, content: bytes, media_type: str) -> ArtifactDraft:
+        return ArtifactDraft(str(role), name, draft_blob(self._deps.store, self._context.owner, content, media_type))
+
+    def _recorded(self, sha256: str, recorder: Recorder) -> Reply:
+        read = recorder.read_blob
+        return reply_from_record(json.loads(read(sha256)), read)
+
+    def _failed(self, error: VendorError, recorder: Recorder) -> AttemptFailed:
+        """The vendor's error as a failed attempt, its request and response captured as fully as a good one's."""
+        for role, name, value in (
+            (Artifact.Role.REQUEST, "request", error.request),
+            (Artifact.Role.RESPONSE, "response", error.response),
+        ):
+            if value:
+                recorder.artifact(name, remove_thinking(redact_secrets(value))[0], role=role)
+        kind = {RateLimited: "rate_limit", TimedOut: "timeout"}.get(type(error), "vendor")
+        return AttemptFailed(
+            error.code, error.message, kind=kind, retryable=error.retryable, retry_after_s=error.retry_after_s
+        )
+
+
+def _note_usage(record: ModelCall, reply: Reply) -> None:
+    usage = reply.usage
+    record.model = reply.model or record.model
+    record.tokens_in, record.tokens_out = usage.tokens_in, usage.tokens_out
+    record.tokens_cached, record.tokens_thinking = usage.tokens_cached, usage.tokens_thinking
+    record.cost_usd = None if reply.cost_usd is None else Decimal(str(round(reply.cost_usd, 6)))
+    record.cost_source = reply.cost_source or ""
+    record.finish_reason, record.response_id = reply.finish_reason, reply.response_id
+

@@ -1,0 +1,158 @@
+"""One attempt of one node: execute, validate, measure. It ends in a result or in `AttemptFailed`; it writes nothing."""
+
+import asyncio
+import logging
+import traceback
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+
+from core.canonical import json_hash
+from core.pictures import bind_pictures, picture_refs, unbind_pictures
+from core.storage import BlobStore
+from irschemas.metrics import GateResult, evaluate, grade
+from irschemas.modes import ir_mode
+from irschemas.services import ActiveSchema, Profile
+from irschemas.validation import Validation, validate_ir
+from runs.asking import Asker, SaveReply
+from runs.context import Deps, RunContext
+from runs.errors import AttemptFailed, ComputeLost, LeaseLost
+from runs.recording import Recording
+from runs.registry import Stage, find_stage
+from runs.step import StepHandle, StepSpec, call_arguments, run_computing_stage
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Attempt:
+    """What one attempt came to; filled as it goes, so that a failed one is as readable as a good one."""
+
+    node_key: str
+    number: int
+    route: int
+    params: dict[str, Any]
+    bindings: dict[str, Any]
+    recording: Recording = field(default_factory=Recording)
+    ir: Any = None
+    schema: ActiveSchema | None = None
+    validation: Validation | None = None
+    gate: GateResult | None = None
+    profile: str = ""
+    routes_left: int = 0
+    move_on: tuple[str, ...] = ()
+
+    @property
+    def input_sha256(self) -> str:
+        """Hash of everything the stage was given."""
+        return json_hash({"params": self.params, "bindings": self.bindings})
+
+
+async def run_attempt(context: RunContext, deps: Deps, attempt: Attempt, save: SaveReply) -> None:
+    """Fill in an attempt: the stage's answer, its validation, its metrics.
+
+    Raises:
+        AttemptFailed: named by what went wrong; the attempt keeps what had been recorded by then.
+        LeaseLost: the run belongs to another worker now.
+    """
+    node = context.dag.nodes[attempt.node_key]
+    stage = find_stage(node.step)
+    if stage is None:
+        raise AttemptFailed("stage_missing", f"This release has no stage {node.step}.")
+    try:
+        async with asyncio.timeout(node.timeout_ms / 1000):
+            await _execute(context, deps, attempt, stage, save)
+            _validate(context, attempt, stage)
+            await _measure(context, deps, attempt)
+    except TimeoutError as error:
+        text = f"The stage {stage.name} did not end within {node.timeout_ms / 1000:g} s."
+        raise AttemptFailed("timeout", text, kind="timeout", retryable=True) from error
+    except (AttemptFailed, LeaseLost):
+        raise
+    except ComputeLost as error:
+        raise AttemptFailed("worker_lost", f"{error}.", kind="worker_lost", retryable=True) from error
+    except Exception as error:  # the one place that turns a crash into a failed attempt
+        logger.exception("stage crashed", extra={"stage": stage.key, "node": attempt.node_key})
+        detail = {"traceback": traceback.format_exc()[-4000:]}
+        message = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
+        raise AttemptFailed(getattr(error, "code", "stage_crashed"), str(message)[:1000], details=detail) from error
+
+
+async def _execute(context: RunContext, deps: Deps, attempt: Attempt, stage: Stage, save: SaveReply) -> None:
+    spec = StepSpec(
+        run_id=str(context.run.id),
+        owner=context.owner,
+        node_key=attempt.node_key,
+        stage=stage.key,
+        attempt=attempt.number,
+        params=attempt.params,
+        bindings=attempt.bindings,
+    )
+    if not stage.waits:
+        attempt.ir, attempt.recording = await deps.compute(run_computing_stage, spec, deps.store)
+        return
+    asker = Asker(context, deps, attempt.node_key, attempt.route, save)
+    handle = StepHandle(
+        spec,
+        deps.store,
+        asker=asker,
+        selector=lambda name: context.select(name, deps.clock()),
+        compute=deps.compute,
+    )
+    attempt.recording = handle.recording
+    try:
+        attempt.ir = unbind_pictures(await stage.function(handle, **call_arguments(stage, handle)))
+    finally:
+        if asker.routes:
+            attempt.routes_left = max(0, len(asker.routes) - 1 - attempt.route)
+            attempt.move_on = asker.routes[min(attempt.route, len(asker.routes) - 1)].move_on
+
+
+def _validate(context: RunContext, attempt: Attempt, stage: Stage) -> None:
+    """Hold the answer against the active schema: off, logged, or enforced."""
+    try:
+        json_hash(attempt.ir)
+    except (ValueError, TypeError) as error:
+        raise AttemptFailed("ir_invalid", f"The stage's answer is not JSON: {error}.", kind="ir_invalid") from error
+    mode = ir_mode(context.dag.nodes[attempt.node_key].ir_mode, settings.IR_VALIDATION_MODE)
+    attempt.schema = context.schemas.get(stage.target)
+    if mode == "off" or attempt.schema is None:
+        return
+    attempt.validation = validate_ir(attempt.schema.schema, attempt.ir)
+    if attempt.validation.passed or mode == "log":
+        return
+    first = attempt.validation.errors[0]
+    text = f"The answer does not follow the schema {stage.target} v{attempt.schema.version}: {first}"
+    raise AttemptFailed("ir_invalid", text[:1000], kind="ir_invalid", retryable=True)
+
+
+async def _measure(context: RunContext, deps: Deps, attempt: Attempt) -> None:
+    """Compute the node's metric profile; a must-pass metric that fails is a failed attempt."""
+    key = context.dag.nodes[attempt.node_key].metric_profile
+    if key is None:
+        return
+    profile = context.profiles.get(key)
+    if profile is None:
+        raise AttemptFailed("profile_unknown", f"There is no metric profile {key}.")
+    attempt.profile = key
+    attempt.gate = await deps.compute(measure_profile, profile, attempt.ir, attempt.bindings, deps.store, context.owner)
+    if not attempt.gate.passed:
+        failed = ", ".join(_worded(result) for result in attempt.gate.results if result.must_pass and not result.passed)
+        raise AttemptFailed("gate_rejected", f"The quality gate rejected the result: {failed}.", kind="metric_failed",
+                            retryable=True)
+
+
+def measure_profile(profile: Profile, ir: Any, bindings: dict[str, Any], store: BlobStore, owner: str) -> GateResult:
+    """Evaluate and grade a profile here and now; this is what the computing child is asked to do."""
+    def read(sha256: str) -> bytes:
+        return store.read(owner, sha256)
+
+    artifacts = {ref["$blob"]: bind_pictures(ref, read) for ref in picture_refs(ir)}
+    values = evaluate(profile, bind_pictures(ir, read), bind_pictures(bindings, read), artifacts)
+    return grade(profile, values)
+
+
+def _worded(result: Any) -> str:
+    value = "not measured" if result.value is None else f"{result.value:.3g}{result.unit and ' ' + result.unit}"
+    return f"{result.key} {value} (limit {result.threshold:g})" if result.threshold is not None else f"{result.key} {value}"

@@ -1,0 +1,123 @@
+"""Rows for stored bytes: put once, referred to by artifacts, gone with the last reference."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models import ProtectedError
+from django.utils import timezone
+
+from core.canonical import sha256_hex
+from core.storage import BlobStore
+from runs.models import Artifact, Blob, Run
+
+if TYPE_CHECKING:
+    from shops.models import Shop
+
+NO_SHOP = "shared"
+
+
+@dataclass(frozen=True, slots=True)
+class BlobDraft:
+    """Bytes already in the store whose row is still to be written; it travels from the computing child."""
+
+    sha256: str
+    size: int
+    media_type: str
+    storage_key: str
+    width: int | None = None
+    height: int | None = None
+
+
+def owner_of(shop_id: object | None) -> str:
+    """The storage folder of a shop's blobs."""
+    return str(shop_id) if shop_id else NO_SHOP
+
+
+def picture_size(content: bytes, media_type: str) -> tuple[int | None, int | None]:
+    """Width and height in pixels from a picture's header; (None, None) for anything else."""
+    if not media_type.startswith("image/"):
+        return None, None
+    import io
+
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as image:
+        return image.size
+
+
+def draft_blob(store: BlobStore, owner: str, content: bytes, media_type: str) -> BlobDraft:
+    """Put bytes into the store and describe them; no database."""
+    stored = store.put(owner, content, media_type)
+    width, height = picture_size(content, media_type)
+    return BlobDraft(stored.sha256, stored.size, media_type, stored.key, width, height)
+
+
+def store_blob(
+    *, shop: "Shop | None", content: bytes, media_type: str, retention: str = Blob.Retention.EVIDENCE,
+    store: BlobStore | None = None,
+) -> Blob:
+    """Store bytes of a shop and return their row; the same bytes again return the same row."""
+    draft = draft_blob(store or BlobStore(), owner_of(shop.pk if shop else None), content, media_type)
+    return write_blobs(shop.pk if shop else None, [draft], retention)[draft.sha256]
+
+
+def write_blobs(shop_id: object | None, drafts: Iterable[BlobDraft], retention: str) -> dict[str, Blob]:
+    """One statement that writes or finds the rows of stored bytes, by hash."""
+    unique = {draft.sha256: draft for draft in drafts}
+    if not unique:
+        return {}
+    rows = [
+        Blob(
+            shop_id=shop_id,
+            sha256=draft.sha256,
+            size=draft.size,
+            media_type=draft.media_type,
+            width=draft.width,
+            height=draft.height,
+            storage_key=draft.storage_key,
+            retention=retention,
+        )
+        for draft in sorted(unique.values(), key=lambda draft: draft.sha256)
+    ]
+    written = Blob.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["shop", "sha256"], update_fields=["storage_key"]
+    )
+    return {row.sha256: row for row in written}
+
+
+def find_blob(shop: "Shop | None", content: bytes) -> Blob | None:
+    """A shop's blob with exactly these bytes, if it has one."""
+    return Blob.objects.filter(shop=shop, sha256=sha256_hex(content)).first()
+
+
+@transaction.atomic
+def delete_pictures(run: Run, *, store: BlobStore | None = None) -> int:
+    """Delete every picture of a run that belongs to a shopper, at once; steps and decisions stay.
+
+    References go first, bytes with the last reference. Returns how many references were deleted.
+    """
+    references = Artifact.objects.filter(
+        run=run, blob__isnull=False, blob__media_type__startswith="image/"
+    ).exclude(blob__retention=Blob.Retention.KEEP)
+    blob_ids = list(references.values_list("blob_id", flat=True))
+    deleted = references.update(blob=None, deleted_at=timezone.now())
+    delete_unreferenced(blob_ids, store=store)
+    return deleted
+
+
+def delete_unreferenced(blob_ids: Iterable[object], *, store: BlobStore | None = None) -> None:
+    """Delete those of these blobs that no artifact names and no row of another app protects. Inside a transaction."""
+    for blob in Blob.objects.unreferenced().filter(id__in=list(blob_ids)):
+        try:
+            delete_blob(blob, store=store)
+        except ProtectedError:  # raised before anything is written
+            continue
+
+
+def delete_blob(blob: Blob, *, store: BlobStore | None = None) -> None:
+    """Delete a blob that nothing refers to: the row now, the bytes when the transaction commits."""
+    key = blob.storage_key
+    blob.delete()
+    transaction.on_commit(lambda: (store or BlobStore()).delete_key(key))

@@ -1,0 +1,52 @@
+"""The same engine in the calling thread: for commands, tests and anybody who wants the answer now."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from asgiref.sync import async_to_sync, sync_to_async
+from django.conf import settings
+from django.utils import timezone
+
+from core.storage import BlobStore
+from runs.claims import Claim
+from runs.compute import Compute, InPlace
+from runs.context import Deps, load_context
+from runs.executor import execute_run
+from runs.models import Run
+from vendors.base import Vendor
+from vendors.registry import build_vendors
+from vendors.routes import Routes, load_routes
+
+
+def default_deps(
+    *,
+    vendors: dict[str, Vendor] | None = None,
+    routes: Routes | None = None,
+    store: BlobStore | None = None,
+    clock: Callable[[], datetime] = timezone.now,
+    compute: Compute | None = None,
+) -> Deps:
+    """The installation's vendors, routes, storage and clock, any of them replaced by the caller's."""
+    return Deps(
+        vendors=vendors if vendors is not None else build_vendors({}),
+        routes=routes or load_routes(settings.MODEL_ROUTES),
+        store=store or BlobStore(),
+        clock=clock,
+        compute=compute or InPlace(),
+    )
+
+
+def execute_inline(run: Run, deps: Deps | None = None) -> Run:
+    """Execute a run that was started with `inline_owner`, here and now, and return it as it ended."""
+    claim = Claim(run.id, run.token, run.lease_owner)
+    context = load_context(claim)
+    async_to_sync(execute_run)(context, deps or default_deps(), _same_thread, max_starts=settings.RUN_MAX_STARTS)
+    run.refresh_from_db()
+    return run
+
+
+async def _same_thread(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Database work on the thread that called us, inside its transaction if it has one."""
+    return await sync_to_async(partial(function, *arguments, **named), thread_sensitive=True)()

@@ -1,0 +1,116 @@
+"""What apps register with the engine: stages, and what becomes of their results."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runs.models import Run, Step
+
+StageFunction = Callable[..., Any] | Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A registered stage: `async def` where it waits, `def` where it computes."""
+
+    name: str
+    version: int
+    type: str
+    function: StageFunction
+    defaults: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """How a DAG names it: `name@version`."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def waits(self) -> bool:
+        """Whether the stage runs on the event loop; the others run in the computing child."""
+        return inspect.iscoroutinefunction(self.function)
+
+    @property
+    def target(self) -> str:
+        """The IR schema target its answers are held against."""
+        return f"stage:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOutput:
+    """What an `@output` handler gets: the node's step, its IR, and the artifacts it recorded, by name."""
+
+    run: "Run"
+    step: "Step"
+    ir: Any
+    blobs: Mapping[str, Any]
+
+
+OutputHandler = Callable[[NodeOutput], list[tuple[str, str]]]
+FinishHandler = Callable[["Run"], None]
+
+_stages: dict[str, Stage] = {}
+_outputs: dict[tuple[str, str], OutputHandler] = {}
+_finishers: dict[str, list[FinishHandler]] = {}
+
+
+def stage(
+    name: str, *, version: int, type: str, defaults: Mapping[str, Any] | None = None
+) -> Callable[[StageFunction], StageFunction]:
+    """Register a function as the stage `name@version`.
+
+    Its first argument is the step handle; keyword arguments bind to ancestors' IR by node key, else to the run's input.
+    `type` is one of `Step.Type`; `defaults` are the params a node may override.
+    """
+
+    def register(function: StageFunction) -> StageFunction:
+        entry = Stage(name, version, type, function, dict(defaults or {}))
+        known = _stages.get(entry.key)
+        if known is not None and known.function.__qualname__ != function.__qualname__:
+            raise RuntimeError(f"Stage {entry.key} is registered twice.")
+        _stages[entry.key] = entry
+        return function
+
+    return register
+
+
+def output(pipeline: str, node: str) -> Callable[[OutputHandler], OutputHandler]:
+    """Register what a node's result does to the domain.
+
+    The handler runs inside the engine's fenced transaction, so it writes rows only: no network, no pictures. It returns
+    links, pairs of (target type, target id).
+    """
+
+    def register(function: OutputHandler) -> OutputHandler:
+        _outputs[pipeline, node] = function
+        return function
+
+    return register
+
+
+def on_finish(pipeline: str) -> Callable[[FinishHandler], FinishHandler]:
+    """Register what the end of a run does to the domain, whoever ended it and however. Rows only, as for `output`."""
+
+    def register(function: FinishHandler) -> FinishHandler:
+        handlers = _finishers.setdefault(pipeline, [])
+        if function not in handlers:
+            handlers.append(function)
+        return function
+
+    return register
+
+
+def find_stage(key: str) -> Stage | None:
+    """The stage a DAG names, or None."""
+    return _stages.get(key)
+
+
+def find_output(pipeline: str, node: str) -> OutputHandler | None:
+    """The handler of a node's result, or None."""
+    return _outputs.get((pipeline, node))
+
+
+def finishers(pipeline: str) -> list[FinishHandler]:
+    """The handlers of a pipeline's run ends."""
+    return list(_finishers.get(pipeline, ()))

@@ -1,0 +1,170 @@
+"""Starting runs and publishing pipelines."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from core.canonical import json_hash
+from runs.dag import Dag, parse_dag
+from runs.errors import DuplicateKey, PipelineUnknown
+from runs.messages import send_hint
+from runs.models import Artifact, Blob, Pipeline, PipelineVersion, Run, Step
+from runs.registry import find_stage
+from runs.summary import RunSummary
+
+if TYPE_CHECKING:
+    from shops.models import Shop
+
+
+def publish_pipeline(path: Path, *, published_by: str = "") -> tuple[PipelineVersion, bool]:
+    """Publish a pipeline file (`<slug>.json`) as a new active version; an unchanged file publishes nothing.
+
+    Returns the active version and whether it is new. Raises PipelineInvalid when the DAG cannot run.
+    """
+    return publish_dag(path.stem, json.loads(path.read_text()), published_by=published_by)
+
+
+@transaction.atomic
+def publish_dag(slug: str, dag: Mapping[str, Any], *, published_by: str = "") -> tuple[PipelineVersion, bool]:
+    """Publish a DAG under a pipeline's name, deduplicated by hash."""
+    parse_dag(dag)
+    Pipeline.objects.get_or_create(slug=slug)
+    pipeline = Pipeline.objects.select_for_update().get(slug=slug)
+    sha256 = json_hash(dag)
+    known = pipeline.versions.filter(dag_sha256=sha256).first()
+    if known is not None and known.active:
+        return known, False
+    pipeline.versions.filter(active=True).update(active=False)
+    if known is not None:
+        known.active = True
+        known.save(update_fields=["active"])
+        return known, True
+    newest = pipeline.versions.aggregate(newest=Max("number"))["newest"] or 0
+    version = PipelineVersion.objects.create(
+        pipeline=pipeline, number=newest + 1, dag=dict(dag), dag_sha256=sha256, active=True, published_by=published_by
+    )
+    return version, True
+
+
+def active_version(slug: str) -> PipelineVersion:
+    """A pipeline's published version.
+
+    Raises:
+        PipelineUnknown: nothing is published by that name.
+    """
+    version = PipelineVersion.objects.select_related("pipeline").filter(pipeline__slug=slug, active=True).first()
+    if version is None:
+        raise PipelineUnknown(f"The pipeline {slug!r} is not published. Run `manage.py publish_pipelines`.")
+    return version
+
+
+def start_run(
+    *,
+    pipeline: str,
+    shop: "Shop | None",
+    input: Mapping[str, Any],
+    pictures: Mapping[str, Blob] | None = None,
+    title: str = "",
+    product_type: str = "",
+    subject_type: str = "",
+    subject_id: object = "",
+    trigger: str = "",
+    environment: str = "production",
+    priority: int = 0,
+    idempotency_key: str | None = None,
+    run_group_id: UUID | None = None,
+    inline_owner: str | None = None,
+) -> Run:
+    """Write a run, its planned steps and its queue message in one transaction.
+
+    `pictures` are the blobs that `input` names; they become the run's input artifacts. With `inline_owner` the run is
+    written already claimed and without a message, so that no worker takes it: the caller executes it.
+
+    Raises:
+        PipelineUnknown: the pipeline is not published.
+        DuplicateKey: the idempotency key was used before with another input. With the same input the first run is
+            returned.
+    """
+    version = active_version(pipeline)
+    input_sha256 = json_hash(input)
+    run = Run(
+        pipeline=version.pipeline,
+        pipeline_version=version,
+        pipeline_slug=pipeline,
+        shop=shop,
+        subject_type=subject_type,
+        subject_id=str(subject_id),
+        subject_label=title[:255],
+        environment=environment,
+        trigger=trigger,
+        input=dict(input),
+        input_sha256=input_sha256,
+        priority=priority,
+        idempotency_key=idempotency_key,
+        run_group_id=run_group_id,
+        release=settings.RELEASE[:63],
+    )
+    summary = RunSummary(title=title, product_type=product_type)
+    summary.pictures = {name: blob.sha256 for name, blob in (pictures or {}).items()}
+    run.summary = summary.to_json()
+    try:
+        with transaction.atomic():
+            _write_run(run, parse_dag(version.dag), pictures or {}, inline_owner)
+    except IntegrityError:
+        return _same_run(shop, idempotency_key, input_sha256)
+    return run
+
+
+def _write_run(run: Run, dag: Dag, pictures: Mapping[str, Blob], inline_owner: str | None) -> None:
+    run.steps_expected = len(dag.nodes)
+    roots = dag.ready(set(), set()) if inline_owner else []
+    if inline_owner:
+        now = timezone.now()
+        run.status, run.token, run.starts = Run.Status.RUNNING, 1, 1
+        run.lease_owner, run.lease_until = inline_owner, now + timedelta(minutes=10)
+        run.started_at, run.phase = now, roots[0]
+    run.save(force_insert=True)
+    Step.objects.bulk_create(_planned_steps(run, dag, roots))
+    if pictures:
+        Artifact.objects.bulk_create(
+            Artifact(run=run, role=Artifact.Role.INPUT, name=name, blob=blob) for name, blob in pictures.items()
+        )
+    if inline_owner is None:
+        send_hint(run.id)
+
+
+def _planned_steps(run: Run, dag: Dag, running: list[str]) -> list[Step]:
+    steps = []
+    for seq, key in enumerate(dag.order, start=1):
+        stage = find_stage(dag.nodes[key].step)
+        steps.append(
+            Step(
+                run=run,
+                shop_id=run.shop_id,
+                pipeline_slug=run.pipeline_slug,
+                environment=run.environment,
+                node_key=key,
+                name=dag.nodes[key].step.split("@")[0],
+                type=stage.type if stage else Step.Type.ANALYSIS,
+                seq=seq,
+                status=Step.Status.RUNNING if key in running else Step.Status.PENDING,
+                started_at=run.started_at if key in running else None,
+            )
+        )
+    return steps
+
+
+def _same_run(shop: "Shop | None", idempotency_key: str | None, input_sha256: str) -> Run:
+    """Somebody was faster with the same key: theirs is the answer, if it is about the same thing."""
+    run = Run.objects.get(shop=shop, idempotency_key=idempotency_key)
+    if run.input_sha256 != input_sha256:
+        raise DuplicateKey()
+    return run

@@ -1,0 +1,137 @@
+"""The handle a stage gets: it records decisions and evidence, and asks the one model call a step may make."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.pictures import PictureRef, bind_pictures, unbind_pictures
+from core.storage import BlobStore
+from prompts.selection import Selection
+from runs.compute import Compute
+from runs.recording import Recorder, Recording
+from runs.registry import Stage, find_stage
+from vendors.base import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """What a stage works on, as plain values: the same in the worker and in its computing child."""
+
+    run_id: str
+    owner: str
+    node_key: str
+    stage: str
+    attempt: int
+    params: Mapping[str, Any]
+    bindings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A model call as a stage puts it: the task, the prompt's name and variables, pictures by role in order."""
+
+    task: str
+    prompt: str | None
+    variables: Mapping[str, Any]
+    images: Mapping[str, PictureRef]
+    params: Mapping[str, Any]
+
+
+Asker = Callable[[Question, Recorder], Awaitable[Reply]]
+Selector = Callable[[str], Selection]
+
+
+class StepHandle(Recorder):
+    """What a stage's first argument offers.
+
+    `params` are the stage's defaults overlaid by the node's. `artifact`, `candidates`, `why`, `confidence`, `score` and
+    `reasoning` record. `ask` is the one model call, `compute` runs a plain function where computing belongs.
+    """
+
+    def __init__(
+        self,
+        spec: StepSpec,
+        store: BlobStore,
+        *,
+        asker: Asker | None = None,
+        selector: Selector | None = None,
+        compute: Compute | None = None,
+    ) -> None:
+        super().__init__(store, spec.owner)
+        self.spec = spec
+        self.params = dict(spec.params)
+        self._asker = asker
+        self._selector = selector
+        self._compute = compute
+        self._asked = False
+
+    async def ask(
+        self,
+        task: str,
+        *,
+        prompt: str | None = None,
+        variables: Mapping[str, Any] | None = None,
+        images: Mapping[str, PictureRef] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Reply:
+        """Ask the model that the task is routed to.
+
+        Raises:
+            RuntimeError: a second call in one step; make two nodes, so that each has its own prompt, schema and cost.
+            AttemptFailed: the vendor did not give a usable answer.
+        """
+        if self._asked:
+            raise RuntimeError("A step makes at most one model call; split the stage into two nodes.")
+        if self._asker is None:
+            raise RuntimeError("A stage that asks a model waits, so it has to be `async def`.")
+        self._asked = True
+        question = Question(task, prompt, variables or {}, images or {}, {**self.params, **(params or {})})
+        return await self._asker(question, self)
+
+    def prompt(self, name: str) -> Selection:
+        """Which prompt a call would use now (override, experiment or production), without making it."""
+        if self._selector is None:
+            raise RuntimeError("Prompts are selected on the event loop; make the stage `async def`.")
+        return self._selector(name)
+
+    async def compute(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a module-level function with plain arguments where computing belongs (the worker's child process)."""
+        if self._compute is None:
+            raise RuntimeError("This stage computes already; call the function.")
+        return await self._compute(function, *arguments)
+
+
+def call_arguments(stage: Stage, handle: StepHandle) -> dict[str, Any]:
+    """Keyword arguments of a stage, by name from its bindings, pictures as lazy references.
+
+    Parameters with a default are optional. Raises RuntimeError when neither input nor ancestors have a needed one.
+    """
+    bindings = handle.spec.bindings
+    parameters = [
+        parameter
+        for parameter in inspect.signature(stage.function).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    missing = [
+        parameter.name
+        for parameter in parameters
+        if parameter.name not in bindings and parameter.default is inspect.Parameter.empty
+    ]
+    if missing:
+        raise RuntimeError(f"Stage {stage.key} needs {', '.join(missing)}; neither input nor ancestors have it.")
+    return {
+        parameter.name: bind_pictures(bindings[parameter.name], handle.read_blob)
+        for parameter in parameters
+        if parameter.name in bindings
+    }
+
+
+def run_computing_stage(spec: StepSpec, store: BlobStore) -> tuple[Any, Recording]:
+    """Execute a `def` stage here and now; this is what the computing child is asked to do."""
+    stage = find_stage(spec.stage)
+    if stage is None:
+        raise RuntimeError(f"There is no stage {spec.stage}.")
+    handle = StepHandle(spec, store)
+    ir = stage.function(handle, **call_arguments(stage, handle))
+    return unbind_pictures(ir), handle.recording

@@ -1,0 +1,177 @@
+"""Stages of the `composite` pipeline after the facts: placement, select, composite."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from core.pictures import PictureRef
+from imaging.photo import decode, encode_png
+from imaging.placement import Placement, Verdict, judge
+from imaging.room import read_room
+from runs.errors import StageError
+from runs.registry import stage
+from runs.step import StepHandle
+from storefront.scene import SceneError, product_of, room_of
+from storefront.wording import REASONS, selection_why
+
+# What a shopper's hint means to whoever proposes places. The size stays true: "smaller" means farther away.
+HINTS: Mapping[str, Mapping[str, Any]] = {
+    "left": {"prefer": "left"},
+    "right": {"prefer": "right"},
+    "back": {"prefer": "back"},
+    "closer": {"prefer": "front"},
+    "smaller": {"prefer": "back"},
+    "against_wall": {"prefer": "wall"},
+}
+
+
+def read_geometry(content: bytes, f35_mm: float | None) -> tuple[dict[str, Any], bytes]:
+    """Camera and regions of a room photo: the numbers as JSON, the label map as PNG."""
+    room = read_room(decode(content), f35_mm)
+    return room.to_json(), encode_png(room.regions)
+
+
+def hint_params(hints: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The placement params that a shopper's hint stands for."""
+    return dict(HINTS.get((hints or {}).get("hint", ""), {}))
+
+
+@stage("placement", version=1, type="llm")
+async def placement(
+    step: StepHandle,
+    *,
+    facts: Mapping[str, Any],
+    room: Mapping[str, Any],
+    cutout: PictureRef,
+    tap: Mapping[str, float] | None = None,
+    hints: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Read the room's geometry, then propose many places where the product could stand."""
+    photo: PictureRef = room["photo"]
+    geometry, labels = await step.compute(read_geometry, photo.read(), room.get("f35_mm"))
+    regions = step.artifact("regions", labels, "image/png")
+    aspect = (cutout.width or 1) / (cutout.height or 1)
+    reply = await step.ask(
+        "placement",
+        prompt="placement",
+        variables={"facts": facts, "room": geometry, "tap": tap, "cutout_aspect": round(aspect, 4)},
+        images={"room": photo, "regions": regions},
+        params=hint_params(hints),
+    )
+    candidates = reply.data["candidates"]
+    step.artifact("candidates", candidates)
+    step.confidence(geometry["confidence"])
+    step.why(
+        f"Proposed {len(candidates)} places. The camera is read as {geometry['camera_height_m']:.2f} m high, "
+        f"pitched {geometry['pitch_deg']:.1f}° down, horizon at {geometry['horizon_y'] * 100:.0f} % of the height "
+        f"(confidence {geometry['confidence']:.2f})."
+    )
+    return {"room": {**geometry, "regions": regions}, "candidates": candidates}
+
+
+@stage("select", version=1, type="filter")
+def select(
+    step: StepHandle,
+    *,
+    facts: Mapping[str, Any],
+    placement: Mapping[str, Any],
+    room: Mapping[str, Any],
+    cutout: PictureRef,
+    tap: Mapping[str, float] | None = None,
+    hints: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Judge every proposed place by geometry, drop those that cannot be, and choose the best of the rest."""
+    photo: PictureRef = room["photo"]
+    try:
+        product = product_of(facts, (cutout.width or 1) / (cutout.height or 1))
+    except SceneError as error:
+        raise StageError("size_unknown", str(error)) from error
+    scene = room_of(placement["room"], placement["room"]["regions"].read(), photo)
+    candidates = [Placement.from_json(raw) for raw in placement["candidates"]]
+    point = (tap["x"], tap["y"]) if tap else None
+    verdicts = judge(scene, product, candidates, tap=point, params=hint_params(hints))
+    accepted = sorted((v for v in verdicts if v.accepted), key=lambda v: (-v.score, v.placement_id))
+    rejected = [verdict for verdict in verdicts if not verdict.accepted]
+    reasons = Counter(verdict.reason or "low_rank" for verdict in rejected)
+    step.candidates(len(candidates), len(accepted), dict(reasons))
+    step.artifact("verdicts", [_verdict_json(verdict) for verdict in verdicts])
+    if not accepted:
+        raise _nowhere(reasons, tapped=tap is not None)
+    best = next(item for item in candidates if item.id == accepted[0].placement_id)
+    step.score(accepted[0].score)
+    step.confidence(best.confidence)
+    step.why(selection_why(len(candidates), len(accepted), reasons, best, tapped=tap is not None))
+    return {
+        "selected": best.to_json(),
+        "shortlist": [verdict.placement_id for verdict in accepted],
+        "rejected": [{"id": verdict.placement_id, "reason": verdict.reason or "low_rank"} for verdict in rejected],
+        "tap_obeyed": _near(best, point) if point else None,
+    }
+
+
+def _verdict_json(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "id": verdict.placement_id,
+        "accepted": verdict.accepted,
+        "reason": verdict.reason,
+        "score": round(verdict.score, 4),
+        "measures": {name: round(float(value), 4) for name, value in verdict.measures.items()},
+    }
+
+
+def _near(best: Placement, tap: tuple[float, float]) -> bool:
+    """Whether the chosen place is where the shopper tapped, within 8 % of the photo."""
+    contact = best.to_json()["contact"]
+    return abs(contact["x"] - tap[0]) <= 0.08 and abs(contact["y"] - tap[1]) <= 0.08
+
+
+def _nowhere(reasons: Counter[str], *, tapped: bool) -> StageError:
+    """No place is possible: say why in words that a shopper can act on."""
+    first = reasons.most_common(1)[0][0] if reasons else "no_candidates"
+    where = "at the spot you tapped" if tapped else "in this photo"
+    advice = "Tap another spot, or" if tapped else "Please"
+    text = f"There is no room for this product {where}: {REASONS.get(first, 'nothing fits')}. "
+    return StageError("no_placement", text + f"{advice} try a photo that shows more of the free floor or wall.",
+                      details={"reasons": dict(reasons)})
+
+
+@stage("composite", version=1, type="image")
+async def composite(
+    step: StepHandle,
+    *,
+    facts: Mapping[str, Any],
+    placement: Mapping[str, Any],
+    select: Mapping[str, Any],
+    room: Mapping[str, Any],
+    cutout: PictureRef,
+) -> dict[str, Any]:
+    """Put the product into the room at the chosen place; the gate then judges the picture."""
+    geometry = {name: value for name, value in placement["room"].items() if name != "regions"}
+    chosen = select["selected"]
+    reply = await step.ask(
+        "composite",
+        prompt="composite",
+        variables={"facts": facts, "placement": chosen, "room": geometry},
+        images={"room": room["photo"], "regions": placement["room"]["regions"], "cutout": cutout},
+    )
+    pictures = {image.role: image for image in reply.images}
+    if "result" not in pictures:
+        raise StageError("vendor_bad_response", "The model answered without a picture.", retryable=True)
+    result = step.artifact("result", pictures["result"].content, pictures["result"].media_type, role="result")
+    mask = pictures.get("product_mask")
+    mask_ref = step.artifact("product_mask", mask.content, mask.media_type) if mask else None
+    local = step.recording.call is not None and step.recording.call.vendor == "local"
+    notes = [str(note) for note in (reply.data or {}).get("notes", [])]
+    sizes = facts["dimensions_m"]
+    step.why(
+        f"Placed the product {chosen['distance_m']:.1f} m from the camera at {chosen['px_per_m']:.0f} px per metre, "
+        f"{(sizes['height'] or 0) * 100:.0f} cm tall, turned {chosen['yaw_deg']:.0f}°."
+    )
+    return {
+        "result": result,
+        "product_mask": mask_ref,
+        "width": result.width,
+        "height": result.height,
+        "source": "local" if local else "model",
+        "notes": notes,
+    }

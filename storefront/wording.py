@@ -1,0 +1,29 @@
+"""Words for what the pipeline decided: for shoppers and for operators."""
+
+from collections import Counter
+
+from imaging.placement import Placement
+
+REASONS = {
+    "off_support": "it would not stand on the floor or hang on the wall",
+    "overlaps_furniture": "other furniture is in the way",
+    "blocks_opening": "it would block a door or a window",
+    "out_of_frame": "it would be cut off by the edge of the photo",
+    "too_near": "it would be too close to the camera",
+    "too_far": "it would be too far away to see",
+    "wrong_scale": "its size would not be true",
+    "view_angle": "the room is seen from too steep an angle",
+    "too_similar": "it is almost the same as a better place",
+    "low_rank": "better places were found",
+}
+
+
+def selection_why(before: int, after: int, reasons: Counter[str], best: Placement, *, tapped: bool) -> str:
+    """One or two sentences on what was dropped and what was chosen, for a person."""
+    text = f"Kept {after} of {before} places"
+    if reasons:
+        most = [f"{REASONS.get(name, name)} ({count})" for name, count in reasons.most_common(2)]
+        text += "; most others were dropped because " + ", or because ".join(most)
+    chosen = best.to_json()
+    where = "the free place nearest to the tap" if tapped else "the best of them"
+    return f"{text}. Chose {where}, {chosen['distance_m']:.1f} m away: {chosen['why']}"
