@@ -1,0 +1,71 @@
+"""The colour field of a studio backdrop, fitted to a photo's border."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.colour import to_lab
+
+Float = NDArray[np.float32]
+BORDER_SHARE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Backdrop:
+    """What the border says about the whole photo, per pixel (H, W).
+
+    distance: ΔE from the field. chroma_gap: its a*b* part. step: luminance change in L per pixel.
+    residual: median ΔE of border pixels from the field. outlier_share: border pixels that do not belong to it.
+    """
+
+    distance: Float
+    chroma_gap: Float
+    step: Float
+    darker: NDArray[np.bool_]
+    residual: float
+    outlier_share: float
+
+
+def fit_backdrop(pixels: NDArray[np.uint8]) -> Backdrop:
+    """Fits a robust quadratic of LAB over the border strip of a photo (H, W, 3)."""
+    lab = to_lab(cv2.GaussianBlur(pixels, (0, 0), 1.0))
+    height, width = lab.shape[:2]
+    terms = _terms(height, width)
+    border = _border(height, width)
+    samples, values = terms[border], lab[border].astype(np.float64)
+    weights = np.ones(len(samples))
+    for _ in range(8):
+        scaled = samples * weights[:, None]
+        solution = np.linalg.lstsq(scaled, values * weights[:, None], rcond=None)[0]
+        error = np.linalg.norm(values - samples @ solution, axis=1)
+        spread = max(0.4, 1.4826 * float(np.median(error)))
+        weights = np.sqrt(1.0 / (1.0 + (error / (2.0 * spread)) ** 2) ** 2)
+    backdrop = (terms @ solution).astype(np.float32)
+    backdrop[..., 0] = np.clip(backdrop[..., 0], 0.0, 100.0)
+    gap = lab - backdrop
+    grey = lab[..., 0]
+    return Backdrop(
+        distance=np.linalg.norm(gap, axis=2),
+        chroma_gap=np.linalg.norm(gap[..., 1:], axis=2),
+        step=np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.125)),
+        darker=gap[..., 0] < 1.5,
+        residual=float(np.median(error)),
+        outlier_share=float((error > max(6.0, 4.0 * spread)).mean()),
+    )
+
+
+def _terms(height: int, width: int) -> NDArray[np.float64]:
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=2)
+
+
+def _border(height: int, width: int) -> NDArray[np.bool_]:
+    strip = max(4, round(BORDER_SHARE * min(height, width)))
+    border = np.ones((height, width), bool)
+    border[strip:-strip, strip:-strip] = False
+    return border
+
+
+__all__ = ["Backdrop", "fit_backdrop"]

@@ -1,0 +1,158 @@
+"""Spots to try: a grid over the floor in metres, or over the walls in view, and the shopper's tap."""
+
+from math import hypot
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.geometry import Camera
+from imaging.regions import REGION
+from imaging.room import Room
+from imaging.scene import (
+    Placement,
+    Pose,
+    Product,
+    facing_yaw,
+    room_box,
+    standing_pose,
+    support_level,
+    turn_for_aspect,
+    wall_corners,
+)
+from imaging.walls import find_walls, nearest_wall
+
+Float = NDArray[np.float64]
+Point = tuple[float, float]
+FLOOR_ROWS_M = (1.3, 1.7, 2.1, 2.5, 2.9, 3.3, 3.8, 4.3, 4.9, 5.6, 6.6, 8.0)
+FLOOR_COLUMNS = 11
+# Around a tap: steps (m) sideways and in depth that are tried to make a product fit.
+TAP_STEPS_M = (0.0, -0.15, 0.15, -0.35, 0.35, -0.6, 0.6)
+WALL_LEVELS_M = (1.25, 1.45, 1.6, 1.75, 1.95)
+WALL_COLUMNS = 17
+
+
+def floor_candidates(room: Room, product: Product, tap: Point | None) -> list[Placement]:
+    """Placements of a standing (or, from a ceiling, hanging) product over everything that the photo shows of its support."""
+    camera = room.camera()
+    spots = _tap_spots(room, camera, product, tap) + _grid_spots(room, camera, product)
+    placements = []
+    for x, z, why in spots:
+        yaw = 0.0 if product.lies_flat else facing_yaw(x, z) + turn_for_aspect(camera, x, z, product)
+        pose = standing_pose(camera, x, z, product, yaw)
+        if pose.box[2] - pose.box[0] < 8 or pose.box[3] - pose.box[1] < 4:
+            continue
+        placements.append(_standing(room, camera, product, pose, why))
+    return placements
+
+
+def _grid_spots(room: Room, camera: Camera, product: Product) -> list[tuple[float, float, str]]:
+    """Rows of spots (x, z) at growing distance, each row as wide as the photo shows at that distance."""
+    level = support_level(product.mount)
+    spots = []
+    for z in FLOOR_ROWS_M:
+        row = camera.project(np.array([[0.0, level, z]]))[0]
+        if not -0.25 * room.height < row[1] < 1.2 * room.height:
+            continue
+        half = room.width / 2 / max(camera.px_per_m(0.0, z, level), 1e-6)
+        for share in np.linspace(-0.92, 0.92, FLOOR_COLUMNS):
+            spots.append((float(share * half), z, f"{_where(float(share))}, {z:.1f} m away"))
+    return spots
+
+
+def _where(share: float) -> str:
+    return "left" if share < -0.33 else "right" if share > 0.33 else "middle"
+
+
+def _tap_spots(room: Room, camera: Camera, product: Product, tap: Point | None) -> list[tuple[float, float, str]]:
+    """Spots at and around the tap, on the support nearest to it."""
+    if tap is None:
+        return []
+    carrier = {"tabletop": REGION.FURNITURE, "ceiling": REGION.CEILING}.get(product.mount, REGION.FLOOR)
+    pixel = _snap(room, tap, carrier)
+    point = camera.floor_point(*pixel, level_m=support_level(product.mount))
+    if point is None or hypot(*point) > 12.0:
+        return []
+    x, z = point
+    return [
+        (x + dx, max(0.5, z + dz), "where the shopper tapped" if dx == dz == 0 else "next to the shopper's tap")
+        for dz in TAP_STEPS_M
+        for dx in TAP_STEPS_M
+    ]
+
+
+def _snap(room: Room, tap: Point, carrier: REGION) -> Point:
+    """The tap (px), or the nearest pixel of its support."""
+    height, width = room.regions.shape
+    column, row = min(int(tap[0] * width), width - 1), min(int(tap[1] * height), height - 1)
+    if room.regions[row, column] == carrier or not (room.regions == carrier).any():
+        return tap[0] * room.width, tap[1] * room.height
+    rows, columns = np.nonzero(room.regions == carrier)
+    nearest = int(np.argmin((rows - row) ** 2 + (columns - column) ** 2))
+    return (columns[nearest] + 0.5) / width * room.width, (rows[nearest] + 0.5) / height * room.height
+
+
+def _standing(room: Room, camera: Camera, product: Product, pose: Pose, why: str) -> Placement:
+    x0, y0, x1, y1 = pose.box
+    row = y0 if product.mount == "ceiling" else y1
+    return Placement(
+        id="",
+        mount=product.mount,
+        box=(x0 / room.width, y0 / room.height, x1 / room.width, y1 / room.height),
+        contact=((x0 + x1) / 2 / room.width, row / room.height),
+        px_per_m=camera.px_per_m(pose.x, pose.z, pose.level_m),
+        distance_m=pose.distance_m,
+        yaw_deg=pose.yaw_deg,
+        confidence=0.0,
+        why=why,
+    )
+
+
+def wall_candidates(room: Room, product: Product, tap: Point | None) -> list[Placement]:
+    """Placements of a flat piece over the walls in view, at several heights."""
+    camera = room.camera()
+    walls = find_walls(room.regions, camera, room.regions.shape[1] / room.width)
+    pixels: list[tuple[float, float, str]] = []
+    if tap is not None:
+        near = _snap(room, tap, REGION.WALL)
+        steps = (0.0, -0.05, 0.05, -0.1, 0.1)
+        pixels += [
+            (near[0] + dx * room.width, near[1] + dy * room.height, "where the shopper tapped" if dx == dy == 0 else "next to the shopper's tap")
+            for dy in steps
+            for dx in steps
+        ]
+    for column in np.linspace(0.04, 0.96, WALL_COLUMNS) * room.width:
+        ray = camera.rays(np.array([[column, camera.horizon_at(column)]]))[0]
+        _, reach = nearest_wall(walls, ray)
+        if not np.isfinite(reach):
+            continue
+        for level in WALL_LEVELS_M:
+            row = camera.project(np.array([[ray[0] * reach, level, ray[2] * reach]]))[0]
+            pixels.append((float(row[0]), float(row[1]), f"on the wall, {level:.2f} m up"))
+    found = (_hanging(room, camera, product, walls, (x, y), why) for x, y, why in pixels)
+    return [each for each in found if each is not None]
+
+
+def _hanging(room: Room, camera: Camera, product: Product, walls: list, pixel: Point, why: str) -> Placement | None:
+    ray = camera.rays(np.array([pixel]))[0]
+    wall, reach = nearest_wall(walls, ray)
+    if not 0.5 < reach < 12.0:
+        return None
+    middle = ray * reach + [0.0, camera.height_m, 0.0]
+    corners = wall_corners(*middle, product.width_m, product.height_m, wall.yaw_deg)
+    if camera.to_camera(corners)[:, 2].min() < 0.3:
+        return None
+    x0, y0, x1, y1 = room_box(camera, corners)
+    return Placement(
+        id="",
+        mount="wall",
+        box=(x0 / room.width, y0 / room.height, x1 / room.width, y1 / room.height),
+        contact=(pixel[0] / room.width, pixel[1] / room.height),
+        px_per_m=camera.focal_px / reach,
+        distance_m=hypot(middle[0], middle[2]),
+        yaw_deg=wall.yaw_deg,
+        confidence=0.0,
+        why=why,
+    )
+
+
+__all__ = ["floor_candidates", "wall_candidates"]

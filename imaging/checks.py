@@ -1,0 +1,180 @@
+"""The checks that a placement has to pass, measured from its box, contact and yaw against camera and region map."""
+
+from dataclasses import dataclass, field
+from math import atan2, degrees, hypot
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.geometry import Camera, footprint
+from imaging.regions import REGION
+from imaging.room import Room
+from imaging.scene import Placement, Pose, Product, room_box, stand_at, wall_corners, wall_middle
+from imaging.walls import find_walls, nearest_wall
+
+Float = NDArray[np.float64]
+INSIDE_SHARE, SUPPORT_SHARE, FURNITURE_SHARE, OPENING_SHARE = 0.97, 0.88, 0.06, 0.3
+HIDDEN_SHARE = 0.62
+NEAR_M, FAR_M = 1.5, 7.5
+# Merchants photograph from about 10 to 20 degrees above; seen from higher up a cutout looks folded.
+GOOD_ELEVATION_DEG, MAX_ELEVATION_DEG = 16.0, 27.0
+SCALE_ERROR, MAX_WALL_VIEW_DEG = 0.3, 58.0
+
+
+@dataclass
+class Check:
+    """The figures of one placement, and the first reason against it."""
+
+    reason: str | None = None
+    measures: dict[str, float] = field(default_factory=dict)
+
+    def fail(self, reason: str, when: bool) -> None:
+        """Notes a reason unless an earlier one stands."""
+        if when and self.reason is None:
+            self.reason = reason
+
+    def rounded(self) -> dict[str, float]:
+        return {key: round(value, 4) for key, value in self.measures.items()}
+
+
+def check_placement(room: Room, product: Product, placement: Placement, margin_m: float = 0.0) -> Check:
+    """Measures one placement; `margin_m` is the clear floor wanted around the product."""
+    check = Check(measures={"inside": inside_share(placement)})
+    if placement.mount == "wall":
+        _check_wall(check, room, product, placement)
+    else:
+        _check_standing(check, room, product, placement, margin_m)
+    return check
+
+
+def inside_share(placement: Placement) -> float:
+    """Share of the box that lies within the photo."""
+    x0, y0, x1, y1 = placement.box
+    area = max((x1 - x0) * (y1 - y0), 1e-9)
+    seen = max(0.0, min(x1, 1.0) - max(x0, 0.0)) * max(0.0, min(y1, 1.0) - max(y0, 0.0))
+    return seen / area
+
+
+def pose_of(room: Room, product: Product, placement: Placement) -> Pose | None:
+    """The metric pose that a standing or hanging placement implies, None above the horizon."""
+    pixel = placement.contact[0] * room.width, placement.contact[1] * room.height
+    return stand_at(room.camera(), pixel, product, placement.yaw_deg)
+
+
+def region_shares(room: Room, corners: Float) -> dict[REGION, float]:
+    """Shares of the region labels in a polygon of photo px (N, 2); what lies outside the photo counts as OTHER."""
+    height, width = room.regions.shape
+    points = corners * [width / room.width, height / room.height]
+    low = np.floor(points.min(axis=0)).astype(int)
+    span = np.minimum(np.ceil(points.max(axis=0)).astype(int) - low + 1, 4 * max(width, height))
+    canvas = np.zeros((int(span[1]), int(span[0])), np.uint8)
+    cv2.fillPoly(canvas, [np.rint((points - low) * 16).astype(np.int32)], 1, shift=4)
+    total = int(canvas.sum())
+    x0, y0 = max(0, int(low[0])), max(0, int(low[1]))
+    x1, y1 = min(width, int(low[0] + span[0])), min(height, int(low[1] + span[1]))
+    shares = dict.fromkeys(REGION, 0.0)
+    if total == 0 or x0 >= x1 or y0 >= y1:
+        return shares
+    part = canvas[y0 - low[1] : y1 - low[1], x0 - low[0] : x1 - low[0]] > 0
+    counts = np.bincount(room.regions[y0:y1, x0:x1][part], minlength=len(REGION))
+    return {label: float(counts[label]) / total for label in REGION}
+
+
+def _check_standing(check: Check, room: Room, product: Product, placement: Placement, margin_m: float) -> None:
+    measures = check.measures
+    pose = pose_of(room, product, placement)
+    check.fail("out_of_frame", measures["inside"] < INSIDE_SHARE)
+    if pose is None:
+        measures.update(support=0.0, distance_m=placement.distance_m, elevation_deg=0.0, scale_error=1.0)
+        check.fail("off_support", True)
+        return
+    expected = pose.box[3] - pose.box[1]
+    given = (placement.box[3] - placement.box[1]) * room.height
+    measures["distance_m"] = pose.distance_m
+    measures["elevation_deg"] = elevation(room.camera(), pose, product)
+    measures["scale_error"] = given / max(expected, 1e-6) - 1.0
+    _measure_support(check, room, product, pose, margin_m)
+    box_shares = region_shares(room, _box_corners(room, placement))
+    measures["hides_things"] = box_shares[REGION.FURNITURE] + box_shares[REGION.OPENING]
+    check.fail("blocks_opening", box_shares[REGION.OPENING] > OPENING_SHARE)
+    check.fail("too_near", measures["distance_m"] < NEAR_M or given > 0.92 * room.height)
+    check.fail("too_far", measures["distance_m"] > FAR_M)
+    check.fail("wrong_scale", abs(measures["scale_error"]) > SCALE_ERROR)
+    check.fail("view_angle", not product.lies_flat and measures["elevation_deg"] > MAX_ELEVATION_DEG)
+    check.fail("overlaps_furniture", measures["hides_things"] > HIDDEN_SHARE and placement.mount == "floor")
+
+
+def _measure_support(check: Check, room: Room, product: Product, pose: Pose, margin_m: float) -> None:
+    """Share of the product's base (grown by the margin) on what carries it, and what stands in its way."""
+    camera, measures = room.camera(), check.measures
+    grown = footprint(pose.x, pose.z, product.width_m + 2 * margin_m, product.depth_m + 2 * margin_m, pose.yaw_deg)
+    shares = region_shares(room, camera.project(grown + [0.0, pose.level_m, 0.0]))
+    if product.mount == "ceiling":
+        measures["support"] = shares[REGION.CEILING]
+        check.fail("off_support", measures["support"] < 0.5)
+        return
+    carrier = REGION.FURNITURE if product.mount == "tabletop" else REGION.FLOOR
+    measures["support"] = shares[carrier]
+    measures["on_furniture"] = shares[REGION.FURNITURE]
+    if product.mount == "floor":
+        check.fail("overlaps_furniture", shares[REGION.FURNITURE] > FURNITURE_SHARE)
+        measures["clearance_m"] = _clearance(room, product, pose)
+    check.fail("off_support", measures["support"] < SUPPORT_SHARE)
+
+
+def _clearance(room: Room, product: Product, pose: Pose) -> float:
+    """How much floor (m, up to 0.5) is free all around the base."""
+    camera = room.camera()
+    for reach in (0.1, 0.2, 0.35, 0.5):
+        grown = footprint(pose.x, pose.z, product.width_m + 2 * reach, product.depth_m + 2 * reach, pose.yaw_deg)
+        if region_shares(room, camera.project(grown))[REGION.FURNITURE] > 0.02:
+            return reach - 0.1
+    return 0.5
+
+
+def elevation(camera: Camera, pose: Pose, product: Product) -> float:
+    """How far (degrees) the camera looks down on the product's middle."""
+    middle = pose.level_m + product.height_m / 2 * (-1 if product.mount == "ceiling" else 1)
+    return degrees(atan2(camera.height_m - middle, max(pose.distance_m, 0.1)))
+
+
+def _check_wall(check: Check, room: Room, product: Product, placement: Placement) -> None:
+    camera, measures = room.camera(), check.measures
+    pixel = placement.contact[0] * room.width, placement.contact[1] * room.height
+    middle = wall_middle(camera, pixel, placement.px_per_m)
+    corners = wall_corners(*middle, product.width_m, product.height_m, placement.yaw_deg)
+    shares = region_shares(room, camera.project(corners))
+    walls = find_walls(room.regions, camera, room.regions.shape[1] / room.width)
+    wall, reach = nearest_wall(walls, camera.rays(np.array([pixel]))[0])
+    box = room_box(camera, corners)
+    measures["support"] = shares[REGION.WALL]
+    measures["distance_m"] = hypot(middle[0], middle[2])
+    measures["middle_m"] = float(middle[1])
+    measures["view_deg"] = _view_angle(middle, placement.yaw_deg)
+    measures["scale_error"] = ((placement.box[3] - placement.box[1]) * room.height) / max(box[3] - box[1], 1e-6) - 1.0
+    measures["wall_gap"] = camera.focal_px / placement.px_per_m / max(reach, 1e-6) - 1.0
+    grown = wall_corners(*middle, product.width_m * 1.3, product.height_m * 1.3, placement.yaw_deg)
+    measures["around"] = region_shares(room, camera.project(grown))[REGION.WALL]
+    check.fail("out_of_frame", measures["inside"] < 0.99)
+    check.fail("blocks_opening", shares[REGION.OPENING] > 0.04)
+    check.fail("overlaps_furniture", shares[REGION.FURNITURE] > 0.04)
+    check.fail("off_support", measures["support"] < 0.93 or not 0.4 < middle[1] < 2.6)
+    check.fail("too_near", measures["distance_m"] < 1.0)
+    check.fail("too_far", measures["distance_m"] > 9.0)
+    check.fail("wrong_scale", max(abs(measures["scale_error"]), abs(measures["wall_gap"])) > SCALE_ERROR)
+    check.fail("view_angle", measures["view_deg"] > MAX_WALL_VIEW_DEG)
+
+
+def _view_angle(middle: Float, yaw_deg: float) -> float:
+    """Degrees between the piece's front and the line to the camera, in plan."""
+    facing = degrees(atan2(-middle[0], middle[2]))
+    return abs((yaw_deg - facing + 180.0) % 360.0 - 180.0)
+
+
+def _box_corners(room: Room, placement: Placement) -> Float:
+    x0, y0, x1, y1 = placement.box
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]) * [room.width, room.height]
+
+
+__all__ = ["GOOD_ELEVATION_DEG", "Check", "check_placement", "elevation", "inside_share", "pose_of", "region_shares"]

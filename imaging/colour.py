@@ -1,0 +1,52 @@
+"""Colour conversions and blurs that several parts of `imaging` share."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float32]
+_DECODE = np.where(
+    np.arange(256) <= 10.31475, np.arange(256) / 255 / 12.92, ((np.arange(256) / 255 + 0.055) / 1.055) ** 2.4
+).astype(np.float32)
+
+
+def to_linear(pixels: NDArray[np.uint8]) -> Float:
+    """Linear light 0..1 of 8-bit sRGB (IEC 61966-2-1)."""
+    return np.asarray(_DECODE[pixels], dtype=np.float32)
+
+
+def to_srgb(linear: Float) -> Float:
+    """sRGB 0..255 (float, unrounded) of linear light; values outside 0..1 are clipped."""
+    value = np.clip(linear, 0.0, 1.0)
+    encoded = np.where(value <= 0.0031308, value * 12.92, 1.055 * np.power(value, 1 / 2.4) - 0.055)
+    return np.asarray(encoded * 255.0, dtype=np.float32)
+
+
+def to_lab(pixels: NDArray[np.uint8]) -> Float:
+    """CIELAB (L 0..100, D65) of 8-bit sRGB."""
+    return np.asarray(cv2.cvtColor(pixels.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB), dtype=np.float32)
+
+
+def luma(pixels: NDArray[np.uint8]) -> Float:
+    """Rec. 601 luma 0..255 of 8-bit sRGB."""
+    return np.asarray(pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32), dtype=np.float32)
+
+
+def fit_within(width: int, height: int, longest: int) -> tuple[int, int]:
+    """(width, height) scaled down so that the long side is at most `longest`; never enlarged."""
+    scale = min(1.0, longest / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def resize(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Area-averaged when shrinking, cubic when enlarging; size is (width, height)."""
+    shrinking = size[0] < pixels.shape[1]
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC))
+
+
+def disk(radius: int) -> NDArray[np.uint8]:
+    """A round structuring element."""
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)))
+
+
+__all__ = ["disk", "fit_within", "luma", "resize", "to_lab", "to_linear", "to_srgb"]

@@ -1,0 +1,216 @@
+"""Where a product of known size stands, hangs or lies: one metric pose per placement, shared by proposing, judging and compositing."""
+
+from dataclasses import dataclass, field
+from math import atan2, cos, degrees, hypot, radians, sin
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.geometry import Camera, bounds, cuboid, cuboid_box, footprint
+
+Float = NDArray[np.float64]
+Box = tuple[float, float, float, float]
+FLAT_HEIGHT_M, FLAT_DEPTH_M = 0.06, 0.12
+TABLE_M, CEILING_M = 0.74, 2.5
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product's size (m; unknown parts already estimated), how it is mounted, and width / height of its cutout."""
+
+    width_m: float
+    depth_m: float
+    height_m: float
+    mount: str
+    aspect: float
+
+    @property
+    def size(self) -> tuple[float, float, float]:
+        return self.width_m, self.depth_m, self.height_m
+
+    def scaled(self, factor: float) -> "Product":
+        """The same product, larger or smaller."""
+        return Product(self.width_m * factor, self.depth_m * factor, self.height_m * factor, self.mount, self.aspect)
+
+    @property
+    def lies_flat(self) -> bool:
+        """A rug: nearly no height, shown from above in its photo or not at all."""
+        return self.mount == "floor" and self.height_m <= FLAT_HEIGHT_M
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One spot for a product; fractions of the upright photo, y down.
+
+    box is the product in the picture. contact is where it meets its support: the middle of the box's lower edge on
+    floor or table, the middle of the piece on a wall, the middle of the upper edge on a ceiling. distance_m is horizontal,
+    from the camera to the product's middle; yaw_deg 0 turns its front against the viewing direction, positive turns it
+    counter-clockwise seen from above.
+    """
+
+    id: str
+    mount: str
+    box: Box
+    contact: tuple[float, float]
+    px_per_m: float
+    distance_m: float
+    yaw_deg: float
+    confidence: float
+    why: str
+
+    def to_json(self) -> dict[str, object]:
+        """The public shape of CONTRACT."""
+        return {
+            "id": self.id,
+            "mount": self.mount,
+            "box": {key: round(value, 5) for key, value in zip(("x0", "y0", "x1", "y1"), self.box, strict=True)},
+            "contact": {"x": round(self.contact[0], 5), "y": round(self.contact[1], 5)},
+            "px_per_m": round(self.px_per_m, 2),
+            "distance_m": round(self.distance_m, 3),
+            "yaw_deg": round(self.yaw_deg, 2),
+            "confidence": round(self.confidence, 4),
+            "why": self.why,
+        }
+
+    @classmethod
+    def from_json(cls, shape: dict) -> "Placement":
+        """Reads the public shape; `why` and `confidence` may be absent."""
+        box, contact = shape["box"], shape["contact"]
+        return cls(
+            id=str(shape["id"]),
+            mount=str(shape["mount"]),
+            box=(float(box["x0"]), float(box["y0"]), float(box["x1"]), float(box["y1"])),
+            contact=(float(contact["x"]), float(contact["y"])),
+            px_per_m=float(shape["px_per_m"]),
+            distance_m=float(shape["distance_m"]),
+            yaw_deg=float(shape["yaw_deg"]),
+            confidence=float(shape.get("confidence", 0.0)),
+            why=str(shape.get("why", "")),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """A product in the room's frame: its middle on the support plane, its yaw, its box in px and its base corners (4, 3)."""
+
+    x: float
+    z: float
+    level_m: float
+    yaw_deg: float
+    box: Box
+    base: Float = field(repr=False)
+
+    @property
+    def distance_m(self) -> float:
+        return hypot(self.x, self.z)
+
+
+def support_level(mount: str) -> float:
+    """Height (m) of the plane that carries the product; the ceiling's carries it from above."""
+    return {"tabletop": TABLE_M, "ceiling": CEILING_M}.get(mount, 0.0)
+
+
+def facing_yaw(x: float, z: float) -> float:
+    """The yaw (degrees) that turns a product at (x, z) to the camera."""
+    return degrees(atan2(-x, z))
+
+
+def standing_pose(camera: Camera, x: float, z: float, product: Product, yaw_deg: float) -> Pose:
+    """The pose of a product whose middle is at (x, z), standing on its support or hanging below it."""
+    level = support_level(product.mount)
+    lowest = level - product.height_m if product.mount == "ceiling" else level
+    box = cuboid_box(camera, x, z, product.size, yaw_deg, lowest)
+    base = footprint(x, z, product.width_m, product.depth_m, yaw_deg) + [0.0, level, 0.0]
+    return Pose(x, z, level, yaw_deg, _with_aspect(box, product), base)
+
+
+def _with_aspect(box: Box, product: Product) -> Box:
+    """The cutout's box inside the cuboid's: same lower middle (upper, if hanging), same area, the cutout's own aspect."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    area = max(width * height, 1e-6)
+    new_width, new_height = (area * product.aspect) ** 0.5, (area / product.aspect) ** 0.5
+    middle = (box[0] + box[2]) / 2
+    if product.mount == "ceiling":
+        return middle - new_width / 2, box[1], middle + new_width / 2, box[1] + new_height
+    return middle - new_width / 2, box[3] - new_height, middle + new_width / 2, box[3]
+
+
+def turn_for_aspect(camera: Camera, x: float, z: float, product: Product) -> float:
+    """How far (degrees, 0 or more) a product at (x, z) is turned from the camera if its box has the cutout's aspect.
+
+    Up to 45 degrees: beyond, width and depth change roles and a merchant's photo rarely shows that.
+    """
+    facing = facing_yaw(x, z)
+    level = support_level(product.mount)
+    lowest = level - product.height_m if product.mount == "ceiling" else level
+    best, best_error = 0.0, float("inf")
+    for turn in range(0, 46, 3):
+        x0, y0, x1, y1 = cuboid_box(camera, x, z, product.size, facing + turn, lowest)
+        error = abs(np.log(max((x1 - x0) / max(y1 - y0, 1e-6), 1e-6) / product.aspect))
+        if error < best_error - 1e-4:
+            best, best_error = float(turn), error
+    return best
+
+
+def stand_at(camera: Camera, pixel: tuple[float, float], product: Product, yaw_deg: float | None) -> Pose | None:
+    """The pose whose box has its lower middle (upper middle, if hanging) at a pixel; None where no support is seen there.
+
+    Without a yaw the product is turned as its cutout's aspect says. A fixed-point search on the support plane.
+    """
+    level = support_level(product.mount)
+    start = camera.floor_point(*pixel, level_m=level)
+    if start is None or start[1] > 40.0:
+        return None
+    x, z = start
+    if product.mount != "ceiling":
+        reach = hypot(x, z)
+        x, z = x * (1 + product.depth_m / 2 / reach), z * (1 + product.depth_m / 2 / reach)
+    pose = None
+    for _ in range(12):
+        yaw = facing_yaw(x, z) + turn_for_aspect(camera, x, z, product) if yaw_deg is None else yaw_deg
+        pose = standing_pose(camera, x, z, product, yaw)
+        row = pose.box[1] if product.mount == "ceiling" else pose.box[3]
+        reached = camera.floor_point((pose.box[0] + pose.box[2]) / 2, row, level_m=level)
+        if reached is None:
+            return None
+        step_x, step_z = start[0] - reached[0], start[1] - reached[1]
+        x, z = x + step_x, max(z + step_z, 0.2)
+        if abs(step_x) + abs(step_z) < 1e-4:
+            break
+    return pose
+
+
+def wall_corners(x: float, y: float, z: float, width_m: float, height_m: float, yaw_deg: float) -> Float:
+    """Corners (4, 3) of a piece on a wall around its middle: top left, top right, bottom right, bottom left."""
+    across = np.array([cos(radians(yaw_deg)), 0.0, sin(radians(yaw_deg))]) * width_m / 2
+    up = np.array([0.0, height_m / 2, 0.0])
+    middle = np.array([x, y, z])
+    return np.stack([middle - across + up, middle + across + up, middle + across - up, middle - across - up])
+
+
+def wall_middle(camera: Camera, pixel: tuple[float, float], px_per_m: float) -> Float:
+    """The room point (3,) at a pixel whose scale is known."""
+    ray = camera.rays(np.array([pixel]))[0]
+    return np.asarray(ray * (camera.focal_px / px_per_m) + [0.0, camera.height_m, 0.0])
+
+
+def room_box(camera: Camera, corners: Float) -> Box:
+    """The box (px) around room points."""
+    return bounds(camera.project(corners))
+
+
+__all__ = [
+    "Box",
+    "Placement",
+    "Pose",
+    "Product",
+    "facing_yaw",
+    "room_box",
+    "stand_at",
+    "standing_pose",
+    "support_level",
+    "turn_for_aspect",
+    "wall_corners",
+    "wall_middle",
+    "cuboid",
+]
