@@ -1,0 +1,39 @@
+"""Questions about sets of schemas and profiles."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+from django.db.models import Prefetch
+
+if TYPE_CHECKING:
+    from irschemas.models import IRSchema, MetricProfile  # noqa: F401
+
+
+class IRSchemaQuerySet(models.QuerySet["IRSchema"]):
+    """Schemas by target and by what they are in force for."""
+
+    def active(self) -> Self:
+        """Those in force: at most one a target."""
+        return self.filter(status=self.model.Status.ACTIVE)
+
+    def drafts(self) -> Self:
+        """Those that were never in force."""
+        return self.filter(status=self.model.Status.DRAFT)
+
+    def for_targets(self, targets: Iterable[str]) -> Self:
+        """Those of some targets."""
+        return self.filter(target__in=sorted(set(targets)))
+
+    def newest_first(self) -> Self:
+        """A target's history, the latest version first."""
+        return self.order_by("target", "-version")
+
+
+class MetricProfileQuerySet(models.QuerySet["MetricProfile"]):
+    """Profiles with what they consist of."""
+
+    def with_items(self) -> Self:
+        """Each with its items and their metrics: two queries, however many profiles."""
+        items = self.model._meta.get_field("items").related_model
+        return self.prefetch_related(Prefetch("items", queryset=items.objects.select_related("metric")))

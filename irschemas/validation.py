@@ -1,0 +1,199 @@
+"""Validate a step's answer (its IR) against a JSON Schema, Draft 2020-12, and say what is wrong without repeating it.
+
+Pure: no ORM, no Django, nothing fetched. Messages are our own words and never hold the value's content, since answers
+carry merchants' and shoppers' text and end up in logs and traces.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import referencing
+from jsonschema import Draft202012Validator, validators
+from jsonschema.exceptions import ValidationError
+
+from core.canonical import canonical_json
+from irschemas import findings, geometry, strict_json
+from irschemas.errors import SchemaRefused
+from irschemas.findings import Problem
+from irschemas.formats import CHECKER
+from irschemas.lint import LOCAL_REF, target
+from irschemas.patterns import MAX_TEXT, translate
+from irschemas.records import ActiveSchema
+from irschemas.vocabulary import pointer, rewrite, walk
+
+MAX_LISTED = 20
+MAX_COUNTED = 1_000
+MAX_REFERENCES = 10_000
+INTEGRAL = "integral_float"
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """The outcome for one value.
+
+    `errors` lists at most 20 of them; `error_count` counts on to 1,000. `notes` names the paths where a number such as
+    1.0 stood for an integer, which JSON Schema accepts and a stricter reader would not.
+    """
+
+    passed: bool
+    error_count: int = 0
+    errors: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """What a step keeps: `{passed, error_count, errors: [...], notes: [...]}`."""
+        errors = [problem.to_json() for problem in self.errors]
+        return {"passed": self.passed, "error_count": self.error_count, "errors": errors, "notes": list(self.notes)}
+
+    def summary(self, limit: int = 3) -> str:
+        """One readable sentence per error, the first few: what a page shows and a model is asked to repair."""
+        shown = [str(problem) for problem in self.errors[:limit]]
+        if self.error_count > len(shown):
+            shown.append(f"And {self.error_count - len(shown)} more.")
+        return " ".join(shown)
+
+
+class _TooComplex(Exception):
+    """Following references took too many turns."""
+
+
+_references: ContextVar[list[int]] = ContextVar("references")
+
+
+def _counted_ref(validator: Any, ref: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """`$ref` with a budget: recursion and doubling both need references, so counting them bounds the work."""
+    counter = _references.get()
+    counter[0] += 1
+    if counter[0] > MAX_REFERENCES:
+        raise _TooComplex
+    yield from Draft202012Validator.VALIDATORS["$ref"](validator, ref, instance, schema)
+
+
+def _bounded_pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """`pattern` on text of reasonable length only; longer text is an error of its own."""
+    if isinstance(instance, str) and len(instance) > MAX_TEXT:
+        yield ValidationError("", validator=findings.TOO_LONG)
+    else:
+        yield from Draft202012Validator.VALIDATORS["pattern"](validator, pattern, instance, schema)
+
+
+_Validator = validators.extend(Draft202012Validator, {"$ref": _counted_ref, "pattern": _bounded_pattern})
+_StrictIntegers = validators.extend(
+    _Validator,
+    type_checker=_Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A schema made ready: patterns translated, references checked, validators built."""
+
+    validator: Any
+    strict: Any | None
+    declared: frozenset[str]
+
+
+def validate_ir(schema: Mapping[str, Any], value: Any) -> Validation:
+    """Validate a JSON value against a schema; any value is answered, none raises.
+
+    NaN, infinity and anything that is not JSON are errors. Boxes are not checked for sense here: see `validate_active`.
+
+    Raises:
+        SchemaRefused: the schema itself cannot be used (it is malformed, or refers to something outside itself).
+    """
+    compiled = _compile(canonical_json(schema))
+    defects = list(islice(strict_json.defects(value), MAX_COUNTED))
+    if defects:
+        return _outcome([findings.from_defect(defect, compiled.declared) for defect in defects])
+    try:
+        found = _run(compiled.validator, value, compiled.declared)
+        notes = _integral_notes(compiled, value, found)
+    except (_TooComplex, RecursionError):
+        return _outcome([findings.too_complex(value)])
+    return _outcome(found, notes)
+
+
+def validate_active(active: ActiveSchema, value: Any) -> Validation:
+    """Validate a value against the schema in force for its target, boxes and ids included."""
+    validation = validate_ir(active.schema, value)
+    if not validation.passed:
+        return validation
+    return _outcome(list(geometry.check_geometry(active.target, value)), validation.notes)
+
+
+def _outcome(problems: list[Problem], notes: tuple[str, ...] = ()) -> Validation:
+    return Validation(not problems, len(problems), tuple(problems[:MAX_LISTED]), notes)
+
+
+def _run(validator: Any, value: Any, declared: frozenset[str]) -> list[Problem]:
+    """Every finding of one validator about one value, with a fresh budget."""
+    token = _references.set([0])
+    try:
+        return findings.from_errors(islice(validator.iter_errors(value), MAX_COUNTED), declared)
+    finally:
+        _references.reset(token)
+
+
+def _integral_notes(compiled: _Compiled, value: Any, found: list[Problem]) -> tuple[str, ...]:
+    """Where 1.0 stands for an integer: what a reader without that liberty would find on top."""
+    if compiled.strict is None or not strict_json.has_integral_float(value):
+        return ()
+    known = {problem.json_path for problem in found}
+    stricter = _run(compiled.strict, value, compiled.declared)
+    paths = [problem.json_path for problem in stricter if problem.json_path not in known and problem.keyword == "type"]
+    return tuple(f"{INTEGRAL} {path}" for path in paths[:MAX_LISTED])
+
+
+@lru_cache(maxsize=64)
+def _compile(canonical: bytes) -> _Compiled:
+    """Build the validators of a schema, once per content.
+
+    Raises:
+        SchemaRefused: with every reason found.
+    """
+    schema = strict_json.parse(canonical)
+    problems = list(_unusable(schema))
+    if problems:
+        raise SchemaRefused(problems)
+    ready = rewrite({key: part for key, part in schema.items() if key != "$schema"}, _translate_patterns)
+    registry: referencing.Registry[Any] = referencing.Registry()
+    arguments = {"registry": registry, "format_checker": CHECKER}
+    parts = [part for _, part in walk(schema) if isinstance(part, dict)]
+    declared = frozenset(name for part in parts for name in part.get("properties", {}))
+    integers = any("integer" in part.get("type", "") for part in parts)
+    return _Compiled(
+        _Validator(ready, **arguments), _StrictIntegers(ready, **arguments) if integers else None, declared
+    )
+
+
+def _unusable(schema: Any) -> Iterator[str]:
+    """Why a schema could not even be run; `lint_schema` asks for much more."""
+    if not isinstance(schema, dict):
+        yield "not_an_object #: write the schema as a JSON object."
+        return
+    for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema):
+        yield f"malformed {pointer(tuple(error.absolute_path))}: this is not a valid value for its keyword."
+        return
+    for path, part in walk(schema):
+        if not isinstance(part, dict):
+            continue
+        reference = part.get("$ref")
+        if reference is not None and (not LOCAL_REF.match(reference) or target(schema, reference) is None):
+            yield f"remote_ref {pointer(path)}: a $ref has to point at something inside this schema."
+        if {"$dynamicRef", "$anchor", "$dynamicAnchor"} & part.keys() or (path and "$id" in part):
+            yield f"unknown_keyword {pointer(path)}: only plain $ref and $defs are read here."
+
+
+def _translate_patterns(part: dict[str, Any]) -> dict[str, Any]:
+    """The same schema with its regular expressions in Python's spelling."""
+    if isinstance(part.get("pattern"), str):
+        part["pattern"] = translate(part["pattern"])
+    if isinstance(part.get("patternProperties"), dict):
+        part["patternProperties"] = {translate(text): child for text, child in part["patternProperties"].items()}
+    return part
