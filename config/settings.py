@@ -45,7 +45,7 @@ INSTALLED_APPS = [
     "runs",
     "prep",
     "storefront",
-    "monitor",
+    "monitor.apps.MonitorConfig",
 ]
 
 MIDDLEWARE = [

@@ -6,7 +6,6 @@ from typing import Any
 from django.conf import settings
 
 from core.pictures import PictureRef
-from imaging.photo import PRODUCT_LIMITS, PhotoError, encode_jpeg, encode_png, open_photo
 from prep.facts import merge_overrides, size_text
 from prep.fetching import fetch_picture
 from runs.errors import StageError
@@ -17,6 +16,8 @@ from runs.step import StepHandle
 def normalise_product(content: bytes) -> tuple[bytes, str, dict[str, Any]]:
     """A merchant's picture made safe: upright sRGB without metadata; PNG where it has its own alpha, else JPEG."""
     import numpy as np
+
+    from imaging.photo import PRODUCT_LIMITS, PhotoError, encode_jpeg, encode_png, open_photo
 
     try:
         photo = open_photo(content, PRODUCT_LIMITS, keep_alpha=True)

@@ -12,9 +12,9 @@ from core.canonical import json_hash
 from core.pictures import bind_pictures, picture_refs, unbind_pictures
 from core.storage import BlobStore
 from irschemas.metrics import GateResult, evaluate, grade
+from irschemas.records import ActiveSchema, Profile
 from irschemas.modes import ir_mode
-from irschemas.services import ActiveSchema, Profile
-from irschemas.validation import Validation, validate_ir
+from irschemas.validation import Validation, validate_active
 from runs.asking import Asker, SaveReply
 from runs.context import Deps, RunContext
 from runs.errors import AttemptFailed, ComputeLost, LeaseLost
@@ -119,11 +119,11 @@ def _validate(context: RunContext, attempt: Attempt, stage: Stage) -> None:
     attempt.schema = context.schemas.get(stage.target)
     if mode == "off" or attempt.schema is None:
         return
-    attempt.validation = validate_ir(attempt.schema.schema, attempt.ir)
+    attempt.validation = validate_active(attempt.schema, attempt.ir)
     if attempt.validation.passed or mode == "log":
         return
     first = attempt.validation.errors[0]
-    text = f"The answer does not follow the schema {stage.target} v{attempt.schema.version}: {first}"
+    text = f"The answer does not follow the schema {stage.target} v{attempt.schema.version}: {first.sentence()}"
     raise AttemptFailed("ir_invalid", text[:1000], kind="ir_invalid", retryable=True)
 
 
@@ -138,9 +138,10 @@ async def _measure(context: RunContext, deps: Deps, attempt: Attempt) -> None:
     attempt.profile = key
     attempt.gate = await deps.compute(measure_profile, profile, attempt.ir, attempt.bindings, deps.store, context.owner)
     if not attempt.gate.passed:
-        failed = ", ".join(_worded(result) for result in attempt.gate.results if result.must_pass and not result.passed)
-        raise AttemptFailed("gate_rejected", f"The quality gate rejected the result: {failed}.", kind="metric_failed",
-                            retryable=True)
+        text = f"The quality gate rejected the result. {attempt.gate.summary()}"
+        raise AttemptFailed("gate_rejected", text[:1000], kind="metric_failed", retryable=True,
+                            details={"failed": list(attempt.gate.failed_keys)})
+
 
 
 def measure_profile(profile: Profile, ir: Any, bindings: dict[str, Any], store: BlobStore, owner: str) -> GateResult:
@@ -152,7 +153,3 @@ def measure_profile(profile: Profile, ir: Any, bindings: dict[str, Any], store: 
     values = evaluate(profile, bind_pictures(ir, read), bind_pictures(bindings, read), artifacts)
     return grade(profile, values)
 
-
-def _worded(result: Any) -> str:
-    value = "not measured" if result.value is None else f"{result.value:.3g}{result.unit and ' ' + result.unit}"
-    return f"{result.key} {value} (limit {result.threshold:g})" if result.threshold is not None else f"{result.key} {value}"

@@ -4,6 +4,7 @@ All functions here are synchronous and run on a database thread. A run that anot
 has ended, raises `LeaseLost` before anything is written.
 """
 
+import math
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -302,15 +303,19 @@ def _write_metrics(context: RunContext, step: Step, attempt: Attempt) -> None:
             attempt=attempt.number,
             profile_key=attempt.profile,
             key=result.key,
-            value=result.value,
+            value=_finite(result.value),
             passed=result.passed,
             threshold=result.threshold,
             must_pass=result.must_pass,
             unit=result.unit,
-            details=result.details,
+            details={**(result.details or {}), **({"reason": result.reason} if result.reason else {})},
         )
         for result in attempt.gate.results
     )
+
+
+def _finite(value: float | bool | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
 
 
 def _write_output(context: RunContext, step: Step, attempt: Attempt, blobs: dict[str, Blob]) -> None:

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from core.storage import BlobStore
-from irschemas.services import ActiveSchema, Profile, active_schemas, load_profiles
+from irschemas.records import ActiveSchema, Profile
+from irschemas.services import active_schemas, load_profiles
 from prompts.selection import LiveOverride, Selection, select_prompt
 from prompts.services import load_live_overrides
 from runs.blobs import owner_of

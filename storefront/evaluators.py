@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from imaging.metrics import measure
-from imaging.photo import decode
-from imaging.placement import Placement
 from irschemas.metrics import MetricValue, evaluator
 from storefront.scene import product_of, room_of
 
@@ -13,6 +10,10 @@ from storefront.scene import product_of, room_of
 @evaluator("composite_picture")
 def composite_picture(ir: Mapping[str, Any], inputs: Mapping[str, Any], artifacts: Mapping[str, Any]) -> list[MetricValue]:
     """Size, support, contact, drift, fidelity, seam and shadow of the result picture."""
+    from imaging.metrics import measure
+    from imaging.photo import decode
+    from imaging.placement import Placement
+
     cutout = inputs["cutout"]
     facts, geometry = inputs["facts"], inputs["placement"]["room"]
     photo = inputs["room"]["photo"]

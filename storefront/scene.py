@@ -1,12 +1,13 @@
 """From the trace's JSON to the picture engine's values."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.pictures import PictureRef
-from imaging.photo import decode
-from imaging.placement import Product
-from imaging.room import Room
+
+if TYPE_CHECKING:
+    from imaging.placement import Product
+    from imaging.room import Room
 
 MOUNTS = ("floor", "wall", "ceiling", "tabletop")
 
@@ -15,12 +16,14 @@ class SceneError(Exception):
     """Something the picture engine needs is not known."""
 
 
-def product_of(facts: Mapping[str, Any], aspect: float) -> Product:
+def product_of(facts: Mapping[str, Any], aspect: float) -> "Product":
     """The product's size in metres and how it is mounted; `aspect` is its cutout's width over height.
 
     Raises:
         SceneError: a side is not known, not even estimated.
     """
+    from imaging.placement import Product
+
     sizes = facts["dimensions_m"]
     width, height = sizes.get("width"), sizes.get("height")
     if width is None and height is None:
@@ -34,7 +37,10 @@ def product_of(facts: Mapping[str, Any], aspect: float) -> Product:
     return Product(width_m=width, depth_m=depth, height_m=height, mount=mount, aspect=aspect)
 
 
-def room_of(geometry: Mapping[str, Any], regions_png: bytes, photo: PictureRef) -> Room:
+def room_of(geometry: Mapping[str, Any], regions_png: bytes, photo: PictureRef) -> "Room":
     """The room as read by the placement stage."""
+    from imaging.photo import decode
+    from imaging.room import Room
+
     numbers = {name: value for name, value in geometry.items() if name != "regions"}
     return Room.from_json(numbers, decode(regions_png), photo.width or 0, photo.height or 0)

@@ -2,17 +2,19 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.pictures import PictureRef
-from imaging.photo import decode, encode_png
-from imaging.placement import Placement, Verdict, judge
-from imaging.room import read_room
 from runs.errors import StageError
 from runs.registry import stage
 from runs.step import StepHandle
 from storefront.scene import SceneError, product_of, room_of
 from storefront.wording import REASONS, selection_why
+
+if TYPE_CHECKING:
+    from imaging.placement import Placement, Verdict
+
+# The picture engine is imported where it is used: the process that computes pays for it, web processes do not.
 
 # What a shopper's hint means to whoever proposes places. The size stays true: "smaller" means farther away.
 HINTS: Mapping[str, Mapping[str, Any]] = {
@@ -27,6 +29,9 @@ HINTS: Mapping[str, Mapping[str, Any]] = {
 
 def read_geometry(content: bytes, f35_mm: float | None) -> tuple[dict[str, Any], bytes]:
     """Camera and regions of a room photo: the numbers as JSON, the label map as PNG."""
+    from imaging.photo import decode, encode_png
+    from imaging.room import read_room
+
     room = read_room(decode(content), f35_mm)
     return room.to_json(), encode_png(room.regions)
 
@@ -81,6 +86,8 @@ def select(
     hints: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Judge every proposed place by geometry, drop those that cannot be, and choose the best of the rest."""
+    from imaging.placement import Placement, judge
+
     photo: PictureRef = room["photo"]
     try:
         product = product_of(facts, (cutout.width or 1) / (cutout.height or 1))
@@ -109,7 +116,7 @@ def select(
     }
 
 
-def _verdict_json(verdict: Verdict) -> dict[str, Any]:
+def _verdict_json(verdict: "Verdict") -> dict[str, Any]:
     return {
         "id": verdict.placement_id,
         "accepted": verdict.accepted,
@@ -119,7 +126,7 @@ def _verdict_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _near(best: Placement, tap: tuple[float, float]) -> bool:
+def _near(best: "Placement", tap: tuple[float, float]) -> bool:
     """Whether the chosen place is where the shopper tapped, within 8 % of the photo."""
     contact = best.to_json()["contact"]
     return abs(contact["x"] - tap[0]) <= 0.08 and abs(contact["y"] - tap[1]) <= 0.08

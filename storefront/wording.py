@@ -2,7 +2,10 @@
 
 from collections import Counter
 
-from imaging.placement import Placement
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imaging.placement import Placement
 
 REASONS = {
     "off_support": "it would not stand on the floor or hang on the wall",
@@ -18,7 +21,7 @@ REASONS = {
 }
 
 
-def selection_why(before: int, after: int, reasons: Counter[str], best: Placement, *, tapped: bool) -> str:
+def selection_why(before: int, after: int, reasons: Counter[str], best: "Placement", *, tapped: bool) -> str:
     """One or two sentences on what was dropped and what was chosen, for a person."""
     text = f"Kept {after} of {before} places"
     if reasons:
