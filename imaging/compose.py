@@ -1,0 +1,159 @@
+"""Puts a cutout into a room photo at one placement: size, light, shadow, grain. Nothing else in the photo changes.
+
+Pixels outside product and shadow are the room's own, bit by bit. What stands in front of the product is not found.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.checks import pose_of
+from imaging.colour import to_linear, to_srgb
+from imaging.geometry import footprint
+from imaging.room import Room
+from imaging.scene import (
+    Placement,
+    Pose,
+    Product,
+    facing_yaw,
+    stand_at,
+    wall_corners,
+    wall_middle,
+)
+from imaging.shadows import Shade, clip_shade, contact_shade, floor_shade, wall_shade
+from imaging.sprite import Sprite, grained, lit_like, resized_sprite, warped_sprite
+
+Pixels = NDArray[np.uint8]
+Float = NDArray[np.float32]
+
+
+class PlacementOutside(ValueError):
+    """The placement lies outside the photo, so there is nothing to show."""
+
+
+@dataclass(frozen=True, eq=False)
+class Composite:
+    """The picture (H, W, 3), the product's alpha in it (H, W), and which pixels differ from the room (product and shadow)."""
+
+    pixels: Pixels
+    product_mask: Pixels
+    touched: NDArray[np.bool_]
+    notes: list[str] = field(default_factory=list)
+
+
+def compose(
+    room_pixels: Pixels,
+    room: Room,
+    cutout_rgba: Pixels,
+    product: Product,
+    placement: Placement,
+    params: Mapping[str, Any] | None = None,
+) -> Composite:
+    """Composites one placement; params: scale (0.5..1.5, as in `propose`), shadow (0..1.5), relight (bool), grain (bool).
+
+    Raises PlacementOutside.
+    """
+    chosen = dict(params or {})
+    sized = product.scaled(float(np.clip(float(chosen.get("scale") or 1.0), 0.5, 1.5)))
+    strength = float(np.clip(float(chosen.get("shadow", 1.0)), 0.0, 1.5))
+    notes: list[str] = []
+    sprite, shades = _lay_out(room_pixels, room, cutout_rgba, sized, placement, strength, notes)
+    sprite = _within(sprite, room_pixels.shape)
+    if chosen.get("relight", True):
+        sprite = lit_like(sprite, room_pixels)
+    if chosen.get("grain", True):
+        sprite = grained(sprite, room_pixels)
+    pixels = room_pixels.copy()
+    for shade in shades:
+        _darken(pixels, shade)
+    mask = _paste(pixels, sprite)
+    touched = np.asarray((pixels != room_pixels).any(axis=2) | (mask > 0))
+    return Composite(pixels, mask, touched, notes)
+
+
+def _lay_out(
+    room_pixels: Pixels, room: Room, rgba: Pixels, product: Product, placement: Placement, strength: float, notes: list[str]
+) -> tuple[Sprite, list[Shade]]:
+    """The sprite in place and its shadows, by how the product is mounted."""
+    camera = room.camera()
+    box = _pixel_box(placement, room)
+    if placement.mount == "wall":
+        pixel = placement.contact[0] * room.width, placement.contact[1] * room.height
+        middle = wall_middle(camera, pixel, placement.px_per_m)
+        corners = camera.project(wall_corners(*middle, product.width_m, product.height_m, placement.yaw_deg))
+        shade = wall_shade(camera, middle, product, placement.yaw_deg, room_pixels.shape)
+        return warped_sprite(rgba, corners, (room.width, room.height)), [shade] if strength > 0 else []
+    pose = pose_of(room, product, placement)
+    if pose is None or placement.mount == "ceiling":
+        notes.append("no shadow: the product does not stand on a plane that the photo shows")
+        return resized_sprite(rgba, box), []
+    if product.lies_flat:
+        base = camera.project(footprint(pose.x, pose.z, product.width_m, product.depth_m, placement.yaw_deg))
+        notes.append("laid flat onto the floor")
+        return warped_sprite(rgba, base[[3, 2, 1, 0]], (room.width, room.height)), []
+    sprite = resized_sprite(rgba, box)
+    turned = _turned_as_shown(camera, pose, product, placement, sprite.alpha, room)
+    if strength == 0:
+        return sprite, []
+    wide = floor_shade(camera, turned, product, sprite.alpha, room_pixels, strength)
+    return sprite, [wide, contact_shade(sprite.alpha, sprite.x, sprite.y, turned, camera, room_pixels.shape)]
+
+
+def _turned_as_shown(
+    camera: Any, pose: Pose, product: Product, placement: Placement, alpha: Float, room: Room
+) -> Pose:
+    """The pose turned to the side that the cutout shows nearer; a placement cannot know that, the silhouette can."""
+    turn = abs(placement.yaw_deg - facing_yaw(pose.x, pose.z))
+    solid = alpha > 0.5
+    quarter = max(1, solid.shape[1] // 4)
+    lows = [int(np.flatnonzero(part.any(axis=1)).max(initial=0)) for part in (solid[:, :quarter], solid[:, -quarter:])]
+    if turn < 3.0 or abs(lows[0] - lows[1]) < 0.01 * solid.shape[0]:
+        return pose
+    yaw = facing_yaw(pose.x, pose.z) + (turn if lows[0] > lows[1] else -turn)
+    pixel = placement.contact[0] * room.width, placement.contact[1] * room.height
+    return stand_at(camera, pixel, product, yaw) or pose
+
+
+def _pixel_box(placement: Placement, room: Room) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = placement.box
+    return x0 * room.width, y0 * room.height, x1 * room.width, y1 * room.height
+
+
+def _within(sprite: Sprite, shape: tuple[int, ...]) -> Sprite:
+    """The part of a sprite inside the photo."""
+    top, left = max(0, -sprite.y), max(0, -sprite.x)
+    bottom = min(sprite.alpha.shape[0], shape[0] - sprite.y)
+    right = min(sprite.alpha.shape[1], shape[1] - sprite.x)
+    if top >= bottom or left >= right:
+        raise PlacementOutside("This placement lies outside the photo.")
+    part = slice(top, bottom), slice(left, right)
+    return Sprite(sprite.colour[part], sprite.alpha[part], sprite.x + left, sprite.y + top)
+
+
+def _darken(pixels: Pixels, shade: Shade) -> None:
+    """Multiplies linear light in place; untouched where nothing is lost."""
+    shade = clip_shade(shade, pixels.shape)
+    height, width = shade.factor.shape
+    part = pixels[shade.y : shade.y + height, shade.x : shade.x + width]
+    lost = shade.factor < 0.994
+    darker = np.rint(to_srgb(to_linear(part[lost]) * shade.factor[lost][:, None]))
+    part[lost] = darker.astype(np.uint8)
+
+
+def _paste(pixels: Pixels, sprite: Sprite) -> Pixels:
+    """Lays the sprite over the picture in place; returns its alpha in the whole photo."""
+    height, width = sprite.alpha.shape
+    alpha = np.where(sprite.alpha < 2 / 255, 0.0, sprite.alpha).astype(np.float32)
+    part = pixels[sprite.y : sprite.y + height, sprite.x : sprite.x + width]
+    mixed = sprite.colour + part.astype(np.float32) * (1.0 - alpha[..., None])
+    covered = alpha > 0
+    part[covered] = np.clip(np.rint(mixed[covered]), 0, 255).astype(np.uint8)
+    mask = np.zeros(pixels.shape[:2], np.uint8)
+    mask[sprite.y : sprite.y + height, sprite.x : sprite.x + width] = np.rint(alpha * 255.0).astype(np.uint8)
+    return mask
+
+
+__all__ = ["Composite", "PlacementOutside", "compose"]

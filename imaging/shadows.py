@@ -1,0 +1,196 @@
+"""Soft shadows on the plane that carries a product, from where the photo shows light.
+
+The product is taken for a box on legs. Many small lights (bright parts of the photo, and an even sky for what it does
+not show) each cast the box's shadow onto the plane; their sum has the penumbra and the dark core of real ones.
+"""
+
+from dataclasses import dataclass
+from math import cos, pi, sin
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.colour import to_linear
+from imaging.geometry import Camera
+from imaging.scene import Pose, Product, wall_corners
+
+Pixels = NDArray[np.uint8]
+Float = NDArray[np.float32]
+Wide = NDArray[np.float64]
+SKY_RINGS = ((15.0, 10), (32.0, 12), (50.0, 10), (70.0, 6))
+# Bounced light that a shadow never loses, and how much of the direct light a box may take.
+DEPTH = 0.8
+LIGHT_CELLS = (16, 9)
+WALL_M, CEILING_M = 5.0, 2.5
+CONTACT_DEPTH = 0.55
+
+
+@dataclass(frozen=True, eq=False)
+class Shade:
+    """What remains (0..1) of the light in a part of the photo: factor (h, w) with its top left corner (px)."""
+
+    factor: Float
+    x: int
+    y: int
+
+
+def floor_shade(
+    camera: Camera, pose: Pose, product: Product, alpha: Float, room_pixels: Pixels, strength: float = 1.0
+) -> Shade:
+    """The shadow of a standing product; `alpha` is its sprite, for the legs' height and how solid it is."""
+    gap = leg_gap(alpha) * product.height_m
+    solid = float(np.clip(1.25 * alpha.mean() / 0.8, 0.45, 1.0))
+    lights = photo_lights(camera, room_pixels, pose)
+    lights = np.vstack([_sky(1.0 - 0.5), lights * [1, 1, 1, 0.5]])
+    outlines = [_shadow_outline(pose, product, gap, light[:3]) for light in lights]
+    pixels = [camera.project(outline) for outline in outlines]
+    area = _area(np.vstack([camera.project(pose.base), *pixels[:8]]), room_pixels.shape)
+    if area is None:
+        return Shade(np.ones((1, 1), np.float32), 0, 0)
+    x0, y0, x1, y1 = area
+    half = max(1, (y1 - y0) // 2), max(1, (x1 - x0) // 2)
+    dark = np.zeros(half, np.float32)
+    for corners, weight in zip(pixels, lights[:, 3], strict=True):
+        canvas = np.zeros(half, np.uint8)
+        local = (corners - [x0, y0]) * [half[1] / (x1 - x0), half[0] / (y1 - y0)]
+        cv2.fillConvexPoly(canvas, np.rint(np.clip(local, -4000, 4000) * 16).astype(np.int32), 255, cv2.LINE_AA, 4)
+        dark += canvas.astype(np.float32) * (float(weight) / 255.0)
+    dark = cv2.GaussianBlur(dark, (0, 0), max(1.0, 0.012 * half[1]))
+    dark = cv2.resize(dark, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+    return Shade(np.clip(1.0 - DEPTH * strength * solid * dark, 0.06, 1.0).astype(np.float32), x0, y0)
+
+
+def contact_shade(alpha: Float, x: int, y: int, pose: Pose, camera: Camera, shape: tuple[int, ...]) -> Shade:
+    """Small dark patches where the product's feet touch: the lowest points of the sprite that lie within its base."""
+    feet = _feet(alpha)
+    pad = max(6, alpha.shape[1] // 12)
+    dark = np.zeros((alpha.shape[0] + 2 * pad, alpha.shape[1] + 2 * pad), np.float32)
+    base = camera.project(pose.base).astype(np.float32)
+    flatness = float(np.clip((base[:, 1].max() - base[:, 1].min()) / max(float(np.ptp(base[:, 0])), 1.0), 0.12, 0.6))
+    for left, right, row in feet:
+        middle = ((left + right) / 2.0, row)
+        outside = cv2.pointPolygonTest(base.reshape(-1, 1, 2), (x + middle[0], y + middle[1]), True)
+        if outside < -0.06 * alpha.shape[1]:
+            continue
+        reach = max(2.0, (right - left) / 2.0 * 1.15 + 1.5)
+        axes = (int(reach * 16), int(max(1.5, min(reach * flatness, 0.05 * alpha.shape[1])) * 16))
+        centre = (int((middle[0] + pad) * 16), int((middle[1] + pad) * 16))
+        patch = np.zeros_like(dark, dtype=np.uint8)
+        cv2.ellipse(patch, centre, axes, 0, 0, 360, 255, -1, cv2.LINE_AA, 4)
+        dark = np.maximum(dark, patch.astype(np.float32) / 255.0)
+    spread = max(1.2, 0.008 * alpha.shape[1])
+    dark = 0.6 * cv2.GaussianBlur(dark, (0, 0), spread) + 0.4 * cv2.GaussianBlur(dark, (0, 0), 2.6 * spread)
+    return clip_shade(Shade((1.0 - CONTACT_DEPTH * np.clip(dark, 0, 1)).astype(np.float32), x - pad, y - pad), shape)
+
+
+def wall_shade(camera: Camera, middle: Wide, product: Product, yaw_deg: float, shape: tuple[int, ...]) -> Shade:
+    """The shadow of a piece that hangs close to a wall: lower and a little wider than itself, soft as its depth."""
+    depth = float(np.clip(product.depth_m, 0.015, 0.15))
+    lower = middle - np.array([0.0, 0.7 * depth, 0.0])
+    corners = wall_corners(*lower, product.width_m + 0.5 * depth, product.height_m + 0.5 * depth, yaw_deg)
+    pixels = camera.project(corners)
+    softness = max(1.0, 0.55 * depth * float(np.linalg.norm(pixels[0] - pixels[1])) / (product.width_m + 0.5 * depth))
+    pad = int(3 * softness) + 2
+    area = _area(np.vstack([pixels - pad, pixels + pad]), shape)
+    if area is None:
+        return Shade(np.ones((1, 1), np.float32), 0, 0)
+    x0, y0, x1, y1 = area
+    canvas = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    cv2.fillConvexPoly(canvas, np.rint((pixels - [x0, y0]) * 16).astype(np.int32), 255, cv2.LINE_AA, 4)
+    dark = cv2.GaussianBlur(canvas.astype(np.float32) / 255.0, (0, 0), softness)
+    return Shade((1.0 - 0.5 * dark).astype(np.float32), x0, y0)
+
+
+def clip_shade(shade: Shade, shape: tuple[int, ...]) -> Shade:
+    """The part of a shade that lies within a photo of that shape."""
+    top, left = max(0, -shade.y), max(0, -shade.x)
+    bottom, right = min(shade.factor.shape[0], shape[0] - shade.y), min(shade.factor.shape[1], shape[1] - shade.x)
+    if top >= bottom or left >= right:
+        return Shade(np.ones((1, 1), np.float32), 0, 0)
+    return Shade(shade.factor[top:bottom, left:right], shade.x + left, shade.y + top)
+
+
+def leg_gap(alpha: Float) -> float:
+    """Share of a product's height between the ground and its body, by how filled its lowest rows are."""
+    widths = (alpha > 0.5).sum(axis=1) / max(1, int((alpha > 0.5).any(axis=0).sum()))
+    filled = np.flatnonzero(widths[::-1] > 0.5)
+    return float(np.clip(filled[0] / len(widths), 0.0, 0.5)) if filled.size else 0.0
+
+
+def photo_lights(camera: Camera, room_pixels: Pixels, pose: Pose) -> Wide:
+    """Lights (N, 4: direction from the product, weight; weights sum to 1) from the parts of the photo above the product.
+
+    Each part is taken to lie on a far wall or on the ceiling, whichever its ray meets first.
+    """
+    columns, rows = LIGHT_CELLS
+    height, width = room_pixels.shape[:2]
+    cells = cv2.resize(to_linear(room_pixels), (columns, rows), interpolation=cv2.INTER_AREA)
+    level = cells @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    y, x = np.mgrid[0:rows, 0:columns]
+    centres = np.stack([(x.ravel() + 0.5) * width / columns, (y.ravel() + 0.5) * height / rows], axis=1)
+    rays = camera.rays(centres)
+    far = max(WALL_M, pose.z + 1.2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        up = np.where(rays[:, 1] > 1e-3, (CEILING_M - camera.height_m) / rays[:, 1], np.inf)
+    reach = np.minimum(far / np.maximum(rays[:, 2], 1e-3), up)
+    points = rays * reach[:, None] + [0.0, camera.height_m, 0.0]
+    away = points - [pose.x, pose.level_m, pose.z]
+    spans = np.linalg.norm(away, axis=1)
+    directions = away / spans[:, None]
+    weights = np.power(level.ravel(), 1.6) * np.maximum(directions[:, 1], 0.0)
+    usable = directions[:, 1] > 0.17
+    if not usable.any() or weights[usable].sum() <= 0:
+        return _sky(1.0)
+    return np.hstack([directions[usable], (weights[usable] / weights[usable].sum())[:, None]])
+
+
+def _sky(total: float) -> Wide:
+    """An even sky: directions and weights that sum to `total`, by cosine and solid angle."""
+    lights = []
+    for elevation, count in SKY_RINGS:
+        tilt = elevation * pi / 180
+        for step in range(count):
+            turn = 2 * pi * (step + 0.5 * (count % 4 == 0)) / count
+            direction = (cos(tilt) * sin(turn), sin(tilt), cos(tilt) * cos(turn))
+            lights.append((*direction, cos(tilt) * sin(tilt) / count))
+    sky = np.array(lights)
+    sky[:, 3] *= total / sky[:, 3].sum()
+    return sky
+
+
+def _shadow_outline(pose: Pose, product: Product, gap_m: float, direction: Wide) -> Wide:
+    """Corners (N, 3) of the convex shadow that one light throws: the hull of the body's lower and upper faces."""
+    drift = -direction[[0, 2]] / max(float(direction[1]), 0.1)
+    inset = pose.base[:, [0, 2]] * 0.97 + pose.base[:, [0, 2]].mean(axis=0) * 0.03
+    plan = np.vstack([inset + drift * gap_m, inset + drift * product.height_m])
+    hull = cv2.convexHull(plan.astype(np.float32)).reshape(-1, 2).astype(np.float64)
+    hull[:, 1] = np.maximum(hull[:, 1], 0.4)
+    return np.stack([hull[:, 0], np.full(len(hull), pose.level_m), hull[:, 1]], axis=1)
+
+
+def _area(pixels: Wide, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
+    """The part of a photo around pixels, with room for blur; None if it lies outside."""
+    margin = 0.08 * float(np.ptp(pixels[:, 0])) + 4
+    x0, y0 = max(0, int(pixels[:, 0].min() - margin)), max(0, int(pixels[:, 1].min() - margin))
+    x1, y1 = min(shape[1], int(pixels[:, 0].max() + margin)), min(shape[0], int(pixels[:, 1].max() + margin))
+    return (x0, y0, x1, y1) if x1 - x0 > 2 and y1 - y0 > 2 else None
+
+
+def _feet(alpha: Float) -> list[tuple[int, int, int]]:
+    """Runs (left, right, row) where the sprite's lower outline reaches down furthest among its neighbours."""
+    solid = alpha > 0.5
+    width, height = alpha.shape[1], alpha.shape[0]
+    columns = np.flatnonzero(solid.any(axis=0))
+    if columns.size == 0:
+        return []
+    low = np.full(width, -1.0)
+    low[columns] = height - 1 - np.argmax(solid[::-1, columns], axis=0)
+    reach = max(3, width // 14)
+    neighbourhood = cv2.dilate(low.reshape(1, -1).astype(np.float32), np.ones((1, 2 * reach + 1), np.uint8)).ravel()
+    at_foot = (low >= neighbourhood - max(1.0, 0.012 * height)) & (low > 0.55 * height)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], at_foot.astype(int), [0]])))
+    return [(int(a), int(b) - 1, int(low[a:b].max())) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+__all__ = ["Shade", "clip_shade", "contact_shade", "floor_shade", "leg_gap", "photo_lights", "wall_shade"]
