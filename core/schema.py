@@ -1,5 +1,6 @@
 """The answer envelope in the OpenAPI document: what `core.api.ok` and the exception handler really send."""
 
+from functools import cache
 from typing import Any
 
 from drf_spectacular.utils import inline_serializer
@@ -23,6 +24,7 @@ class ErrorAnswerSerializer(serializers.Serializer):  # type: ignore[type-arg]
     error = ErrorSerializer()
 
 
+@cache  # the document wants one component by one name, however many views answer with it
 def enveloped(serializer: type[serializers.Serializer[Any]], *, many: bool = False) -> serializers.Serializer[Any]:
     """The schema of `{"ok": true, "data": …}` around a serializer."""
     name = serializer.__name__.removesuffix("Serializer") + ("ListAnswer" if many else "Answer")

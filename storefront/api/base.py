@@ -1,0 +1,163 @@
+"""What all storefront views share: the key, the shop, no caching, and fields that survive strange bytes."""
+
+import json
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.request import UnreadablePostError
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import OpenApiParameter, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from core.errors import NotFound
+from core.ids import parse_id
+from prep.models import ProductAsset
+from shops.models import Shop
+from storefront.authentication import PublishableKeyAuthentication
+from storefront.errors import UploadIncomplete
+from storefront.models import CompositeRun
+from storefront.services import Tap
+from storefront.visitors import Visitor
+
+VISITOR_PARAMETER = OpenApiParameter("visitor", str, description="The token that we issued with the composite.")
+KEY_PARAMETER = OpenApiParameter(
+    "Idempotency-Key", str, OpenApiParameter.HEADER, description="Makes the request safe to repeat, as `n` does."
+)
+
+
+class StorefrontView(APIView):
+    """A door that opens with a shop's publishable key."""
+
+    authentication_classes = [PublishableKeyAuthentication]
+
+    @property
+    def shop(self) -> Shop:
+        """The shop whose key the page carries."""
+        shop: Shop = self.request.user
+        return shop
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """A body that broke off is the sender's to repeat, not a crash of ours."""
+        if isinstance(exc, UnreadablePostError):
+            exc = UploadIncomplete()
+        return super().handle_exception(exc)
+
+    def finalize_response(
+        self, request: HttpRequest, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        """Nothing here may be cached, by anybody."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response.headers.setdefault("Cache-Control", "private, no-store")
+        return response
+
+
+class Words(serializers.CharField):
+    """Text that PostgreSQL can keep."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = str(super().to_internal_value(data))
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise serializers.ValidationError("Not valid Unicode text.") from None
+        return text
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "required": ["x", "y"],
+        "properties": {axis: {"type": "number", "minimum": 0, "maximum": 1} for axis in "xy"},
+        "description": "A point in the upright photo, as fractions from its top left corner.",
+    }
+)
+class TapField(serializers.Field):  # type: ignore[type-arg]
+    """Where the shopper tapped: an object, or in a form its JSON text or `x,y`."""
+
+    default_error_messages = {"invalid": 'Expected {"x": 0..1, "y": 0..1}.'}
+
+    def to_internal_value(self, data: Any) -> Tap:
+        if isinstance(data, str):
+            data = _parse_tap(data)
+        if not isinstance(data, dict):
+            self.fail("invalid")
+        x, y = data.get("x"), data.get("y")
+        if not (_is_fraction(x) and _is_fraction(y)):
+            self.fail("invalid")
+        return Tap(float(x), float(y))
+
+    def to_representation(self, value: Tap) -> dict[str, float]:
+        return value.to_json()
+
+
+def _parse_tap(text: str) -> Any:
+    try:
+        if "{" in text:
+            return json.loads(text)
+        x, y = text.split(",")
+        return {"x": float(x), "y": float(y)}
+    except ValueError:
+        return None
+
+
+def _is_fraction(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def find_asset(shop: Shop, product_id: str) -> ProductAsset:
+    """A shop's product.
+
+    Raises:
+        NotFound: it has none by that id.
+    """
+    asset = None
+    if product_id.isprintable():
+        assets = ProductAsset.objects.for_shop(shop).select_related("shop", "photo", "cutout")
+        asset = assets.filter(product_id=product_id).first()
+    if asset is None:
+        raise NotFound("This shop has no product by that id.")
+    return asset
+
+
+def read_visitor(request: Request, shop: Shop) -> Visitor | None:
+    """Who asks, by the token in the query or the body; None for a stranger."""
+    token = request.query_params.get("visitor")
+    if token is None and isinstance(request.data, dict):
+        token = request.data.get("visitor")
+    return Visitor.read(shop, token) if isinstance(token, str) else None
+
+
+def find_composite(request: Request, shop: Shop, composite_id: str, *, deleted: bool = False) -> CompositeRun:
+    """The caller's own composite.
+
+    Raises:
+        NotFound: none by that id, or somebody else's, or deleted (unless asked for).
+    """
+    visitor = read_visitor(request, shop)
+    composites = CompositeRun.objects.for_shop(shop).select_related(
+        "run", "result", "shop", "asset", "asset__shop", "asset__photo", "asset__cutout"
+    )
+    if not deleted:
+        composites = composites.visible()
+    try:
+        composite = composites.filter(pk=parse_id(composite_id)).first()
+    except (ValueError, OverflowError):
+        composite = None
+    if composite is None or visitor is None or not visitor.owns(composite.visitor_hash):
+        raise NotFound("There is no picture by that id.")
+    return composite
+
+
+def read_request_key(request: Request, n: str | None) -> str | None:
+    """The idempotency key: header, body field `n`, or query parameter `n`.
+
+    Raises:
+        rest_framework.serializers.ValidationError: longer than 255 characters.
+    """
+    key = request.headers.get("Idempotency-Key") or n or request.query_params.get("n") or None
+    if key is not None and (len(key) > 255 or not key.isprintable()):
+        raise serializers.ValidationError({"n": ["At most 255 printable characters."]})
+    return key

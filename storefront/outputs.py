@@ -1,0 +1,18 @@
+"""What becomes of a composite run: rows of the shopper's composite, written inside the engine's fenced transaction."""
+
+from runs.models import Run
+from runs.registry import NodeOutput, on_finish, output
+from storefront.services import PIPELINE, record_result, settle_composite
+
+
+@output(PIPELINE, "composite")
+def picture_made(result: NodeOutput) -> list[tuple[str, str]]:
+    """The shopper may see the picture that passed the gate."""
+    shown = record_result(run=result.run, blob=result.blobs["result"])
+    return [("composite", str(result.run.pk))] if shown else []
+
+
+@on_finish(PIPELINE)
+def composite_ended(run: Run) -> None:
+    """Quota of a picture that never came to be goes back; a deleted composite's late pictures go too."""
+    settle_composite(run=run)
