@@ -30,7 +30,7 @@ def _version_choices() -> list[tuple[str, str]]:
     return [("", "production"), *((version, version) for version in sorted(versions, key=lambda text: int(text[1:])))]
 
 
-class OverrideForm(forms.ModelForm):  # type: ignore[type-arg]
+class OverrideForm(forms.ModelForm):
     """A new override; the text may be the whole prompt file or only the part that changes."""
 
     prompt_name = forms.ChoiceField(label="Prompt", choices=_prompt_choices)
@@ -49,7 +49,7 @@ class OverrideForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_reason(self) -> str:
         """The reason, which nobody may skip by typing spaces."""
-        return self._check("reason", services.check_reason)
+        return str(self._check("reason", services.check_reason))
 
     def clean_expires_at(self) -> Any:
         """The expiry, within the next 14 days."""
@@ -79,7 +79,7 @@ class OverrideForm(forms.ModelForm):  # type: ignore[type-arg]
         """Nothing: a live override of the same prompt is no error, the service closes it."""
 
 
-class CloseForm(forms.ModelForm):  # type: ignore[type-arg]
+class CloseForm(forms.ModelForm):
     """The only thing that can happen to an override once it exists."""
 
     close = forms.BooleanField(
@@ -113,10 +113,11 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(PromptOverride)
-class PromptOverrideAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class PromptOverrideAdmin(admin.ModelAdmin):
     """Overrides are created and closed, never edited and never deleted; a changed text is a new override.
 
-    `?prompt_name=placement&shop=ULID` fills the add form with what that shop gets now, `?from=ULID` with an older override.
+    `?prompt_name=placement&shop=ULID` fills the add form with what that shop gets now, `?from=ULID` with an older
+    override.
     """
 
     list_display = (
@@ -134,7 +135,9 @@ class PromptOverrideAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "revoked_at", "revoked_by", "edit_again", "changes", "text",
     )  # fmt: skip
 
-    def get_form(self, request: HttpRequest, obj: PromptOverride | None = None, change: bool = False, **kwargs: Any) -> Any:
+    def get_form(
+        self, request: HttpRequest, obj: PromptOverride | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
         return super().get_form(request, obj, change, form=CloseForm if obj else OverrideForm, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: PromptOverride | None = None) -> tuple[str, ...]:

@@ -23,13 +23,13 @@ class ProductFacts(TypedDict):
     product_type: str
     mount: Literal["floor", "wall", "ceiling", "tabletop", "unknown"]
     dimensions_m: Dimensions
-    dimension_sources: NotRequired[dict[str, str]]
-    evidence: NotRequired[list[dict[str, str]]]
-    conflicts: NotRequired[list[dict[str, Any]]]
-    materials: NotRequired[list[str]]
-    colors: NotRequired[list[dict[str, str]]]
-    style: NotRequired[list[str]]
-    confidence: NotRequired[float]
+    dimension_sources: dict[str, str]
+    evidence: list[dict[str, str]]
+    conflicts: list[dict[str, Any]]
+    materials: list[str]
+    colors: list[dict[str, str]]
+    style: list[str]
+    confidence: float
 
 
 class RoomGeometry(TypedDict):

@@ -207,9 +207,9 @@ def _block(role: str, text: str, line: int) -> Block:
 def complete(base: Document, edited: str) -> str:
     r"""The full text of an edited prompt that may say less than a whole file.
 
-    A whole file is kept as it is (line ends become `\n`). Header keys that are left out come from `base`; params that are left out keep
-    base's values; an edit without a body keeps base's messages, and a body without a role line replaces the user
-    message only.
+    A whole file is kept as it is (line ends become `\n`). Header keys that are left out come from `base`; params that
+    are left out keep base's values; an edit without a body keeps base's messages, and a body without a role line
+    replaces the user message only.
 
     Raises:
         PromptHeaderInvalid: the edit changes the input, params schema or IR schema, which code relies on.

@@ -15,7 +15,6 @@ from jinja2 import Undefined, UndefinedError
 from prompts.errors import PromptRenderFailed, PromptTooLarge
 
 MAX_BYTES = 64 * 1024
-MAX_LIST = 40
 MARKERS = {"<<": "‹‹", ">>": "››", "<|": "‹|", "|>": "|›"}
 MARKER = re.compile("|".join(re.escape(marker) for marker in MARKERS))
 # Unicode tags and bidirectional overrides: text that a model reads and a person does not see.
@@ -66,29 +65,15 @@ def _defined(filter_: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def cap(value: Any, limit: Any) -> Any:
-    """At most `limit` characters of a text, saying how many were cut, or at most `limit` items of a list.
-
-    In an object, every text is capped at `limit` characters, and every list at 40 items.
-    """
+    """At most `limit` characters of a text, saying how many were cut, or at most `limit` items of a list."""
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
         raise PromptRenderFailed("`cap` takes a whole number.")
     if isinstance(value, list):
         return value[:limit]
-    if not isinstance(value, (str, dict)):
-        raise PromptRenderFailed(f"`cap` shortens a text, a list or an object; this is {kind(value)}.")
-    return _capped(value, limit)
-
-
-def _capped(value: Any, limit: int) -> Any:
-    """A JSON value with every text in it, and every list, kept short."""
-    if isinstance(value, str):
-        cut = len(value) - limit
-        return value if cut <= 0 else f"{value[:limit]}… [{cut} more characters]"
-    if isinstance(value, dict):
-        return {_capped(key, limit): _capped(item, limit) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_capped(item, limit) for item in value[:MAX_LIST]]
-    return value
+    if not isinstance(value, str):
+        raise PromptRenderFailed(f"`cap` shortens a text or a list; this is {kind(value)}.")
+    cut = len(value) - limit
+    return value if cut <= 0 else f"{value[:limit]}… [{cut} more characters]"
 
 
 def quote(value: Any) -> Quoted:

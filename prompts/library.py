@@ -1,4 +1,4 @@
-"""The git-tracked prompts: `library/<name>/<version>.prompt`, and `library/releases.toml` that says which are in use."""
+"""The git-tracked prompts: `library/<name>/<version>.prompt`, and `library/releases.toml`: which are in use."""
 
 import re
 import tomllib
@@ -115,7 +115,10 @@ class Library:
 
     def find(self, name: str, sha256: str) -> Prompt | None:
         """The version of a prompt whose file has this hash, or None."""
-        return next((self.get(name, version) for version in self.versions(name) if self.get(name, version).sha256 == sha256), None)
+        return next(
+            (self.get(name, version) for version in self.versions(name) if self.get(name, version).sha256 == sha256),
+            None,
+        )
 
     def all(self) -> list[Prompt]:
         """Every version of every prompt, by name and age."""

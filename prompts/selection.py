@@ -76,7 +76,7 @@ def select_prompt(
 
 
 def in_experiment(name: str, shop_key: str, prompts: Library | None = None) -> bool:
-    """Whether a shop falls into the experiment's share; the answer stays the same until the share or experiment changes."""
+    """Whether a shop falls into the experiment's share; the answer stays until the share or experiment changes."""
     release = (prompts or library()).release(name)
     digest = hashlib.sha256(f"{release.experiment}:{shop_key}".encode()).digest()
     return int.from_bytes(digest[:8]) % BUCKETS < round(release.share * BUCKETS)

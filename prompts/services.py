@@ -82,9 +82,7 @@ def create_override(
     return override
 
 
-def revoke_override(
-    *, shop: Shop, prompt_name: str, revoked_by: str, now: datetime | None = None
-) -> PromptOverride:
+def revoke_override(*, shop: Shop, prompt_name: str, revoked_by: str, now: datetime | None = None) -> PromptOverride:
     """Close a shop's override of a prompt; the shop is back on the library's at once.
 
     Raises:
@@ -131,7 +129,9 @@ def check_expiry(expires_at: datetime, now: datetime) -> None:
     if expires_at <= now:
         raise OverrideInvalid("The override's expiry has to lie in the future.")
     if expires_at > now + MAX_LIFETIME:
-        raise OverrideInvalid(f"An override lasts at most {MAX_LIFETIME.days} days; put a lasting change into the library.")
+        raise OverrideInvalid(
+            f"An override lasts at most {MAX_LIFETIME.days} days; put a lasting change into the library."
+        )
 
 
 def with_params(template: str, params: Mapping[str, Any] | None) -> str:

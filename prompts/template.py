@@ -1,12 +1,12 @@
 """The language of prompts: values, `if`, `for` and four filters, a small subset of Jinja2.
 
-A template is parsed by Jinja2, held against a whitelist of node types, and only then compiled, inside Jinja2's immutable
-sandbox with strict undefined values. What a template can do is look up keys of plain JSON, compare, repeat and print:
+A template is parsed by Jinja2, held against a whitelist of node types, and only then compiled, inside Jinja2's
+immutable sandbox with strict undefined values. It can look up keys of plain JSON, compare, repeat and print:
 
     {{ title | cap(300) | quote }}      {% if tap %}...{% endif %}      {% for tag in tags | cap(20) %}...{% endfor %}
 
-There are no calls, no arithmetic, no attributes of Python objects, no includes; loops and output are bounded. Every value
-that is filled in loses role markers, invisible characters and bidirectional overrides on the way (`prompts/filters.py`).
+There are no calls, no arithmetic, no attributes of Python objects, no includes; loops and output are bounded. Every
+value that is filled in loses role markers and invisible characters on the way (`prompts/filters.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,8 @@ LOOP_FIELDS = frozenset({"index", "first", "last"})
 RESERVED = frozenset({"self", "super", "caller", "varargs", "kwargs"})
 BUDGET = "_loop_steps_left"
 PLAIN = (
-    nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not,
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.Compare, nodes.Operand,
+    nodes.And, nodes.Or, nodes.Not,
 )  # fmt: skip
 
 
@@ -166,7 +167,7 @@ def _problem(node: nodes.Node, loops: int) -> str | None:
         case nodes.Test(name=name):
             return None if name == "none" else f"the test {name!r} does not exist; there is `none`"
         case nodes.Const(value=value):
-            return None if value is None or isinstance(value, (str, int, float, bool)) else "this constant is not allowed"
+            return None if isinstance(value, (str, int, float, bool, type(None))) else "this constant is not allowed"
         case nodes.List(items=items):
             return None if all(isinstance(item, nodes.Const) for item in items) else "a list may hold constants only"
         case nodes.Neg(node=inner):

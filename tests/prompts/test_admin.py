@@ -1,0 +1,159 @@
+"""The override's form in the operator console."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from prompts.library import library
+from prompts.models import PromptOverride
+from prompts.services import create_override
+from shops.models import Shop
+from tests.factories import ShopFactory
+
+pytestmark = pytest.mark.django_db
+ADD = "admin:prompts_promptoverride_add"
+CHANGE = "admin:prompts_promptoverride_change"
+LIST = "admin:prompts_promptoverride_changelist"
+LEFT = "---\nparams: {prefer: left}\n---\n"
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return ShopFactory()
+
+
+def patch(shop: Shop, template: str = LEFT) -> PromptOverride:
+    return create_override(shop=shop, prompt_name="placement", template=template, reason="Doors", created_by="ada")
+
+
+def form(shop: Shop, **changes: str) -> dict[str, str]:
+    expires = timezone.now() + timedelta(hours=72)
+    return {
+        "shop": str(shop.pk),
+        "prompt_name": "placement",
+        "base_version": "",
+        "reason": "Lamps in front of doors",
+        "expires_at_0": expires.strftime("%Y-%m-%d"),
+        "expires_at_1": expires.strftime("%H:%M:%S"),
+        "template": library()
+        .production("placement")
+        .template.replace("scale: 1.0", "scale: 0.8")
+        .replace("\n", "\r\n"),
+        **changes,
+    }
+
+
+def test_the_form_starts_from_production(admin_client: Client, shop: Shop) -> None:
+    page = admin_client.get(reverse(ADD), {"prompt_name": "placement", "shop": str(shop.pk)})
+    initial = page.context["adminform"].form.initial
+    assert initial["template"] == library().production("placement").template
+    assert initial["expires_at"] > timezone.now() + timedelta(hours=71)
+
+
+def test_the_form_starts_from_the_shops_live_override(admin_client: Client, shop: Shop) -> None:
+    override = patch(shop)
+    page = admin_client.get(reverse(ADD), {"prompt_name": "placement", "shop": str(shop.pk)})
+    assert page.context["adminform"].form.initial["template"] == override.template
+
+
+def test_the_form_starts_from_any_older_override(admin_client: Client, shop: Shop) -> None:
+    override = patch(shop)
+    page = admin_client.get(reverse(ADD), {"from": str(override.pk)})
+    initial = page.context["adminform"].form.initial
+    assert (initial["template"], initial["shop"]) == (override.template, str(shop.pk))
+
+
+@pytest.mark.parametrize("query", [{"from": "nonsense"}, {"shop": "nonsense"}, {"prompt_name": "nonsense"}])
+def test_a_strange_query_gives_an_empty_form(admin_client: Client, query: dict[str, str]) -> None:
+    page = admin_client.get(reverse(ADD), query)
+    assert page.status_code == 200
+    assert "template" not in page.context["adminform"].form.initial
+
+
+def test_saving_the_form_makes_an_override(admin_client: Client, shop: Shop) -> None:
+    answer = admin_client.post(reverse(ADD), form(shop))
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    override = PromptOverride.objects.get()
+    assert (override.params["scale"], override.created_by, override.base_version) == (0.8, "admin", "v3")
+    assert "\r" not in override.template
+    assert LogEntry.objects.get().object_id == str(override.pk)
+
+
+def test_saving_over_a_live_override_closes_it(admin_client: Client, shop: Shop) -> None:
+    earlier = patch(shop)
+    assert admin_client.post(reverse(ADD), form(shop)).status_code == 302
+    earlier.refresh_from_db()
+    assert earlier.revoked_by == "admin"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "why"),
+    [
+        ({"template": "{{ colour }}"}, "template", "uses `colour`"),
+        ({"template": ""}, "template", "required"),
+        ({"reason": "  "}, "reason", "required"),
+        ({"expires_at_0": "2020-01-01"}, "expires_at", "future"),
+        ({"expires_at_0": "2990-01-01"}, "expires_at", "14 days"),
+        ({"base_version": "v4", "prompt_name": "composite"}, "template", "no version v4"),
+    ],
+)
+def test_mistakes_are_shown_at_their_field(
+    admin_client: Client, shop: Shop, changes: dict[str, str], field: str, why: str
+) -> None:
+    answer = admin_client.post(reverse(ADD), form(shop, **changes))
+    assert answer.status_code == 200
+    assert why in str(answer.context["adminform"].form.errors[field])
+    assert not PromptOverride.objects.exists()
+
+
+def test_an_override_can_be_read_and_closed_but_not_edited(admin_client: Client, shop: Shop) -> None:
+    override = patch(shop)
+    url = reverse(CHANGE, args=[str(override.pk)])
+    page = admin_client.get(url).content.decode()
+    assert "+  prefer: left" in page
+    assert 'name="template"' not in page
+    admin_client.post(url, {"close": "on", "template": "other", "reason": "other"})
+    override.refresh_from_db()
+    assert (override.revoked_by, override.reason) == ("admin", "Doors")
+    assert 'name="close"' not in admin_client.get(url).content.decode()
+
+
+def test_saving_without_the_tick_leaves_it_live(admin_client: Client, shop: Shop) -> None:
+    override = patch(shop)
+    admin_client.post(reverse(CHANGE, args=[str(override.pk)]), {})
+    override.refresh_from_db()
+    assert override.revoked_at is None
+
+
+def test_selected_overrides_are_closed_together(admin_client: Client, shop: Shop) -> None:
+    overrides = [patch(shop), patch(ShopFactory())]
+    data = {"action": "close_selected", "_selected_action": [str(override.pk) for override in overrides]}
+    admin_client.post(reverse(LIST), data)
+    assert PromptOverride.objects.open().count() == 0
+
+
+@pytest.mark.parametrize(("state", "count"), [("live", 1), ("expired", 1), ("closed", 1), ("", 3)])
+def test_the_list_filters_by_state(admin_client: Client, shop: Shop, state: str, count: int) -> None:
+    patch(shop)
+    patch(shop)
+    expired = patch(ShopFactory())
+    past = timezone.now() - timedelta(days=1)
+    PromptOverride.objects.filter(pk=expired.pk).update(created_at=past - timedelta(days=1), expires_at=past)
+    page = admin_client.get(reverse(LIST), {"state": state} if state else {})
+    assert len(page.context["cl"].result_list) == count
+
+
+def test_overrides_are_never_deleted(admin_client: Client, shop: Shop) -> None:
+    override = patch(shop)
+    assert admin_client.post(reverse("admin:prompts_promptoverride_delete", args=[str(override.pk)])).status_code == 403
+
+
+def test_a_prompt_with_markup_in_it_is_shown_as_text(admin_client: Client, shop: Shop) -> None:
+    override = patch(shop, "<script>alert(1)</script> {{ facts.title | quote }}")
+    page = admin_client.get(reverse(CHANGE, args=[str(override.pk)])).content.decode()
+    assert "<script>alert(1)" not in page
+    assert "&lt;script&gt;alert(1)" in page
