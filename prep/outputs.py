@@ -4,7 +4,7 @@ from django.utils import timezone
 
 from prep.models import ProductAsset
 from prep.services import move_asset
-from runs.models import Artifact, Run
+from runs.models import Artifact, Blob, Run
 from runs.registry import NodeOutput, on_finish, output
 
 Status = ProductAsset.PrepStatus
@@ -13,7 +13,9 @@ Status = ProductAsset.PrepStatus
 @output("prep", "fetch")
 def photo_fetched(result: NodeOutput) -> list[tuple[str, str]]:
     """The asset shows its safe photo and is being processed."""
-    move_asset(result.run.subject_id, Status.PROCESSING, photo=result.blobs["product"])
+    photo = result.blobs["product"]
+    _keep(photo)
+    move_asset(result.run.subject_id, Status.PROCESSING, photo=photo)
     return []
 
 
@@ -22,6 +24,8 @@ def facts_found(result: NodeOutput) -> list[tuple[str, str]]:
     """The asset keeps facts and the prompt they were extracted with, its cutout, and is ready."""
     run, step = result.run, result.step
     cutout = Artifact.objects.select_related("blob").filter(run=run, name="cutout", role=Artifact.Role.RESULT).last()
+    if cutout is not None and cutout.blob is not None:
+        _keep(cutout.blob)
     cutout_ir = run.steps.get(node_key="cutout").payload.ir
     move_asset(
         run.subject_id,
@@ -35,6 +39,11 @@ def facts_found(result: NodeOutput) -> list[tuple[str, str]]:
         prep_error="",
     )
     return [("product_asset", run.subject_id)]
+
+
+def _keep(blob: Blob) -> None:
+    """A merchant's picture stays as long as the product does, whichever shopper's run refers to it."""
+    Blob.objects.filter(id=blob.id).update(retention=Blob.Retention.KEEP)
 
 
 @on_finish("prep")

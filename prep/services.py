@@ -105,7 +105,7 @@ def prep_input(asset: ProductAsset) -> dict[str, Any]:
 def product_texts(asset: ProductAsset) -> dict[str, Any]:
     """The merchant's words about a product, as every pipeline gets them."""
     return {
-        "id": str(asset.id),
+        "id": asset.product_id,
         "title": asset.title,
         "description": asset.description,
         "product_type": asset.product_type,

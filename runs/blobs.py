@@ -1,6 +1,8 @@
 """Rows for stored bytes: put once, referred to by artifacts, gone with the last reference."""
 
+import io
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,10 +41,6 @@ def picture_size(content: bytes, media_type: str) -> tuple[int | None, int | Non
     """Width and height in pixels from a picture's header; (None, None) for anything else."""
     if not media_type.startswith("image/"):
         return None, None
-    import io
-
-    from PIL import Image
-
     with Image.open(io.BytesIO(content)) as image:
         return image.size
 

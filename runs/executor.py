@@ -16,6 +16,7 @@ from runs.dag import Node
 from runs.errors import AttemptFailed, LeaseLost
 from runs.recording import ArtifactDraft
 from runs.registry import find_stage
+from runs.sweeping import park
 
 logger = logging.getLogger(__name__)
 
@@ -145,10 +146,7 @@ async def execute_run(context: RunContext, deps: Deps, database: Database, *, ma
     run = context.run
     try:
         if run.starts > max_starts:
-            text = f"Parked: this run was started {run.starts} times and its worker died each time."
-            await database(commits.fail_run, context.claim, stage=run.phase, code="worker_lost", message=text,
-                           retryable=False)
-            return True
+            return await database(park, context.claim, run.starts - 1, run.phase)
         await RunExecutor(context, deps, database).execute()
     except RunOver:
         return True
