@@ -112,7 +112,7 @@ def _lint_names(path: Path, part: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if isinstance(required, list) and not composed and not _refines(path):
         declared = properties if isinstance(properties, dict) else {}
         for name in required:
-            if name not in declared:
+            if isinstance(name, str) and name not in declared:
                 yield "undeclared_required", f"“{name}” is required and not among the properties."
     if part.get("uniqueItems") is True and not isinstance(part.get("maxItems"), int):
         yield "unbounded_unique", "uniqueItems compares every pair; set maxItems beside it."

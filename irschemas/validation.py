@@ -4,6 +4,7 @@ Pure: no ORM, no Django, nothing fetched. Messages are our own words and never h
 carry merchants' and shoppers' text and end up in logs and traces.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ def validate_ir(schema: Mapping[str, Any], value: Any) -> Validation:
     Raises:
         SchemaRefused: the schema itself cannot be used (it is malformed, or refers to something outside itself).
     """
-    compiled = _compile(canonical_json(schema))
+    compiled = _compile(_canonical(schema))
     defects = list(islice(strict_json.defects(value), MAX_COUNTED))
     if defects:
         return _outcome([findings.from_defect(defect, compiled.declared) for defect in defects])
@@ -148,6 +149,14 @@ def _integral_notes(compiled: _Compiled, value: Any, found: list[Problem]) -> tu
     stricter = _run(compiled.strict, value, compiled.declared)
     paths = [problem.json_path for problem in stricter if problem.json_path not in known and problem.keyword == "type"]
     return tuple(f"{INTEGRAL} {path}" for path in paths[:MAX_LISTED])
+
+
+def _canonical(schema: Any) -> bytes:
+    """A schema's canonical JSON, under which it is compiled once."""
+    try:
+        return canonical_json(schema)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise SchemaRefused(["not_json #: the schema is not JSON."]) from error
 
 
 @lru_cache(maxsize=64)
@@ -192,8 +201,11 @@ def _unusable(schema: Any) -> Iterator[str]:
 
 def _translate_patterns(part: dict[str, Any]) -> dict[str, Any]:
     """The same schema with its regular expressions in Python's spelling."""
-    if isinstance(part.get("pattern"), str):
-        part["pattern"] = translate(part["pattern"])
-    if isinstance(part.get("patternProperties"), dict):
-        part["patternProperties"] = {translate(text): child for text, child in part["patternProperties"].items()}
+    try:
+        if "pattern" in part:
+            part["pattern"] = translate(part["pattern"])
+        if "patternProperties" in part:
+            part["patternProperties"] = {translate(text): child for text, child in part["patternProperties"].items()}
+    except (re.error, OverflowError, RecursionError) as error:
+        raise SchemaRefused(["unsafe_pattern #: one of its patterns is not a regular expression."]) from error
     return part
