@@ -1,0 +1,40 @@
+"""The one way the tests start a browser: the system's Chromium, driven by Playwright."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+MISSING = "Chromium is missing: install it with `apt-get install chromium`, or set CHROMIUM to the path of a Chrome or Chromium."
+
+
+def chromium_path() -> str | None:
+    """Where the browser is: `CHROMIUM`, else the first one on the path."""
+    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next((found for name in names if name and (found := shutil.which(name))), None)
+
+
+@contextmanager
+def launch_browser() -> Iterator[Browser]:
+    """A headless Chromium; without one the test fails and says how to install it."""
+    path = chromium_path()
+    if path is None:
+        pytest.fail(MISSING, pytrace=False)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
