@@ -2,13 +2,13 @@
 
 import io
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
+from PIL import Image
 
 from core.canonical import sha256_hex
 from core.storage import BlobStore
