@@ -48,7 +48,7 @@ class SchemaField(forms.CharField):
             return True
 
 
-class IRSchemaForm(forms.ModelForm):  # type: ignore[type-arg]
+class IRSchemaForm(forms.ModelForm):
     """Target, name and schema of a draft."""
 
     schema = SchemaField(help_text="JSON Schema, Draft 2020-12. Objects are closed, references stay inside.")
@@ -59,7 +59,7 @@ class IRSchemaForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(IRSchema)
-class IRSchemaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class IRSchemaAdmin(admin.ModelAdmin):
     """Drafts can be edited; a version that was ever in force is read-only, and is changed by making a new one from it.
 
     Activating retires the version before, as one step. Nothing is deleted: steps name their schema for ever.
@@ -169,7 +169,7 @@ def _is_id(text: str | None) -> bool:
 
 
 @admin.register(MetricDefinition)
-class MetricDefinitionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class MetricDefinitionAdmin(admin.ModelAdmin):
     """What each number means. Texts and aims can be edited; the key cannot, since results name it; none is deleted.
 
     A definition that was edited here is no longer overwritten by the library.
@@ -189,7 +189,7 @@ class MetricDefinitionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
-class MetricProfileItemInline(admin.TabularInline):  # type: ignore[type-arg]
+class MetricProfileItemInline(admin.TabularInline):
     """The metrics of a profile with their thresholds."""
 
     model = MetricProfileItem
@@ -198,7 +198,7 @@ class MetricProfileItemInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(MetricProfile)
-class MetricProfileAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class MetricProfileAdmin(admin.ModelAdmin):
     """Quality gates: thresholds can be edited and take effect with the next attempt; the key cannot; none is deleted.
 
     A profile that was edited here is no longer overwritten by the library. Past results keep the threshold they met.

@@ -6,8 +6,8 @@ JSON Schema's patterns are ECMA-262: `$` is the very end and `\\d` is 0 to 9. Py
 """
 
 import re
-from re import _constants as ops  # the parser that `re` itself uses; there is no public one
-from re import _parser as parser
+from re import _constants as ops  # type: ignore[attr-defined]  # what `re` itself uses; there is no public parser
+from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 MAX_TEXT = 10_000
@@ -142,7 +142,7 @@ def _optional(op: Any, argument: Any) -> bool:
     """Whether an item may match nothing, so that it separates nothing."""
     if op in REPEATS:
         return bool(argument[0] == 0)
-    return op is ops.BRANCH
+    return bool(op is ops.BRANCH)
 
 
 def _letters(op: Any, argument: Any) -> set[str]:
@@ -173,7 +173,7 @@ def _matching(op: Any, argument: Any) -> set[str]:
 def _is_member(letter: str, op: Any, argument: Any) -> bool:
     """Whether a character class's member takes a character; categories by `re`'s own ASCII meaning."""
     if op is ops.LITERAL:
-        return ord(letter) == argument
+        return bool(ord(letter) == argument)
     if op is ops.RANGE:
         return bool(argument[0] <= ord(letter) <= argument[1])
     if op is ops.CATEGORY:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
-from django.db.models import Prefetch
 
 if TYPE_CHECKING:
     from irschemas.models import IRSchema, MetricProfile  # noqa: F401
@@ -35,5 +34,7 @@ class MetricProfileQuerySet(models.QuerySet["MetricProfile"]):
 
     def with_items(self) -> Self:
         """Each with its items and their metrics: two queries, however many profiles."""
-        items = self.model._meta.get_field("items").related_model
-        return self.prefetch_related(Prefetch("items", queryset=items.objects.select_related("metric")))
+        from irschemas.models import MetricProfileItem  # the models are built on this module
+
+        items = MetricProfileItem.objects.select_related("metric")
+        return self.prefetch_related(models.Prefetch("items", queryset=items))

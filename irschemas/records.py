@@ -1,9 +1,8 @@
 """Plain records of schemas and profiles: no ORM inside, so a worker can hand them to its computing children."""
 
+import uuid
 from dataclasses import dataclass
 from typing import Any, Literal
-
-from core.ids import Ulid
 
 Direction = Literal["lower", "higher", "boolean"]
 
@@ -12,7 +11,7 @@ Direction = Literal["lower", "higher", "boolean"]
 class ActiveSchema:
     """The schema in force for one target."""
 
-    id: Ulid
+    id: uuid.UUID
     target: str
     version: int
     schema: dict[str, Any]

@@ -1,16 +1,16 @@
 """Write and read schemas and profiles: every change of their tables goes through here."""
 
 import re
+import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
 from core.canonical import json_hash
-from core.ids import Ulid
 from irschemas.errors import ProfileNotFound, SchemaMoved, SchemaNotFound, SchemaRefused, SchemaUnchanged, TargetInvalid
 from irschemas.lint import lint_schema
 from irschemas.models import TARGET, IRSchema, MetricProfile
@@ -22,7 +22,7 @@ def create_schema(
     target: str,
     name: str,
     schema: dict[str, Any],
-    by: AbstractBaseUser | None = None,
+    by: User | None = None,
     origin: IRSchema.Origin = IRSchema.Origin.OPERATOR,
 ) -> IRSchema:
     """Write a new draft: the next version of its target.
@@ -39,7 +39,7 @@ def create_schema(
 
 
 def edit_schema(
-    *, schema_id: Ulid, schema: dict[str, Any], name: str | None = None, by: AbstractBaseUser | None = None
+    *, schema_id: uuid.UUID, schema: dict[str, Any], name: str | None = None, by: User | None = None
 ) -> IRSchema:
     """Change a schema: a draft in place; a version that was ever in force stays as it is, and a new draft is written.
 
@@ -58,7 +58,7 @@ def edit_schema(
         return row
 
 
-def activate_schema(*, schema_id: Ulid, by: AbstractBaseUser | None = None) -> IRSchema:
+def activate_schema(*, schema_id: uuid.UUID, by: User | None = None) -> IRSchema:
     """Put a version in force and retire the one before, as one step; activating the active one changes nothing.
 
     Raises:
@@ -78,7 +78,7 @@ def activate_schema(*, schema_id: Ulid, by: AbstractBaseUser | None = None) -> I
     return row
 
 
-def get_schema(schema_id: Ulid) -> IRSchema:
+def get_schema(schema_id: uuid.UUID) -> IRSchema:
     """One schema by id.
 
     Raises:
@@ -135,7 +135,7 @@ def _add_version(
     target: str,
     name: str,
     schema: dict[str, Any],
-    by: AbstractBaseUser | None,
+    by: User | None,
     origin: IRSchema.Origin = IRSchema.Origin.OPERATOR,
 ) -> IRSchema:
     """The next version of a target, as a draft. Inside a transaction, target locked."""

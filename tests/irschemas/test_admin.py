@@ -45,7 +45,7 @@ def test_an_operator_writes_a_schema_and_activates_it(operator: Client) -> None:
     operator.post(reverse(ADD), form, follow=True)
     row = IRSchema.objects.get()
     assert (row.version, row.status, row.schema, str(row.created_by)) == (1, "draft", SCHEMA, "operator")
-    assert "stage:example v1 is in force now." in act(operator, "activate", row)
+    assert "Now in force: stage:example v1." in act(operator, "activate", row)
     row.refresh_from_db()
     assert (row.status, str(row.activated_by)) == ("active", "operator")
     assert LogEntry.objects.filter(object_id=str(row.pk), change_message__contains="Activated.").exists()
@@ -90,7 +90,7 @@ def test_a_draft_can_be_edited_in_place(operator: Client) -> None:
 def test_a_version_in_force_is_shown_and_cannot_be_changed(operator: Client) -> None:
     row = activate_schema(schema_id=draft().pk)
     page = operator.get(reverse(CHANGE, args=[row.pk])).content.decode()
-    assert "<pre>{\n  &quot;type&quot;: &quot;object&quot;" in page or "<pre>{" in page
+    assert "<pre>{\n  &quot;" in page
     assert 'name="_save"' not in page and "<textarea" not in page
     response = operator.post(reverse(CHANGE, args=[row.pk]), {"name": "Mine", "schema": json.dumps(SCHEMA)})
     row.refresh_from_db()

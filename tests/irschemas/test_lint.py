@@ -88,7 +88,8 @@ def test_schemas_nested_without_end_are_refused_not_followed() -> None:
 @pytest.mark.parametrize(
     "pattern",
     [
-        "^(a+)+$", "^(a|aa)*$", r"^\d+\d+x$", "a*b", r"^(\w+\s?)*$", "^(?=a)b$", r"^(a)\1$", "^.*x.*$", "^(a?){30}a{30}$",
+        "^(a+)+$", "^(a|aa)*$", r"^\d+\d+x$", "a*b", r"^(\w+\s?)*$", "^(?=a)b$", r"^(a)\1$", "^.*x.*$",
+        "^(a?){30}a{30}$",
         "^a?a?a?a?a?a?a?a?a?b$", "^a*(b|a*)$", "(", "^[a-z]{0,90}[a-m]{0,90}$",
     ],
 )  # fmt: skip
@@ -99,7 +100,8 @@ def test_patterns_that_can_run_away_are_refused(pattern: str) -> None:
 @pytest.mark.parametrize(
     "pattern",
     [
-        "^[a-z][a-z0-9_]{0,62}$", "^[0-9a-f]{64}$", "^#[0-9a-fA-F]{6}$", "^(stage|prompt):[a-z]+$", r"^[a-z]+@[a-z]+\.[a-z]+$",
+        "^[a-z][a-z0-9_]{0,62}$", "^[0-9a-f]{64}$", "^#[0-9a-fA-F]{6}$", "^(stage|prompt):[a-z]+$",
+        r"^[a-z]+@[a-z]+\.[a-z]+$",
         r"^\d{1,3}(\.\d{1,3}){3}$", "^(v[0-9]+)?$", "[$]x$", "^image/[a-z0-9.+-]{1,40}$", "é",
     ],
 )  # fmt: skip

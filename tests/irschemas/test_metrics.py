@@ -144,7 +144,8 @@ def test_evaluators_of_every_installed_app_are_found_at_the_start(
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "evaluators.py").write_text(
-        "from irschemas.metrics import evaluator\n\n\n@evaluator('found')\ndef found(ir, inputs, artifacts):\n    return []\n"
+        "from irschemas.metrics import evaluator\n\n"
+        "@evaluator('found')\ndef found(ir, inputs, artifacts):\n    return []\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "measuring_app"]
