@@ -112,7 +112,11 @@ class VendorError(Exception):
 
 
 def _rebuild_error(
-    kind: type[VendorError], message: str, retry_after_s: float | None, request: dict[str, Any], response: dict[str, Any]
+    kind: type[VendorError],
+    message: str,
+    retry_after_s: float | None,
+    request: dict[str, Any],
+    response: dict[str, Any],
 ) -> VendorError:
     return kind(message, retry_after_s=retry_after_s, request=request, response=response)
 
@@ -159,7 +163,7 @@ class BadResponse(VendorError):
 
 @runtime_checkable
 class Vendor(Protocol):
-    """A client of one service. `kind` says where its time goes: `network` waits, `cpu` computes (in a child process)."""
+    """A client of one service. `kind` says where its time goes: `network` waits, `cpu` computes (in a child)."""
 
     name: str
     kind: Literal["network", "cpu"]

@@ -6,9 +6,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from vendors.base import BadResponse, RateLimited, Refused, Rejected, TimedOut, Unavailable, VendorError
 
 TASKS = ("cutout", "facts", "placement", "composite")
+# A picture that the quality gate rejected: the next route may do better, so it always moves on.
+METRIC_FAILED = "metric_failed"
+_ERRORS: tuple[type[VendorError], ...] = (
+    VendorError,
+    RateLimited,
+    Unavailable,
+    TimedOut,
+    Refused,
+    Rejected,
+    BadResponse,
+)
+MOVE_ON_CODES = (*(error.code for error in _ERRORS), METRIC_FAILED)
 
 
 class RoutesInvalid(ValueError):
@@ -24,6 +38,10 @@ class Route:
     params: Mapping[str, Any] = field(default_factory=dict)
     move_on: tuple[str, ...] = ()
 
+    def moves_on(self, code: str) -> bool:
+        """Whether an attempt that failed with this code goes to the next route."""
+        return code == METRIC_FAILED or code in self.move_on
+
 
 @dataclass(frozen=True, slots=True)
 class Routes:
@@ -35,6 +53,11 @@ class Routes:
         """The routes of a task, best first; empty when it has none."""
         return self.by_task.get(task, ())
 
+    @property
+    def vendors(self) -> frozenset[str]:
+        """Names of all vendors that some route leads to."""
+        return frozenset(route.vendor for routes in self.by_task.values() for route in routes)
+
 
 class _Route(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -42,6 +65,14 @@ class _Route(BaseModel):
     model: str = Field(min_length=1)
     params: dict[str, Any] = Field(default_factory=dict)
     move_on: list[str] = Field(default_factory=list)
+
+    @field_validator("move_on")
+    @classmethod
+    def _codes_exist(cls, codes: list[str]) -> list[str]:
+        for code in codes:
+            if code not in MOVE_ON_CODES:
+                raise ValueError(f"{code!r} is no error code; known are {', '.join(MOVE_ON_CODES)}")
+        return codes
 
 
 class _File(BaseModel):
@@ -56,21 +87,24 @@ def load_routes(path: Path) -> Routes:
         RoutesInvalid: the file is missing, is not TOML, or says something that is not a route.
     """
     try:
-        raw = tomllib.loads(path.read_text())
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RoutesInvalid(f"{path.name}: there is no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RoutesInvalid(f"{path.name}: cannot be read as text") from error
     except tomllib.TOMLDecodeError as error:
         raise RoutesInvalid(f"{path.name}: not TOML: {error}") from error
     try:
         file = _File.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "file"
         raise RoutesInvalid(f"{path.name}: {place}: {first['msg']}") from error
-    for task, routes in file.tasks.items():
+    for task in file.tasks:
         if task not in TASKS:
             raise RoutesInvalid(f"{path.name}: tasks.{task}: unknown task; known are {', '.join(TASKS)}")
-        if not routes:
+    for task in TASKS:
+        if not file.tasks.get(task):
             raise RoutesInvalid(f"{path.name}: tasks.{task}: a task needs at least one route")
     return Routes(
         {

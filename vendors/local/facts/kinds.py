@@ -1,0 +1,39 @@
+"""What a product can be: one noun of the lexicon and what is usual for it."""
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+Mount = Literal["floor", "wall", "ceiling", "tabletop", "unknown"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One product noun with what is usual for it.
+
+    `typical` is width, depth, height in metres. `pair` says what two unlabelled numbers mean: `wd` seen from above or
+    `wh` seen from the front. `lead` is the axis of a single unlabelled number. `movable` kinds change their mount by a
+    word such as "wall-mounted" or "standing". `family` is the broader kind.
+    """
+
+    name: str
+    words: str
+    mount: Mount
+    typical: tuple[float, float, float]
+    pair: Literal["wd", "wh"] = "wd"
+    lead: Literal["width", "height", "diameter"] = "width"
+    family: str = ""
+    movable: bool = False
+    traits: frozenset[str] = field(default_factory=frozenset)
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Matches any of the kind's nouns, singular or plural, spaces or hyphens alike."""
+        nouns = sorted((noun.strip() for noun in self.words.split(",")), key=len, reverse=True)
+        joined = "|".join(re.escape(noun).replace(r"\ ", "[ -]?") for noun in nouns)
+        return re.compile(rf"(?<![a-z])(?:{joined})(?:e?s)?(?![a-z])")
+
+    def has(self, trait: str) -> bool:
+        """Whether it is `flat` (hangs, thin), `lying` (thickness is its height), a `bed` (length is depth), ..."""
+        return trait in self.traits

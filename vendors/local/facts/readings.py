@@ -1,0 +1,211 @@
+"""Every measurement a text gives, line by line: headings, tables and titles read into one list of readings."""
+
+from dataclasses import dataclass, field, replace
+from math import log
+
+from vendors.local.facts import vocabulary as words
+from vendors.local.facts.chains import Chain, ChainReader, Member, Section
+from vendors.local.facts.kinds import Kind
+from vendors.local.facts.quantities import Item, Quantity, read_items
+from vendors.local.facts.scopes import Scope, mentions_size, scope_of
+from vendors.local.facts.text import Document, Line, Span
+
+SHORTEST, LONGEST = 0.005, 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One length as written, in metres: its axis (or place in an unlabelled chain), what it is about, where it is."""
+
+    axis: words.Axis | int
+    low: float
+    high: float
+    scope: Scope
+    line: Line
+    span: Span
+    members: int = 1
+    vague: bool = False
+    unsure: bool = False
+    announced: bool = False
+    after_part: bool = False
+    guessed_unit: bool = False
+
+    @property
+    def middle(self) -> float:
+        return (self.low + self.high) / 2
+
+    @property
+    def quote(self) -> str:
+        return self.line.text[slice(*self.span)]
+
+
+@dataclass
+class Group:
+    """Readings that describe one thing together: a chain, or the labelled lines of one section."""
+
+    readings: list[Reading] = field(default_factory=list)
+
+
+@dataclass
+class MeasureReader:
+    """Reads a document's measurements; `unit_default` settles numbers without a unit."""
+
+    kind: Kind | None
+    unit_default: str | None = None
+
+    def read(self, document: Document) -> list[Group]:
+        self._groups: dict[object, Group] = {}
+        self._columns: list[list[Item]] = []
+        self._label: list[Item] = []
+        self._section, self._section_number = Section(), 0
+        for number, line in enumerate(document.lines):
+            if line.source in {"title", "description", "tags"}:
+                self._read_line(line, number)
+        return list(self._groups.values())
+
+    def _read_line(self, line: Line, number: int) -> None:
+        items = read_items(line.folded)
+        if line.source != "description":
+            self._add(ChainReader(items, self.kind).read(), line, number, Section(), items)
+        elif not any(item.kind == "q" for item in items):
+            self._read_heading(line, items)
+        elif line.cells:
+            self._read_cells(line, number)
+        else:
+            self._columns = []
+            items, self._label = [*self._label, *items], []
+            self._add(ChainReader(items, self.kind, self._section).read(), line, number, self._section, items)
+
+    def _read_heading(self, line: Line, items: list[Item]) -> None:
+        """A line without numbers may name what follows: "Packaging", "Dimensions (cm)", a table's columns."""
+        said = " ".join(item.text for item in items if item.kind in {"w", "a"})
+        axes = [axis for item in items for axis in item.axes]
+        unit = next((words.UNITS[item.text] for item in items if item.kind == "u" and len(item.text) > 1), None)
+        if line.cells and (axes or unit or mentions_size(said) or scope_of(said, self.kind).narrows):
+            self._columns = [_headless(read_items(line.folded[slice(*cell)])) for cell in line.cells]
+            return
+        # A label on a line of its own belongs to the value on the next.
+        self._label = (
+            [*_headless(items), Item("colon", ":", -1, -1)] if len(axes) == 1 and len(said.split()) <= 3 else []
+        )
+        scope, sizes = scope_of(said, self.kind), mentions_size(said)
+        named = sizes or scope.narrows or len(axes) > 1
+        short = len(said.split()) <= 6
+        if not (line.heading or line.text.endswith(":") or (short and named) or (unit and sizes)):
+            return
+        self._section_number += 1
+        if unit and sizes and not short:
+            scope = self._section.scope
+        self._section = Section(scope, unit, tuple(axes) if len(axes) > 1 else (), sizes or scope.narrows)
+        self._columns = []
+
+    def _read_cells(self, line: Line, number: int) -> None:
+        cells = [_at_line(read_items(line.folded[start:end]), start) for start, end in line.cells]
+        colon = Item("colon", ":", -1, -1)
+        if not self._columns or not 0 <= len(self._columns) - len(cells) <= 1:
+            items = [*cells[0], colon, *(item for cell in cells[1:] for item in cell)]
+            self._add(ChainReader(items, self.kind, self._section).read(), line, number, self._section, items)
+            return
+        columns = self._columns[-len(cells) :]
+        head = [] if any(item.kind == "q" for item in cells[0]) else _headless(cells[0])
+        for column, cell in zip(columns, cells, strict=True):
+            if any(item.kind == "q" for item in cell):
+                items = [*head, *column, colon, *cell]
+                chains = ChainReader(items, self.kind, self._section, announced=True).read()
+                self._add(chains, line, number, self._section, cell, row=number)
+
+    def _add(
+        self, chains: list[Chain], line: Line, number: int, section: Section, items: list[Item], *, row: int = -1
+    ) -> None:
+        for at, chain in enumerate(chains):
+            if not self._counts(chain, line, items):
+                continue
+            several = len(chain.members) > 1
+            key: object = (number, row, at) if several else (line.source, self._section_number, chain.scope.name, row)
+            group = self._groups.setdefault(key, Group())
+            group.readings += self._readings(chain, line)
+
+    def _counts(self, chain: Chain, line: Line, items: list[Item]) -> bool:
+        """Whether a chain is a measurement at all, or numbers that happen to stand there."""
+        named = chain.announced or (line.source == "tags" and chain.labelled > 0)
+        longest = max(q.high for member in chain.members for q in member.quantities)
+        if len(chain.members) > 1:
+            titled = line.source == "title" and longest >= 20
+            return chain.has_unit or named or chain.labelled >= 2 or titled
+        member = chain.members[0]
+        alone = len([item for item in items if item.kind not in {"dot", "open", "close", "stop"}]) == 1
+        if member.axis is None:
+            return chain.has_unit and (named or line.source == "title" or alone)
+        return chain.has_unit or named or self._spelled_out(line, chain)
+
+    def _spelled_out(self, line: Line, chain: Chain) -> bool:
+        """`Width: 80`, with the whole word, is a measurement even without a unit."""
+        before = [item.text for item in read_items(line.folded[: chain.span[1]])]
+        return any(text in words.AXIS_NOUNS for text in before)
+
+    def _readings(self, chain: Chain, line: Line) -> list[Reading]:
+        unit, guessed = chain.unit, False
+        if not chain.has_unit:
+            unit, guessed = self._guess_unit(chain), True
+        found: list[Reading] = []
+        place = 0
+        for at, member in enumerate(chain.members):
+            axis: words.Axis | int = member.axis if member.axis is not None else place
+            place += member.axis is None
+            for quantity in member.quantities:
+                low, high = quantity.metres(_unit_for(chain.members, at) or unit or "cm")
+                low, high = (low * 2, high * 2) if axis == "radius" else (low, high)
+                if low >= SHORTEST and high <= LONGEST:
+                    found.append(
+                        Reading(
+                            axis="diameter" if axis == "radius" else axis,
+                            low=low,
+                            high=high,
+                            scope=chain.scope,
+                            line=line,
+                            span=chain.span,
+                            members=len(chain.members),
+                            vague=chain.vague,
+                            unsure=chain.unsure,
+                            announced=chain.announced,
+                            after_part=chain.after_part,
+                            guessed_unit=guessed,
+                        )
+                    )
+        return found
+
+    def _guess_unit(self, chain: Chain) -> str:
+        """Centimetres, inches or millimetres, whichever makes the product as large as its kind usually is."""
+        if self.unit_default in words.METRES:
+            return self.unit_default
+        longest = max(q.high for member in chain.members for q in member.quantities)
+        if self.kind is None:
+            return "mm" if longest > 400 else "cm"
+        usual = max(self.kind.typical)
+        return min(("cm", "in", "mm", "m"), key=lambda unit: abs_log(longest * words.METRES[unit] / usual))
+
+
+def abs_log(ratio: float) -> float:
+    """How far two lengths are apart, as the absolute logarithm of their ratio."""
+    return abs(log(max(ratio, 1e-9)))
+
+
+def _unit_for(members: list[Member], at: int) -> str | None:
+    """A number without a unit takes the next one's in its chain, or else the last one's before it."""
+    following = [q.unit for member in members[at:] for q in member.quantities[:1] if q.unit]
+    before = [q.unit for member in members[:at] for q in member.quantities[:1] if q.unit]
+    return following[0] if following else before[-1] if before else None
+
+
+def _headless(items: list[Item]) -> list[Item]:
+    """Items of a header cell, which lend their meaning but no place to quote."""
+    return [replace(item, start=-1, end=-1) for item in items]
+
+
+def _at_line(items: list[Item], offset: int) -> list[Item]:
+    moved = [replace(item, start=item.start + offset, end=item.end + offset) for item in items]
+    return [replace(item, quantity=_moved(item.quantity, offset)) if item.quantity else item for item in moved]
+
+
+def _moved(quantity: Quantity, offset: int) -> Quantity:
+    return replace(quantity, start=quantity.start + offset, end=quantity.end + offset)

@@ -1,0 +1,104 @@
+"""What a measurement is about: the whole product, one of its parts, its package, or something else altogether."""
+
+import re
+from dataclasses import dataclass
+
+from vendors.local.facts import vocabulary as words
+from vendors.local.facts.kinds import Kind
+
+OVERALL, NEUTRAL, REDUCED, VAGUE, PART, NEVER = 0.0, 1.0, 2.0, 3.0, 5.0, 9.0
+
+_ALL_ROUND = re.compile(
+    r"\b(?:arm to arm|front to back|back to front|side to side|corner to corner|top to bottom|"
+    r"edge to edge|wall mount(?:ed)?|"
+    r"(?:without|excluding|excl|before|un) ?(?:the )?(?:packag\w+|box|carton)|not (?:a )?package|"
+    r"out of the box|easy to fit)\b"
+)
+# For these parts, the axes on which the part is nearly as large as the whole: second best where the whole is not given.
+_NEARLY_WHOLE: dict[str, set[str]] = {
+    "back": {"height"},
+    "shade": {"width", "depth", "diameter", "length"},
+    "top": {"width", "depth", "diameter", "length"},
+    "mattress": {"width", "depth", "length"},
+    "print": {"width", "height", "length", "diameter"},
+    "frame": {"width", "depth", "height", "length", "diameter", "thickness"},
+    "pile": {"height", "thickness"},
+    "headboard": {"height", "width"},
+    "pot": {"width", "depth", "height", "diameter"},
+    "door": {"width", "height", "diameter"},
+    "foam": {"height", "thickness"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a measurement is about (`""` for the product itself) and how far to trust it: lower is better."""
+
+    name: str
+    tier: float
+
+    @property
+    def narrows(self) -> bool:
+        return self.tier != NEUTRAL
+
+
+WHOLE = Scope("", NEUTRAL)
+
+
+def scope_of(text: str, kind: Kind | None) -> Scope:
+    """The scope that some words around a measurement give it."""
+    spoken = _without_inclusions(_ALL_ROUND.sub(" ", text)).split()
+    own = (
+        set(kind.name.split())
+        | ({"box", "boxes"} if kind and kind.name in {"chest", "planter", "jewelry box"} else set())
+        if kind
+        else set()
+    )
+    said = [word for word in spoken if word not in own and word.removesuffix("s") not in own]
+    present = set(said)
+    assembled = "assembled" in present or "unboxed" in present
+    package = present & words.PACKAGE
+    if package and not (assembled and not present & {"carton", "package", "packaging", "packaged", "packed", "boxed"}):
+        return Scope("package", NEVER)
+    if present & words.NEVER:
+        return Scope("other", NEVER)
+    part = next((words.PARTS[word] for word in said if word in words.PARTS), None)
+    if part:
+        excluded = any(word in words.EXCLUDING for word in said)
+        return Scope(part, REDUCED if excluded else PART)
+    return Scope("overall", OVERALL) if present & words.OVERALL else WHOLE
+
+
+def usable(scope: Scope, axis: str, kind: Kind | None, *, members: int) -> float | None:
+    """The tier at which a reading of this scope may stand for the whole on this axis; None if never."""
+    if scope.tier == NEVER:
+        return None
+    if scope.tier != PART:
+        return scope.tier
+    if scope.name == "frame" and members >= 2:
+        return OVERALL + 0.5
+    if scope.name == "seat":
+        low = kind is not None and kind.name in {"stool", "bench", "ottoman", "pouf"}
+        return PART if low and axis == "height" else None
+    if scope.name == "foam" and not (kind and kind.has("lying")):
+        return None
+    return PART if axis in _NEARLY_WHOLE.get(scope.name, set()) else None
+
+
+def mentions_size(text: str) -> bool:
+    """Whether words announce measurements ("Dimensions", "Size")."""
+    return bool(set(text.split()) & (words.SIZE_WORDS | words.OVERALL))
+
+
+def _without_inclusions(text: str) -> str:
+    """ "height including legs" is about the whole: drop what is included."""
+    kept: list[str] = []
+    skip = 0
+    for word in text.split():
+        if word in words.INCLUDING:
+            skip = 3
+        elif skip:
+            skip -= 1
+        else:
+            kept.append(word)
+    return " ".join(kept)

@@ -1,0 +1,249 @@
+"""Which reading is the product's width, depth and height: axes by kind, contradictions settled with a reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import log
+from typing import Any, Literal
+
+from vendors.local.facts.kinds import Kind
+from vendors.local.facts.readings import Group, Reading, abs_log
+from vendors.local.facts.scopes import NEVER, PART, VAGUE, usable
+
+Side = Literal["width", "depth", "height"]
+Labelled = dict[str, list[float]]
+SIDES: tuple[Side, ...] = ("width", "depth", "height")
+# Unlabelled triples are written width, depth, height most of the time; other orders need a reason.
+_ORDER_COST: dict[tuple[Side, ...], float] = {
+    ("width", "depth", "height"): 0.0,
+    ("height", "width", "depth"): 0.7,
+    ("width", "height", "depth"): 0.6,
+    ("depth", "width", "height"): 0.8,
+    ("height", "depth", "width"): 1.2,
+    ("depth", "height", "width"): 1.2,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A reading that may be one side of the product; a lower tier is a better claim."""
+
+    reading: Reading
+    tier: float
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """One side as settled: metres, the readings that say so and how good their claim is."""
+
+    metres: float
+    reading: Reading
+    tier: float
+    support: int
+
+
+def settle(
+    groups: list[Group], kind: Kind | None, aspect: float | None, variants: frozenset[str] = frozenset()
+) -> tuple[dict[Side, Size], list[dict[str, Any]]]:
+    """The sides that the text gives, and its contradictions as {field, values, chosen, why}.
+
+    `aspect` is the cutout's width over height; `variants` are the title's words that pick among several listed sizes.
+    """
+    candidates: dict[Side, list[Candidate]] = {side: [] for side in SIDES}
+    labelled: Labelled = {}
+    for reading in (r for group in groups for r in group.readings if isinstance(r.axis, str) and r.scope.tier < PART):
+        labelled.setdefault(str(reading.axis), []).append(reading.middle)
+    for place, group in enumerate(groups):
+        for reading, sides in assign(group, kind, aspect, labelled):
+            for side in sides:
+                tier = _tier(reading, side, kind, variants)
+                if tier is not None:
+                    candidates[side].append(Candidate(reading, tier, place))
+    sizes: dict[Side, Size] = {}
+    conflicts: list[dict[str, Any]] = []
+    for side in SIDES:
+        if candidates[side]:
+            sizes[side], found = _choose(side, candidates[side])
+            conflicts += found
+    return sizes, conflicts
+
+
+def assign(
+    group: Group, kind: Kind | None, aspect: float | None, labelled: Labelled | None = None
+) -> list[tuple[Reading, tuple[Side, ...]]]:
+    """The sides each reading of a group stands for."""
+    middles: dict[str | int, float] = {}
+    for reading in group.readings:
+        middles.setdefault(reading.axis, reading.middle)
+    sides = _labelled_sides(middles, kind)
+    places = sorted(axis for axis in middles if isinstance(axis, int))
+    taken = {side for given in sides.values() for side in given}
+    sides |= _unlabelled_sides([middles[place] for place in places], taken, kind, aspect, labelled or {})
+    return [(reading, sides.get(reading.axis, ())) for reading in group.readings]
+
+
+def _labelled_sides(middles: Mapping[str | int, float], kind: Kind | None) -> dict[str | int, tuple[Side, ...]]:
+    """What labels mean for this kind: a coffee table's Length is its width, a bed's Length its depth."""
+    flat, lying = bool(kind and kind.has("flat")), bool(kind and kind.has("lying"))
+    sides: dict[str | int, tuple[Side, ...]] = {side: (side,) for side in SIDES if side in middles}
+    if "thickness" in middles and (flat or lying):
+        sides["thickness"] = ("depth",) if flat else ("height",)
+    if "diameter" in middles:
+        sides["diameter"] = ("width", "height") if flat else ("width", "depth")
+    elif (
+        kind
+        and not flat
+        and (kind.has("round") or kind.has("small"))
+        and "depth" in middles
+        and not {"width", "length"} & middles.keys()
+    ):
+        # `H 20 x D 12` of a vase: the D is its diameter.
+        sides["depth"] = ("width", "depth")
+    if "length" in middles:
+        _place_length(sides, middles, kind)
+    return sides
+
+
+def _place_length(
+    sides: dict[str | int, tuple[Side, ...]], middles: Mapping[str | int, float], kind: Kind | None
+) -> None:
+    if {"width", "depth"} <= sides.keys() and "height" not in sides:
+        # Length, width and depth together: the depth of a mattress or a tray is how high it lies.
+        sides["depth"] = ("height",)
+    filled = {side for given in sides.values() for side in given}
+    if kind and kind.has("bed") and "depth" not in filled:
+        sides["length"] = ("depth",)
+    elif kind and kind.has("flat") and "height" not in filled and ("width" in filled or kind.has("soft")):
+        sides["length"] = ("height",)
+    elif "width" not in filled:
+        sides["length"] = ("width",)
+    elif "depth" not in filled and "width" in middles and "diameter" not in middles:
+        wide = middles["length"] >= middles["width"]
+        sides["length"] = ("width",) if wide else ("depth",)
+        sides["width"] = ("depth",) if wide else ("width",)
+
+
+def _unlabelled_sides(
+    values: list[float], taken: set[Side], kind: Kind | None, aspect: float | None, labelled: Labelled
+) -> dict[str | int, tuple[Side, ...]]:
+    free = [side for side in SIDES if side not in taken]
+    if not values or not free:
+        return {}
+    if len(values) == 1:
+        return {0: _lone_side(free, kind, labelled)}
+    if len(values) >= 3 and len(free) == 3:
+        best = min(_ORDER_COST, key=lambda order: _cost(dict(zip(order, values, strict=False)), order, kind, aspect))
+        return {place: (side,) for place, side in enumerate(best)}
+    if len(values) == 2 and len(free) == 3:
+        return {place: (side,) for place, side in enumerate(_pair(values, kind, aspect, labelled))}
+    return {place: (side,) for place, side in zip(range(len(values)), free, strict=False)}
+
+
+def _lone_side(free: list[Side], kind: Kind | None, labelled: Labelled) -> tuple[Side, ...]:
+    if kind is None or len(free) < 3:
+        return (free[-1],) if len(free) < 3 else ("width",)
+    if kind.lead == "diameter":
+        return ("width", "height") if kind.has("flat") else ("width", "depth")
+    return (kind.lead,)
+
+
+def _pair(values: list[float], kind: Kind | None, aspect: float | None, labelled: Labelled) -> tuple[Side, Side]:
+    """Two numbers: seen from above for tables and rugs, from the front for art and cabinets."""
+    from_front = kind is None or kind.pair == "wh"
+    if "height" in labelled and "depth" not in labelled:
+        from_front = False
+    elif "depth" in labelled and "height" not in labelled:
+        from_front = True
+    if not from_front:
+        return "width", "depth"
+    if any(_agree(values[0], height) and not _agree(values[1], height) for height in labelled.get("height", [])):
+        return "height", "width"
+    usual = kind.typical[0] / kind.typical[2] if kind and kind.has("flat") else None
+    shape = aspect if aspect and usual else usual if usual and abs_log(usual) > 0.6 else None
+    if shape and abs_log(values[1] / values[0] / shape) + 0.2 < abs_log(values[0] / values[1] / shape):
+        return "height", "width"
+    return "width", "height"
+
+
+def _cost(sizes: dict[Side, float], order: tuple[Side, ...], kind: Kind | None, aspect: float | None) -> float:
+    """How odd three sides in this order would be: unusual order, unlike the kind's usual shape, unlike the cutout."""
+    cost = _ORDER_COST[order]
+    if kind:
+        width, depth, height = kind.typical
+        if kind.has("flat") and abs_log(width / height) < 0.6:
+            width = height = max(width, height)
+        ratios = [
+            log(max(sizes[side], 1e-4) / usual) for side, usual in zip(SIDES, (width, depth, height), strict=True)
+        ]
+        middle = sorted(ratios)[1]
+        cost += sum(abs(ratio - middle) for ratio in ratios)
+    if aspect:
+        cost += 0.5 * abs_log(sizes["width"] / max(sizes["height"], 1e-4) / aspect)
+    return cost
+
+
+def _tier(reading: Reading, side: Side, kind: Kind | None, variants: frozenset[str]) -> float | None:
+    axis = reading.axis if isinstance(reading.axis, str) else side
+    tier = usable(reading.scope, axis, kind, members=reading.members)
+    if tier is None:
+        return None
+    if reading.vague:
+        tier = max(tier, VAGUE)
+    tier += 1.0 if reading.line.source != "description" else 0.0
+    tier += (0.5 if reading.after_part else 0.0) + (0.25 if reading.guessed_unit or reading.unsure else 0.0)
+    tier -= 0.25 if reading.announced and tier >= 1 else 0.0
+    tier -= 0.1 if reading.members > 1 else 0.0
+    named = (
+        variants & set(reading.line.folded.replace(":", " ").split()) if reading.line.source == "description" else set()
+    )
+    return tier - (0.6 if named else 0.0)
+
+
+def _choose(side: Side, candidates: list[Candidate]) -> tuple[Size, list[dict[str, Any]]]:
+    clusters: list[list[Candidate]] = []
+    for candidate in candidates:
+        near = next((c for c in clusters if _agree(c[0].reading.middle, candidate.reading.middle)), None)
+        near.append(candidate) if near is not None else clusters.append([candidate])
+    for cluster in clusters:
+        cluster.sort(key=lambda candidate: (candidate.tier, candidate.place))
+    best = min(clusters, key=lambda cluster: (round(cluster[0].tier), -len(cluster), cluster[0].tier, cluster[0].place))
+    chosen = best[0].reading
+    size = Size(round(chosen.middle, 4), chosen, best[0].tier, len(best))
+    rivals = [c[0] for c in clusters if c is not best and c[0].tier < NEVER]
+    return size, _conflicts(side, size, best, rivals)
+
+
+def _agree(one: float, other: float) -> bool:
+    """Equal up to rounding between units."""
+    return abs(one - other) <= max(0.03 * max(one, other), 0.013)
+
+
+def _conflicts(side: Side, size: Size, best: list[Candidate], rivals: list[Candidate]) -> list[dict[str, Any]]:
+    chosen = size.reading
+    found: list[dict[str, Any]] = []
+    if chosen.high > chosen.low * 1.03:
+        ends = [round(chosen.low, 4), round(chosen.high, 4)]
+        found.append(
+            {"field": side, "values": ends, "chosen": size.metres, "why": "The text gives a range; its middle is used."}
+        )
+    if rivals:
+        values = [size.metres, *(round(rival.reading.middle, 4) for rival in rivals[:4])]
+        found.append({"field": side, "values": values, "chosen": size.metres, "why": _why(best, rivals[0])})
+    return found
+
+
+def _why(best: list[Candidate], rival: Candidate) -> str:
+    chosen, other = best[0].reading, rival.reading
+    if rival.tier >= PART and best[0].tier < PART:
+        return f"“{other.quote[:60]}” is the {other.scope.name} alone; the whole product is what stands in the room."
+    if other.vague and not chosen.vague:
+        return f"“{other.quote[:60]}” is a loose figure; the exact measurement is used."
+    if chosen.scope.name == "overall" and other.scope.name != "overall":
+        return f"“{chosen.quote[:60]}” is stated as the overall size."
+    if other.line.source == "title" and chosen.line.source == "description":
+        return "The description's measurement is used rather than the title's round figure."
+    if len(best) > 1:
+        return f"{len(best)} statements agree on it."
+    if best[0].tier + 0.2 < rival.tier:
+        return f"“{chosen.quote[:60]}” is the more specific statement."
+    return "Both are stated alike; the first is used."

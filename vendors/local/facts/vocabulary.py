@@ -1,0 +1,179 @@
+"""The words that measurements are written in: units, axes, and what a measurement is about."""
+
+import re
+from typing import Literal
+
+Axis = Literal["width", "depth", "height", "length", "diameter", "radius", "thickness"]
+
+METRES = {"mm": 0.001, "cm": 0.01, "m": 1.0, "in": 0.0254, "ft": 0.3048, "yd": 0.9144}
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _spread(groups: dict[str, str]) -> dict[str, str]:
+    return {word: meaning for meaning, words in groups.items() for word in words.split()}
+
+
+UNITS = _spread(
+    {
+        "mm": "mm mms millimeter millimeters millimetre millimetres millimetro millimetri milimetros",
+        "cm": "cm cms centimeter centimeters centimetre centimetres zentimeter centimetros centimetri",
+        "m": "m mtr mtrs meter meters metre metres metros metri",
+        "in": 'in ins inch inches zoll pouces pulgadas "',
+        "ft": "ft feet foot '",
+        "yd": "yd yds yard yards",
+    }
+)
+
+# A number before one of these is not a length, even where the text gave no unit.
+OTHER_UNITS = _set(
+    """
+    kg kgs kilo kilos lb lbs pound pounds g gr gsm gram grams oz ounce ounces watt watts v volt volts k kelvin lm
+    lumen lumens litre litres liter liters ml cl gal gallon gallons hz khz db mah ah year years yr yrs month months
+    day days week weeks hour hours hr hrs min mins minute minutes sec people person persons seater seaters seat
+    piece pieces pcs pc pack packs drawer drawers door doors shelves tier tiers leg legs box boxes carton cartons
+    cushion cushions bulb bulbs light lights thread star stars usd eur gbp cad aud dollars euro euros sq sqm sqft
+    square cu cubic bar psi degrees denier ply tog step steps colors colours sizes screws sitzer places plazas posti
+    stuck kwh kw amp amps candles panels bulbs customers reviews
+    """
+)
+
+_NOUNS: dict[Axis, str] = {
+    "width": "width widths breadth breite largeur ancho anchura larghezza breedte largura",
+    "depth": "depth tiefe profondeur fondo profundidad profondita diepte profundidade projection",
+    "height": "height heights hohe hoehe hauteur alto altura altezza hoogte drop",
+    "length": "length lengths lange laenge longueur largo longitud lunghezza lengte comprimento",
+    "diameter": "diameter diametre diametro durchmesser dia diam doorsnede",
+    "radius": "radius",
+    "thickness": "thickness dicke epaisseur grosor spessore dikte starke",
+}
+_ADJECTIVES: dict[Axis, str] = {
+    "width": "wide breit across",
+    "depth": "deep tief",
+    "height": "high tall hoch",
+    "length": "long lang",
+    "thickness": "thick dick",
+    "diameter": "round rund ronde",
+}
+AXIS_NOUNS: dict[str, Axis] = {word: axis for axis, words in _NOUNS.items() for word in words.split()}
+AXIS_ADJECTIVES: dict[str, Axis] = {word: axis for axis, words in _ADJECTIVES.items() for word in words.split()}
+AXIS_LETTERS: dict[str, Axis] = {
+    "w": "width", "b": "width", "d": "depth", "t": "depth", "p": "depth", "h": "height", "l": "length", "ø": "diameter",
+    "wd": "width", "dp": "depth", "ht": "height", "hgt": "height", "lg": "length", "lgth": "length",
+}  # fmt: skip
+BY = {"x", "by", "mal", "por", "per"}
+ORDER = re.compile(r"[wdhlbtp](?:x[wdhlbtp]){1,2}")
+ORDER_WORDS = {"wdh", "whd", "hwd", "lwh", "lwd", "ldh", "dwh", "hbt", "bth", "bht", "lbh", "lph", "wxd"}
+_UNIT = "|".join(sorted((re.escape(unit) for unit in UNITS if unit.isalpha()), key=len, reverse=True))
+GLUED = re.compile(rf"(?P<unit>{_UNIT})?(?P<after>[wdhlbtp])?(?P<by>x)?(?P<before>[wdhlbtp]|dia)?")
+
+FILLERS = _set(
+    """
+    of is are was approx approximately about around roughly ca c circa max maximum min minimum total measures
+    measuring measure adjustable adjusts from between only just a in the up to over under overall ist betragt etwa
+    environ env zirka de est es size ranges range cm mm inches
+    """
+)
+STOPPERS = _set(
+    """
+    and with but which plus or that while und mit et avec y con for suits fits so when where
+    """
+)
+VAGUE = _set(
+    """
+    over under nearly almost least more less beyond above below than up fast uber plus
+    """
+)
+UNSURE = {
+    "approx",
+    "approximately",
+    "about",
+    "around",
+    "roughly",
+    "ca",
+    "circa",
+    "c",
+    "env",
+    "environ",
+    "zirka",
+    "etwa",
+}
+
+SIZE_WORDS = _set(
+    """
+    dimension dimensions dims dim measurement measurements measures measuring measure size sizes sizing abmessungen
+    masse mase maße dimensiones medidas dimensioni misure afmetingen afmeting taille format formaat groesse grosse
+    spec specs specifications mesures
+    """
+)
+OVERALL = _set(
+    """
+    overall assembled total product item external exterior outer outside framed full complete gesamt entire whole
+    gesamtmasse gesamtabmessungen totale hors tout produkt produktmasse closed unextended folded-out standing
+    """
+)
+PACKAGE = _set(
+    """
+    package packages packaging packaged packed parcel parcels carton cartons shipping shipped ship ships shipment
+    crate crates box boxes boxed delivery delivered gross verpackung versand karton paket packmass emballage colis
+    embalaje imballo verpakking doos
+    """
+)
+NEVER = _set(
+    """
+    fits fit fitting suits suit suitable suitably accommodates accommodate holds hold compatible supports support tv
+    tvs screen screens television televisions monitor monitors laptop laptops doorway doorways clearance distance
+    apart spacing gap model person people adult wearing room rooms cable cord flex wire chain lead plug usb hose
+    strap tape ceilings beds ceiling max-load opening pocket hole holes extended extends extending extension
+    extendable expanded expands leaf leaves unfolded reclined opened swatch sample kabel kabellange fabellange
+    zuleitung rod rods stem pole viewing away higher lower taller wider deeper longer shorter increments doorways
+    sofas entrance
+    """
+)
+# A part of the product: kept as second best for the axes where part and whole are nearly the same.
+PARTS: dict[str, str] = _spread(
+    {
+        "seat": (
+            "seat seats seating sitzhohe sitztiefe sitzbreite sitz assise asiento zit zithoogte seduta sitzflache"
+        ),
+        "arm": "arm arms armrest armrests armlehne",
+        "back": "back backrest backs lehne ruckenlehne dossier",
+        "leg": "leg legs foot beine fuss fusse feet pied pieds",
+        "cushion": "cushion cushions pillow pillows kissen headrest",
+        "mattress": "mattress mattresses matratze matelas liegeflache sleeping sleep",
+        "print": "print image artwork paper visible picture motif motiv unframed poster sheet bild photo",
+        "frame": "frame moulding molding rahmen border",
+        "mat": "mat passepartout matting mount",
+        "drawer": "drawer drawers schublade schubladen tiroir",
+        "shelf": "shelf shelves compartment compartments cubby cubbies fach shelving niche etagere",
+        "inside": "interior inside internal inner inlet usable storage innen interieur",
+        "canopy": "canopy rose baldachin rosette backplate plate bracket",
+        "base": "base plinth sockel socle foundation",
+        "shade": "shade lampshade lampenschirm schirm abatjour globe",
+        "top": "tabletop top tischplatte plate plateau worktop surface counter countertop desktop",
+        "headboard": "headboard footboard kopfteil siderail siderails",
+        "pile": "pile flor",
+        "pot": "pot planter nursery topf container",
+        "bulb": "bulb bulbs socket",
+        "door": "door doors mirror-door glass",
+        "under": "underneath beneath underside knee ground under legroom",
+        "handle": "handle handles knob knobs",
+        "edge": "edge bevel beveled bevelled rim lip hem",
+        "wheel": "wheel wheels castor castors caster casters",
+        "foam": "foam padding upholstery",
+        "wall": "bolt screw screws nail hook hooks",
+    }
+)
+# "including legs", "arm to arm": the words that follow do not narrow the measurement down to a part.
+INCLUDING = _set(
+    """
+    including incl inc includes include with inkl mit avec con
+    """
+)
+EXCLUDING = _set(
+    """
+    without excluding excl ohne sans sin
+    """
+)

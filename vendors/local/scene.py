@@ -1,0 +1,73 @@
+"""From the JSON of a call to the picture engine's values: the product's size, the room as it was read."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from imaging.placement import Product
+from imaging.room import Room
+from vendors.base import Call, Rejected
+from vendors.local.answer import Pixels, Variables, read_picture
+
+Length = Annotated[float, Field(ge=0.001, le=20)]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+class Sides(_Shape):
+    """Metres; None where not known."""
+
+    width: Length | None = None
+    depth: Length | None = None
+    height: Length | None = None
+
+
+class Facts(_Shape):
+    """What the geometry needs of ProductFacts."""
+
+    mount: Literal["floor", "wall", "ceiling", "tabletop", "unknown"] = "unknown"
+    dimensions_m: Sides
+
+
+class Geometry(_Shape):
+    """A room as `imaging.room.Room.to_json` writes it."""
+
+    horizon_y: Annotated[float, Field(ge=-5, le=6)]
+    pitch_deg: Annotated[float, Field(ge=-90, le=90)] | None = None
+    roll_deg: Annotated[float, Field(ge=-90, le=90)] = 0.0
+    camera_height_m: Annotated[float, Field(gt=0, le=20)] = 1.5
+    confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
+    focal_px_per_width: Annotated[float, Field(gt=0, le=50)] | None = None
+
+
+class SceneVariables(Variables):
+    """Variables that every task about a product in a room has."""
+
+    facts: Facts
+    room: Geometry
+
+
+def product_of(facts: Facts, aspect: float) -> Product:
+    """The product's size, one missing side taken from the cutout's aspect (width / height); unknown mounts stand.
+
+    Raises:
+        Rejected: neither width nor height is known.
+    """
+    sides = facts.dimensions_m
+    if sides.width is None and sides.height is None:
+        raise Rejected("The product's size is not known; add its dimensions to the product.")
+    width = sides.width if sides.width is not None else (sides.height or 0.0) * aspect
+    height = sides.height if sides.height is not None else width / aspect
+    mount = "floor" if facts.mount == "unknown" else facts.mount
+    usual_depth = 0.03 if mount == "wall" else width * 0.5
+    depth = sides.depth if sides.depth is not None else usual_depth
+    return Product(width_m=width, depth_m=depth, height_m=height, mount=mount, aspect=aspect)
+
+
+def room_of(call: Call, geometry: Geometry, photo: Pixels) -> Room:
+    """The room as the variables tell it, with the label map of the picture `regions`."""
+    numbers: dict[str, Any] = geometry.model_dump(exclude_none=True)
+    height, width = photo.shape[:2]
+    return Room.from_json(numbers, read_picture(call, "regions", channels=(1,)), width, height)
