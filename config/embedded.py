@@ -1,8 +1,8 @@
-"""The embedded PostgreSQL: one server under the data folder, shared by every process, stopped with the last of them.
+"""The embedded PostgreSQL: one server under the data folder, shared by all processes, stopped with the last of them.
 
-Every process that uses the server holds a shared `flock` on one file for as long as it lives. The kernel drops that lock
-however the process dies, `kill -9` included. A small keeper process waits for the exclusive lock: it gets it only when
-nobody is left, and then stops the server. So nothing has to be counted, and nothing stale can be counted wrong.
+Every process that uses the server holds a shared `flock` on one file for as long as it lives. The kernel drops that
+lock however the process dies, `kill -9` included. A small keeper process waits for the exclusive lock: it gets it only
+when nobody is left, and then stops the server. So nothing has to be counted, and nothing stale can be counted wrong.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ SETTINGS = {
 
 
 def ensure_running(data_dir: Path) -> Path:
-    """Start the server under `data_dir`/postgres unless it runs, hold it for this process, and return its socket folder.
+    """Start the server under `data_dir`/postgres unless it runs, hold it for this process; returns its socket folder.
 
     Raises:
         RuntimeError: the server did not start; the message holds the end of its log.
@@ -37,7 +37,7 @@ def ensure_running(data_dir: Path) -> Path:
     pgdata = (data_dir / "postgres").resolve()
     pgdata.parent.mkdir(parents=True, exist_ok=True)
     _hold(pgdata)
-    with _exclusive(pgdata.parent / "postgres.start.lock"):
+    with _Exclusive(pgdata.parent / "postgres.start.lock"):
         if _socket_dir(pgdata) is None:
             _start(pgdata)
         _ensure_keeper(pgdata)
@@ -55,7 +55,7 @@ def _hold(pgdata: Path) -> None:
         _held[pgdata] = file
 
 
-class _exclusive:
+class _Exclusive:
     """Only one process at a time inside."""
 
     def __init__(self, path: Path) -> None:
@@ -169,16 +169,16 @@ def keep(pgdata: Path, grace_s: float = 0.5) -> None:
             with (pgdata.parent / "postgres.holders.lock").open("a+") as holders:
                 fcntl.flock(holders, fcntl.LOCK_EX)
             time.sleep(grace_s)
-            with _exclusive(pgdata.parent / "postgres.start.lock"):
-                with (pgdata.parent / "postgres.holders.lock").open("a+") as holders:
-                    try:
-                        fcntl.flock(holders, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    except BlockingIOError:
-                        continue
-                    if _socket_dir(pgdata) is not None:
-                        stop(pgdata)
-                    fcntl.flock(own, fcntl.LOCK_UN)
-                    return
+            starting = _Exclusive(pgdata.parent / "postgres.start.lock")
+            with starting, (pgdata.parent / "postgres.holders.lock").open("a+") as holders:
+                try:
+                    fcntl.flock(holders, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                if _socket_dir(pgdata) is not None:
+                    stop(pgdata)
+                fcntl.flock(own, fcntl.LOCK_UN)
+                return
 
 
 if __name__ == "__main__":

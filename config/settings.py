@@ -89,7 +89,7 @@ def _database() -> dict[str, object]:
         "ENGINE": "config.postgresql",
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "ATOMIC_REQUESTS": False,
+        "TEST": {"NAME": env.text("TEST_DATABASE", "test_seeit")},
     }
     if EMBEDDED:
         return shared | {"EMBEDDED": True, "NAME": "seeit", "USER": "postgres"}

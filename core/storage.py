@@ -9,6 +9,8 @@ from django.core.files.storage import Storage, storages
 from core.canonical import sha256_hex
 from core.errors import SeeItError
 
+THUMBNAIL_SIZES = (320, 1280)
+
 
 class BlobMissing(SeeItError):
     """The stored picture is gone: its retention has passed, or it was deleted."""
@@ -78,5 +80,17 @@ class BlobStore:
             raise BlobMissing() from error
 
     def delete_key(self, key: str) -> None:
-        """Remove the bytes at a storage key; absent ones are fine."""
+        """Remove the bytes at a storage key and the thumbnails made of them; absent ones are fine."""
+        for size in THUMBNAIL_SIZES:
+            self.storage.delete(self.thumbnail_key(key, size))
         self.storage.delete(key)
+
+    @staticmethod
+    def thumbnail_key(key: str, size: int) -> str:
+        """Where the thumbnail of a stored picture is kept, `size` px at most on its long side."""
+        return f"thumbs/{size}/{key.removeprefix('blobs/')}"
+
+    def put_thumbnail(self, key: str, size: int, content: bytes) -> None:
+        """Keep a thumbnail of the picture at a storage key; it goes with that picture."""
+        name = self.thumbnail_key(key, size)
+        self.storage.save(name, File(io.BytesIO(content), name=name))

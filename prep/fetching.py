@@ -1,4 +1,4 @@
-"""Fetching a product photo from the merchant's storefront: only from named hosts, over HTTPS, never inside our network."""
+"""Fetching a product photo from the merchant's storefront: named hosts, over HTTPS, never inside our network."""
 
 import ipaddress
 import socket
@@ -13,7 +13,9 @@ MAX_BYTES = 25 * 2**20
 TIMEOUT = httpx.Timeout(20.0, connect=5.0)
 
 
-async def fetch_picture(url: str, allowed_hosts: Sequence[str], transport: httpx.AsyncBaseTransport | None = None) -> bytes:
+async def fetch_picture(
+    url: str, allowed_hosts: Sequence[str], transport: httpx.AsyncBaseTransport | None = None
+) -> bytes:
     """The bytes behind a product photo's address, at most 25 MiB; redirects are not followed.
 
     Raises:
@@ -22,17 +24,19 @@ async def fetch_picture(url: str, allowed_hosts: Sequence[str], transport: httpx
     """
     host = check_address(url, allowed_hosts, resolve=transport is None)
     try:
-        async with httpx.AsyncClient(timeout=TIMEOUT, transport=transport, follow_redirects=False) as client:
-            async with client.stream("GET", url) as response:
-                if response.status_code >= 500 or response.status_code == 429:
-                    raise AttemptFailed("source_unavailable", f"{host} answered {response.status_code}.", kind="vendor",
-                                        retryable=True)
-                if response.status_code != 200:
-                    raise StageError("source_missing", f"{host} answered {response.status_code} for the product photo.")
-                return await _read_capped(response)
+        client = httpx.AsyncClient(timeout=TIMEOUT, transport=transport, follow_redirects=False)
+        async with client, client.stream("GET", url) as response:
+            if response.status_code >= 500 or response.status_code == 429:
+                raise AttemptFailed(
+                    "source_unavailable", f"{host} answered {response.status_code}.", kind="vendor", retryable=True
+                )
+            if response.status_code != 200:
+                raise StageError("source_missing", f"{host} answered {response.status_code} for the product photo.")
+            return await _read_capped(response)
     except httpx.HTTPError as error:
-        raise AttemptFailed("source_unavailable", f"{host} could not be reached: {type(error).__name__}.", kind="vendor",
-                            retryable=True) from error
+        raise AttemptFailed(
+            "source_unavailable", f"{host} could not be reached: {type(error).__name__}.", kind="vendor", retryable=True
+        ) from error
 
 
 async def _read_capped(response: httpx.Response) -> bytes:
@@ -48,7 +52,7 @@ def check_address(url: str, allowed_hosts: Sequence[str], *, resolve: bool = Tru
     """The host of an address that we are willing to fetch.
 
     Raises:
-        StageError: `source_refused`: not HTTPS on port 443, not an allowed host, or an address inside a private network.
+        StageError: `source_refused`: not HTTPS on port 443, not an allowed host, or inside a private network.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()

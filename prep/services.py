@@ -10,8 +10,8 @@ from prep.errors import AlreadyComplete
 from prep.facts import check_overrides
 from prep.models import PrepJob, ProductAsset
 from runs.blobs import store_blob
-from runs.inline import execute_inline
 from runs.context import Deps
+from runs.inline import execute_inline
 from runs.models import Blob, Run
 from runs.services import start_run
 from shops.models import Shop
@@ -61,7 +61,11 @@ def move_asset(asset_id: object, to: str, **changes: Any) -> bool:
 
 
 def prepare_asset(
-    asset: ProductAsset, *, trigger: str = "prep", again: bool = False, run_group_id: Any = None,
+    asset: ProductAsset,
+    *,
+    trigger: str = "prep",
+    again: bool = False,
+    run_group_id: Any = None,
     inline_owner: str | None = None,
 ) -> PrepJob:
     """Start making an asset ready.

@@ -58,9 +58,14 @@ async def cutout(step: StepHandle, *, fetch: Mapping[str, Any]) -> dict[str, Any
     step.reasoning(signals=found.get("signals", {}))
     if not found["accepted"]:
         reasons = " and ".join(WARNINGS.get(name, name) for name in found["warnings"])
-        raise StageError("cutout_rejected", f"The product could not be cut out cleanly: {reasons}. "
-                         "Use a photo on a plain background, or a PNG that is already cut out.")
-    step.why("Kept the merchant's own transparency." if fetch["has_alpha"] else "The outline is clean on a plain ground.")
+        raise StageError(
+            "cutout_rejected",
+            f"The product could not be cut out cleanly: {reasons}. "
+            "Use a photo on a plain background, or a PNG that is already cut out.",
+        )
+    step.why(
+        "Kept the merchant's own transparency." if fetch["has_alpha"] else "The outline is clean on a plain ground."
+    )
     return {"accepted": True, "warnings": found["warnings"], "cutout": picture, "crop": found["crop"]}
 
 
@@ -93,15 +98,16 @@ async def facts(
     merged = merge_overrides(extracted, merchant_overrides)
     step.artifact("facts", merged)
     step.confidence(merged["confidence"])
-    step.why(f"{origin}{_stated(merchant_overrides)}: {merged['mount']}-standing, {size_text(merged) or 'size unknown'}."
-             .replace("wall-standing", "hangs on a wall").replace("ceiling-standing", "hangs from the ceiling"))
+    step.why(f"{origin}{_stated(merchant_overrides)}: mount {merged['mount']}, {size_text(merged) or 'size unknown'}.")
     return merged
 
 
 async def _extract(step: StepHandle, product: Mapping[str, Any], cutout: Any) -> dict[str, Any]:
     picture = cutout["cutout"] if isinstance(cutout, Mapping) else cutout
-    variables = {name: product.get(name) or ([] if name == "tags" else "") for name in
-                 ("title", "description", "product_type", "tags")}
+    variables = {
+        name: product.get(name) or ([] if name == "tags" else "")
+        for name in ("title", "description", "product_type", "tags")
+    }
     images = {"cutout": picture} if picture is not None else {}
     reply = await step.ask("facts", prompt="facts_extraction", variables=variables, images=images)
     return dict(reply.data)

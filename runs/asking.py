@@ -159,4 +159,3 @@ def _note_usage(record: ModelCall, reply: Reply) -> None:
     record.cost_usd = None if reply.cost_usd is None else Decimal(str(round(reply.cost_usd, 6)))
     record.cost_source = reply.cost_source or ""
     record.finish_reason, record.response_id = reply.finish_reason, reply.response_id
-

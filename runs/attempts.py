@@ -12,8 +12,8 @@ from core.canonical import json_hash
 from core.pictures import bind_pictures, picture_refs, unbind_pictures
 from core.storage import BlobStore
 from irschemas.metrics import GateResult, evaluate, grade
-from irschemas.records import ActiveSchema, Profile
 from irschemas.modes import ir_mode
+from irschemas.records import ActiveSchema, Profile
 from irschemas.validation import Validation, validate_active
 from runs.asking import Asker, SaveReply
 from runs.context import Deps, RunContext
@@ -139,17 +139,21 @@ async def _measure(context: RunContext, deps: Deps, attempt: Attempt) -> None:
     attempt.gate = await deps.compute(measure_profile, profile, attempt.ir, attempt.bindings, deps.store, context.owner)
     if not attempt.gate.passed:
         text = f"The quality gate rejected the result. {attempt.gate.summary()}"
-        raise AttemptFailed("gate_rejected", text[:1000], kind="metric_failed", retryable=True,
-                            details={"failed": list(attempt.gate.failed_keys)})
-
+        raise AttemptFailed(
+            "gate_rejected",
+            text[:1000],
+            kind="metric_failed",
+            retryable=True,
+            details={"failed": list(attempt.gate.failed_keys)},
+        )
 
 
 def measure_profile(profile: Profile, ir: Any, bindings: dict[str, Any], store: BlobStore, owner: str) -> GateResult:
     """Evaluate and grade a profile here and now; this is what the computing child is asked to do."""
+
     def read(sha256: str) -> bytes:
         return store.read(owner, sha256)
 
     artifacts = {ref["$blob"]: bind_pictures(ref, read) for ref in picture_refs(ir)}
     values = evaluate(profile, bind_pictures(ir, read), bind_pictures(bindings, read), artifacts)
     return grade(profile, values)
-

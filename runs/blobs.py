@@ -53,7 +53,11 @@ def draft_blob(store: BlobStore, owner: str, content: bytes, media_type: str) ->
 
 
 def store_blob(
-    *, shop: "Shop | None", content: bytes, media_type: str, retention: str = Blob.Retention.EVIDENCE,
+    *,
+    shop: "Shop | None",
+    content: bytes,
+    media_type: str,
+    retention: str = Blob.Retention.EVIDENCE,
     store: BlobStore | None = None,
 ) -> Blob:
     """Store bytes of a shop and return their row; the same bytes again return the same row."""
@@ -62,7 +66,7 @@ def store_blob(
 
 
 def write_blobs(shop_id: object | None, drafts: Iterable[BlobDraft], retention: str) -> dict[str, Blob]:
-    """One statement that writes or finds the rows of stored bytes, by hash."""
+    """Write or find the rows of stored bytes, by hash."""
     unique = {draft.sha256: draft for draft in drafts}
     if not unique:
         return {}
@@ -79,10 +83,10 @@ def write_blobs(shop_id: object | None, drafts: Iterable[BlobDraft], retention: 
         )
         for draft in sorted(unique.values(), key=lambda draft: draft.sha256)
     ]
-    written = Blob.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["shop", "sha256"], update_fields=["storage_key"]
-    )
-    return {row.sha256: row for row in written}
+    Blob.objects.bulk_create(rows, ignore_conflicts=True)
+    # Whoever wrote a row first, it is that row that counts.
+    known = Blob.objects.filter(shop_id=shop_id, sha256__in=unique)
+    return {row.sha256: row for row in known}
 
 
 def find_blob(shop: "Shop | None", content: bytes) -> Blob | None:
@@ -96,9 +100,9 @@ def delete_pictures(run: Run, *, store: BlobStore | None = None) -> int:
 
     References go first, bytes with the last reference. Returns how many references were deleted.
     """
-    references = Artifact.objects.filter(
-        run=run, blob__isnull=False, blob__media_type__startswith="image/"
-    ).exclude(blob__retention=Blob.Retention.KEEP)
+    references = Artifact.objects.filter(run=run, blob__isnull=False, blob__media_type__startswith="image/").exclude(
+        blob__retention=Blob.Retention.KEEP
+    )
     blob_ids = list(references.values_list("blob_id", flat=True))
     deleted = references.update(blob=None, deleted_at=timezone.now())
     delete_unreferenced(blob_ids, store=store)

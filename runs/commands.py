@@ -13,7 +13,7 @@ class SeeItCommand(BaseCommand):
     """A command whose `help` ends with an example and whose failures are sentences."""
 
     example = ""
-    requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own attribute
+    requires_system_checks: list[str] = []
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         from django.core.management.base import DjangoHelpFormatter

@@ -1,7 +1,7 @@
-"""Every write of the engine: one short transaction, opened by a fence that only the holder of the run's token passes.
+"""Every write of the engine: one short transaction, opened by a fence that only the run's present holder passes.
 
-All functions here are synchronous and run on a database thread. A run that another worker has claimed meanwhile, or that
-has ended, raises `LeaseLost` before anything is written.
+All functions here are synchronous and run on a database thread. A run that another worker has claimed meanwhile, or
+that has ended, raises `LeaseLost` before anything is written.
 """
 
 import math
@@ -224,8 +224,16 @@ def _close_step(context: RunContext, step: Step, attempt: Attempt, status: str) 
         step.prompt_name, step.prompt_version = recording.prompt.name, recording.prompt.version
         step.prompt_sha256, step.prompt_source = recording.prompt.sha256, recording.prompt.source
     if recording.call:
-        for name in ("vendor", "model", "tokens_in", "tokens_out", "tokens_cached", "tokens_thinking", "cost_usd",
-                     "cost_source"):
+        for name in (
+            "vendor",
+            "model",
+            "tokens_in",
+            "tokens_out",
+            "tokens_cached",
+            "tokens_thinking",
+            "cost_usd",
+            "cost_source",
+        ):
             setattr(step, name, getattr(recording.call, name))
     if attempt.schema:
         step.ir_schema_id = attempt.schema.id
@@ -285,7 +293,9 @@ def _write_artifacts(context: RunContext, step: Step, attempt: int, drafts: list
     blobs = write_blobs(run.shop_id, [draft.blob for draft in drafts], Blob.Retention.EVIDENCE)
     Artifact.objects.bulk_create(
         [
-            Artifact(run=run, step=step, attempt=attempt, role=draft.role, name=draft.name, blob=blobs[draft.blob.sha256])
+            Artifact(
+                run=run, step=step, attempt=attempt, role=draft.role, name=draft.name, blob=blobs[draft.blob.sha256]
+            )
             for draft in drafts
         ],
         ignore_conflicts=True,

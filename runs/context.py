@@ -84,9 +84,7 @@ def load_context(claim: Claim) -> RunContext:
     dag = parse_dag(run.pipeline_version.dag)
     steps = {step.node_key: step for step in run.steps.select_related("payload").filter(node_key__in=dag.order)}
     context = RunContext(claim, run, dag, steps)
-    context.irs = {
-        key: step.payload.ir for key, step in steps.items() if step.status == Step.Status.COMPLETED
-    }
+    context.irs = {key: step.payload.ir for key, step in steps.items() if step.status == Step.Status.COMPLETED}
     context.overrides = load_live_overrides(run.shop) if run.shop else {}
     context.schemas = active_schemas(sorted({_target(node.step) for node in dag.nodes.values()}))
     profiles = sorted({node.metric_profile for node in dag.nodes.values() if node.metric_profile})

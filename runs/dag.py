@@ -83,9 +83,9 @@ def parse_dag(raw: Mapping[str, Any]) -> Dag:
     Raises:
         PipelineInvalid: with every problem found, in `details`.
     """
-    problems = [
-        f"{error.json_path}: {error.message[:200]}" for error in Draft202012Validator(SCHEMA).iter_errors(raw)
-    ][:20]
+    problems = [f"{error.json_path}: {error.message[:200]}" for error in Draft202012Validator(SCHEMA).iter_errors(raw)][
+        :20
+    ]
     if problems:
         raise PipelineInvalid("The pipeline does not follow the DAG schema.", details={"problems": problems})
     nodes = [_node(raw.get("defaults", {}), entry) for entry in raw["nodes"]]
@@ -118,17 +118,20 @@ def _graph_problems(raw: Mapping[str, Any], nodes: list[Node]) -> list[str]:
     keys = [node.key for node in nodes]
     problems = [f"node {key} is defined twice" for key in sorted({key for key in keys if keys.count(key) > 1})]
     for node in nodes:
-        problems += [f"node {node.key} depends on {name}, which is not there" for name in node.depends_on
-                     if name not in keys]
+        problems += [
+            f"node {node.key} depends on {name}, which is not there" for name in node.depends_on if name not in keys
+        ]
         if find_stage(node.step) is None:
             problems.append(f"node {node.key}: there is no stage {node.step}")
     for entry in raw["nodes"]:
-        problems += [f"node {entry['key']}: {name} is not supported by this engine" for name in NOT_YET if name in entry]
+        problems += [
+            f"node {entry['key']}: {name} is not supported by this engine" for name in NOT_YET if name in entry
+        ]
         if entry.get("side_effects") == "external":
             problems.append(f"node {entry['key']}: side_effects external is not supported by this engine")
     if not problems:
         try:
-            Dag({node.key: node for node in nodes}).order
+            list(Dag({node.key: node for node in nodes}).order)
         except graphlib.CycleError as error:
             problems.append("the nodes form a cycle: " + " -> ".join(error.args[1]))
     return problems

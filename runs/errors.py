@@ -65,14 +65,22 @@ class AttemptFailed(Exception):
         return _rebuild, (type(self), *values)
 
 
-def _rebuild(kind_of: type[AttemptFailed], code: str, message: str, kind: str, retryable: bool, after: float | None,
-             details: dict[str, Any]) -> AttemptFailed:
+def _rebuild(
+    kind_of: type[AttemptFailed],
+    code: str,
+    message: str,
+    kind: str,
+    retryable: bool,
+    after: float | None,
+    details: dict[str, Any],
+) -> AttemptFailed:
     return kind_of(code, message, kind=kind, retryable=retryable, retry_after_s=after, details=details)
 
 
 class StageError(AttemptFailed):
     """Raised by a stage when its work has an honest negative outcome (`cutout_rejected`, `no_placement`)."""
 
-    def __init__(self, code: str, message: str, *, retryable: bool = False, details: dict[str, Any] | None = None,
-                 **more: Any) -> None:
+    def __init__(
+        self, code: str, message: str, *, retryable: bool = False, details: dict[str, Any] | None = None, **more: Any
+    ) -> None:
         super().__init__(code, message, retryable=retryable, details=details, **more)

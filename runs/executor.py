@@ -61,7 +61,7 @@ class RunExecutor:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _must_begin(self, ready: list[str]) -> bool:
-        """Nodes that wait have to be begun; running ones again only if their worker died (an inline run's are fresh)."""
+        """Nodes that wait have to be begun; running ones again only if their worker died (inline ones are fresh)."""
         waiting = any(self.context.steps[key].status != "running" for key in ready)
         return waiting or self.context.run.starts > 1
 
@@ -116,8 +116,7 @@ class RunExecutor:
     def _next(self, node: Node, attempt: Attempt, failure: AttemptFailed, retries: int) -> tuple[float | None, bool]:
         """What policy says after a failed attempt: seconds to wait (None: give up), and whether to change the route.
 
-        A failed must-pass metric always moves on to the next route, a vendor's error where the route lists it. A repeated
-        deterministic failure on the same route would be the same failure, so a gate without further routes gives up.
+        A failed must-pass metric always moves on to the next route, a vendor's error where the route lists it.
         """
         moves = failure.kind == "metric_failed" or failure.code in attempt.move_on
         if moves and attempt.routes_left:
@@ -154,6 +153,12 @@ async def execute_run(context: RunContext, deps: Deps, database: Database, *, ma
         logger.warning("lease lost", extra={"run": str(run.id)})
         return False
     except SeeItError as error:
-        await database(commits.fail_run, context.claim, stage=run.phase, code=error.code, message=error.message,
-                       retryable=error.retryable)
+        await database(
+            commits.fail_run,
+            context.claim,
+            stage=run.phase,
+            code=error.code,
+            message=error.message,
+            retryable=error.retryable,
+        )
     return True

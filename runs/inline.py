@@ -1,5 +1,6 @@
 """The same engine in the calling thread: for commands, tests and anybody who wants the answer now."""
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -7,12 +8,15 @@ from typing import Any
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
+from django.db import DatabaseError
 from django.utils import timezone
 
 from core.storage import BlobStore
 from runs.claims import Claim
+from runs.commits import fail_run
 from runs.compute import Compute, InPlace
 from runs.context import Deps, load_context
+from runs.errors import LeaseLost
 from runs.executor import execute_run
 from runs.models import Run
 from vendors.base import Vendor
@@ -42,9 +46,25 @@ def execute_inline(run: Run, deps: Deps | None = None) -> Run:
     """Execute a run that was started with `inline_owner`, here and now, and return it as it ended."""
     claim = Claim(run.id, run.token, run.lease_owner)
     context = load_context(claim)
-    async_to_sync(execute_run)(context, deps or default_deps(), _same_thread, max_starts=settings.RUN_MAX_STARTS)
+    try:
+        async_to_sync(execute_run)(context, deps or default_deps(), _same_thread, max_starts=settings.RUN_MAX_STARTS)
+    except BaseException:
+        _abandon(claim, context.run.phase)
+        raise
     run.refresh_from_db()
     return run
+
+
+def _abandon(claim: Claim, phase: str) -> None:
+    """Nobody else works on an inline run, so one that is broken off ends here and now."""
+    with contextlib.suppress(LeaseLost, DatabaseError):
+        fail_run(
+            claim,
+            stage=phase,
+            code="interrupted",
+            message="The command that made this run was broken off.",
+            retryable=True,
+        )
 
 
 async def _same_thread(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

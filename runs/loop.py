@@ -1,4 +1,4 @@
-"""The engine's loop in every worker process: claims runs, keeps many in flight, renews their leases, hands over on exit.
+"""The engine's loop in every worker process: claims runs, keeps many in flight, renews leases, hands over on exit.
 
 django-q2 hosts the process and carries hints. The loop has a thread of its own with an event loop on it, one database
 thread, one computing child, and one heartbeat thread, so that neither a slow stage nor a slow commit loses a lease.
@@ -11,20 +11,18 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from functools import partial
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, connection
 
 from core.storage import BlobStore
 from runs.claims import Claim, beat, claim_runs, release_run, renew_leases
 from runs.compute import ComputeChild
 from runs.context import Deps, load_context
+from runs.database_thread import DatabaseThread
 from runs.errors import LeaseLost
 from runs.executor import execute_run
 
@@ -41,7 +39,7 @@ class EngineLoop(threading.Thread):
         self._capacity = capacity
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
-        self._database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine-db")
+        self._db = DatabaseThread()
         self._held: dict[Claim, asyncio.Task[None]] = {}
         self._compute = ComputeChild()
         self._over = threading.Event()
@@ -50,11 +48,14 @@ class EngineLoop(threading.Thread):
         """The thread's life."""
         heartbeat = threading.Thread(target=self._beat, name="engine-heartbeat", daemon=True)
         heartbeat.start()
+        self._db.start()
         try:
             asyncio.run(self._serve())
-        finally:
-            self._over.set()
-            self._database.shutdown(wait=True)
+        except BaseException:  # a worker without its loop would look alive and do nothing: let the sentinel replace it
+            logger.exception("engine loop crashed")
+            os._exit(1)
+        self._over.set()
+        self._db.close()
 
     def wake(self) -> None:
         """Look for due runs now instead of at the next sweep; from any thread."""
@@ -111,11 +112,6 @@ class EngineLoop(threading.Thread):
 
         return default_deps(compute=self._compute, store=BlobStore())
 
-    async def _db(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """Run a database function on the one database thread, with the run id of the caller in its log lines."""
-        call = partial(copy_context().run, _on_database_thread, function, *arguments, **named)
-        return await asyncio.get_running_loop().run_in_executor(self._database, call)
-
     def _beat(self) -> None:
         """Renew all leases in one statement, and cancel what is not ours any more."""
         host = socket.gethostname()
@@ -147,15 +143,6 @@ class EngineLoop(threading.Thread):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             await self._db(release_run, claim)
-
-
-def _on_database_thread(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    close_old_connections()
-    try:
-        return function(*arguments, **named)
-    except (OperationalError, InterfaceError):
-        connection.close()
-        raise
 
 
 _engine: EngineLoop | None = None

@@ -48,9 +48,7 @@ class PipelineVersion(models.Model):
             models.UniqueConstraint(fields=["pipeline", "number"], name="pipelineversion_number_unique"),
             # Publishing the same DAG twice finds the first one.
             models.UniqueConstraint(fields=["pipeline", "dag_sha256"], name="pipelineversion_dag_unique"),
-            models.UniqueConstraint(
-                fields=["pipeline"], condition=Q(active=True), name="pipelineversion_one_active"
-            ),
+            models.UniqueConstraint(fields=["pipeline"], condition=Q(active=True), name="pipelineversion_one_active"),
         ]
 
     def __str__(self) -> str:
@@ -107,7 +105,7 @@ class Run(models.Model):
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="forks")
     fork_node = models.CharField(max_length=63, blank=True)
     mode = models.CharField(max_length=8, choices=Mode, default=Mode.LIVE)
-    idempotency_key = models.CharField(max_length=255, null=True)
+    idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 - null is not equal to null
     steps_expected = models.PositiveSmallIntegerField(default=0)
     steps_done = models.PositiveSmallIntegerField(default=0)
     dropped_events = models.PositiveIntegerField(default=0)
@@ -441,5 +439,3 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-

@@ -87,8 +87,9 @@ class Recorder:
         self._store = store
         self._owner = owner
 
-    def artifact(self, name: str, content: bytes | Any, media_type: str = "application/json", *,
-                 role: str = Artifact.Role.IMAGE) -> PictureRef:
+    def artifact(
+        self, name: str, content: bytes | Any, media_type: str = "application/json", *, role: str = Artifact.Role.IMAGE
+    ) -> PictureRef:
         """Keep evidence of this attempt: bytes of a picture, or any JSON value. Returns a reference for the IR."""
         if not isinstance(content, bytes):
             content, media_type = canonical_json(redact_secrets(content)), "application/json"

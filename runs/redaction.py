@@ -9,7 +9,9 @@ SECRET_KEYS = re.compile(
     r"^(x-)?(goog-)?(api[-_]?key|authorization|access[-_]?token|refresh[-_]?token|client[-_]?secret|password|cookie)$",
     re.IGNORECASE,
 )
-SECRET_VALUES = re.compile(r"\b(sk-[A-Za-z0-9_-]{16,}|AIza[0-9A-Za-z_-]{30,}|shp(at|rt|ss)_[0-9a-fA-F]{16,}|Bearer\s+\S{12,})")
+SECRET_VALUES = re.compile(
+    r"\b(sk-[A-Za-z0-9_-]{16,}|AIza[0-9A-Za-z_-]{30,}|shp(at|rt|ss)_[0-9a-fA-F]{16,}|Bearer\s+\S{12,})"
+)
 THINKING_KEYS = frozenset({"thoughts", "thinking", "reasoning_content", "reasoning_details", "thoughtSignature"})
 
 

@@ -1,4 +1,4 @@
-"""The second line behind lost messages and dead workers; every worker loop does the same by claiming every few seconds."""
+"""The second line behind lost messages and dead workers; worker loops do the same by claiming every few seconds."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,7 +29,8 @@ def sweep() -> SweepReport:
     """Park expired runs that have been started too often; hint at the other expired and at overdue ones."""
     parked = hinted = 0
     waiting = Run.objects.filter(
-        Q(status=Run.Status.RUNNING, lease_until__lt=Now()) | Q(status=Run.Status.PENDING, due_at__lt=Now() - UNATTENDED)
+        Q(status=Run.Status.RUNNING, lease_until__lt=Now())
+        | Q(status=Run.Status.PENDING, due_at__lt=Now() - UNATTENDED)
     )
     for run in waiting.order_by("priority", "due_at")[:BATCH]:
         if run.status == Run.Status.RUNNING and run.starts >= settings.RUN_MAX_STARTS:

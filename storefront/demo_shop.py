@@ -9,6 +9,7 @@ from shops.models import ApiKey, Shop
 from shops.services import create_shop, issue_api_key
 from storefront.demo_catalog import SHOP_DOMAIN, load_catalog
 
+
 def ensure_demo_shop() -> Shop:
     """The demo shop, made when it is not there yet."""
     shop = Shop.objects.filter(domain=SHOP_DOMAIN).first()
@@ -32,7 +33,10 @@ def ensure_demo_key(shop: Shop, origins: list[str]) -> ApiKey:
     if missing:
         shop.allowed_origins = [*shop.allowed_origins, *missing]
         shop.save(update_fields=["allowed_origins"])
-    return ApiKey.objects.publishable_for(shop).first() or issue_api_key(shop=shop, scopes=[ApiKey.Scope.STOREFRONT], name="Demo pages").key
+    return (
+        ApiKey.objects.publishable_for(shop).first()
+        or issue_api_key(shop=shop, scopes=[ApiKey.Scope.STOREFRONT], name="Demo pages").key
+    )
 
 
 def seed_products(shop: Shop) -> list[ProductAsset]:

@@ -8,9 +8,12 @@ from storefront.scene import product_of, room_of
 
 
 @evaluator("composite_picture")
-def composite_picture(ir: Mapping[str, Any], inputs: Mapping[str, Any], artifacts: Mapping[str, Any]) -> list[MetricValue]:
+def composite_picture(
+    ir: Mapping[str, Any], inputs: Mapping[str, Any], artifacts: Mapping[str, Any]
+) -> list[MetricValue]:
     """Size, support, contact, drift, fidelity, seam and shadow of the result picture."""
     from imaging.metrics import measure
+
     from imaging.photo import decode
     from imaging.placement import Placement
 

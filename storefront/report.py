@@ -86,6 +86,10 @@ def _result(ir: dict[str, Any] | None, out: Path | None) -> dict[str, Any] | Non
 def _step(step: Step) -> dict[str, Any]:
     names = ("type", "status", "attempt", "latency_ms", "candidates_in", "candidates_out", "drop_ratio", "why")
     row = {name: getattr(step, name) for name in names}
-    texts = {"vendor": step.vendor, "model": step.model, "prompt": step.prompt_name,
-             "prompt_version": step.prompt_version}
+    texts = {
+        "vendor": step.vendor,
+        "model": step.model,
+        "prompt": step.prompt_name,
+        "prompt_version": step.prompt_version,
+    }
     return {"node": step.node_key, **row, **{name: text or None for name, text in texts.items()}}

@@ -138,8 +138,11 @@ def _nowhere(reasons: Counter[str], *, tapped: bool) -> StageError:
     where = "at the spot you tapped" if tapped else "in this photo"
     advice = "Tap another spot, or" if tapped else "Please"
     text = f"There is no room for this product {where}: {REASONS.get(first, 'nothing fits')}. "
-    return StageError("no_placement", text + f"{advice} try a photo that shows more of the free floor or wall.",
-                      details={"reasons": dict(reasons)})
+    return StageError(
+        "no_placement",
+        text + f"{advice} try a photo that shows more of the free floor or wall.",
+        details={"reasons": dict(reasons)},
+    )
 
 
 @stage("composite", version=1, type="image")

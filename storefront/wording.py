@@ -1,7 +1,6 @@
 """Words for what the pipeline decided: for shoppers and for operators."""
 
 from collections import Counter
-
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

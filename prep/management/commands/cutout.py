@@ -42,8 +42,9 @@ class Command(SeeItCommand):
         if accepted:
             self._write(options["out"], picture.content)
         if options["json"]:
-            self.print_json({**reply.data, "sha256": sha256_hex(picture.content),
-                             "path": str(options["out"]) if accepted else None})
+            self.print_json(
+                {**reply.data, "sha256": sha256_hex(picture.content), "path": str(options["out"]) if accepted else None}
+            )
         if not accepted:
             reasons = " and ".join(WARNINGS.get(name, name) for name in reply.data["warnings"])
             self.fail(f"cutout_rejected: {reasons}; use a photo on a plain background.", RUN_FAILED)

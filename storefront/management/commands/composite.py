@@ -22,7 +22,9 @@ from storefront.services import Tap
 
 class Command(SeeItCommand):
     help = "Put a product into a room: prepares the product and makes the picture, in the demo shop."
-    example = "manage.py composite --product sofa.jpg --room room.jpg --title 'Sofa, W 213 x D 91 x H 84 cm' --out out.jpg"
+    example = (
+        "manage.py composite --product sofa.jpg --room room.jpg --title 'Sofa, W 213 x D 91 x H 84 cm' --out out.jpg"
+    )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--product", type=Path, required=True, metavar="FILE", help="the product's photo")

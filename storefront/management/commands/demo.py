@@ -108,8 +108,24 @@ class Servers:
         self._stopping = False
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         bind = f"127.0.0.1:{port}"
-        gunicorn = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", bind, "--worker-class", "gthread",
-                    "--workers", "2", "--threads", "4", "--log-level", "warning", "--graceful-timeout", "5"]
+        gunicorn = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "config.wsgi",
+            "--bind",
+            bind,
+            "--worker-class",
+            "gthread",
+            "--workers",
+            "2",
+            "--threads",
+            "4",
+            "--log-level",
+            "warning",
+            "--graceful-timeout",
+            "5",
+        ]
         manage = str(Path(settings.BASE_DIR) / "manage.py")
         self._programs = {"web": gunicorn, "workers": [sys.executable, manage, "qcluster"]}
 
@@ -145,7 +161,7 @@ class Servers:
                 self._command.stderr.write(f"The web server did not start; is port {self._port} in use? Try PORT=8001.")
                 return False
             with contextlib.suppress(urllib.error.URLError, OSError):
-                with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=5) as answer:  # noqa: S310
+                with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=5) as answer:
                     if answer.status == 200:
                         return True
             time.sleep(0.2)

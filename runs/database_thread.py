@@ -1,0 +1,66 @@
+"""One thread with one database connection, fed by an event loop."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
+
+Job = tuple[Callable[[], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
+
+
+class DatabaseThread(threading.Thread):
+    """Runs synchronous database functions one after another.
+
+    Not a `ThreadPoolExecutor`: that one takes no more work once the process is stopping, which is when runs are handed
+    over.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="engine-db", daemon=True)
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+
+    async def __call__(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """The function's result, computed on the thread with the caller's log context."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+        self._jobs.put((partial(copy_context().run, _connected, function, *arguments, **named), answer, loop))
+        return await answer
+
+    def run(self) -> None:
+        """The thread's life, until `close`."""
+        while (job := self._jobs.get()) is not None:
+            work, answer, loop = job
+            try:
+                result, error = work(), None
+            except BaseException as caught:  # it belongs to whoever asked
+                result, error = None, caught
+            loop.call_soon_threadsafe(_deliver, answer, result, error)
+        connection.close()
+
+    def close(self) -> None:
+        """Finish what was asked for and end the thread."""
+        self._jobs.put(None)
+        self.join()
+
+
+def _deliver(answer: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+    if answer.cancelled():
+        return
+    if error is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(result)
+
+
+def _connected(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    close_old_connections()
+    try:
+        return function(*arguments, **named)
+    except (OperationalError, InterfaceError):
+        connection.close()
+        raise

@@ -1,0 +1,87 @@
+"""Stages that exist only for tests of the engine: they do nothing, fail, ask, hang or die on demand."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from runs.errors import StageError
+from runs.registry import stage
+
+
+@stage("noop", version=1, type="analysis")
+async def noop(step: Any) -> dict[str, Any]:
+    """Answers at once, on the event loop."""
+    return {"node": step.spec.node_key}
+
+
+@stage("computed", version=1, type="transform")
+def computed(step: Any, *, number: int = 1) -> dict[str, Any]:
+    """Answers at once, in the computing child; says which process that was."""
+    return {"double": number * 2, "pid": os.getpid()}
+
+
+@stage("asking", version=1, type="llm")
+async def asking(step: Any, *, question: str = "?") -> dict[str, Any]:
+    """Asks the model routed to `facts` and repeats its answer."""
+    reply = await step.ask("facts", params={"question": question})
+    picture = step.artifact("drawing", reply.images[0].content, "image/png") if reply.images else None
+    return {"answer": reply.data, "picture": picture}
+
+
+@stage("sieve", version=1, type="filter")
+def sieve(step: Any, *, items: list[int], limit: int = 10) -> dict[str, Any]:
+    """Keeps the items at or above the limit."""
+    kept = [item for item in items if item >= limit]
+    step.candidates(len(items), len(kept), {"too_small": len(items) - len(kept)})
+    step.why(f"Kept {len(kept)} of {len(items)}.")
+    return {"kept": kept}
+
+
+@stage("uncounted", version=1, type="filter")
+def uncounted(step: Any) -> dict[str, Any]:
+    """A filter that does not say what it dropped."""
+    return {}
+
+
+@stage("flaky", version=1, type="api")
+async def flaky(step: Any) -> dict[str, Any]:
+    """Fails as often as its params say, then answers."""
+    if step.spec.attempt <= step.params.get("failures", 0):
+        raise StageError("flaked", "Not this time.", retryable=True, kind=step.params.get("kind", "vendor"))
+    return {"attempt": step.spec.attempt}
+
+
+@stage("crashing", version=1, type="transform")
+def crashing(step: Any) -> dict[str, Any]:
+    """Has a bug."""
+    return {"ratio": 1 / 0}
+
+
+@stage("not_json", version=1, type="transform")
+def not_json(step: Any) -> dict[str, Any]:
+    """Answers with something that JSON has no word for."""
+    return {"value": float("nan")}
+
+
+@stage("hanging", version=1, type="transform")
+def hanging(step: Any) -> dict[str, Any]:
+    """Never ends by itself, in the computing child."""
+    while True:
+        time.sleep(60)
+
+
+@stage("dying", version=1, type="transform")
+def dying(step: Any) -> dict[str, Any]:
+    """Takes its process with it."""
+    os._exit(11)
+
+
+@stage("marking", version=1, type="api")
+async def marking(step: Any, *, folder: str) -> dict[str, Any]:
+    """Leaves a mark of every execution, waits as its params say, and answers."""
+    mark = Path(folder) / f"{step.spec.run_id}.{step.spec.node_key}.{time.time_ns()}.{os.getpid()}"
+    mark.touch()
+    await asyncio.sleep(step.params.get("seconds", 0))
+    return {"pid": os.getpid()}

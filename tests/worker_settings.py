@@ -1,0 +1,8 @@
+"""Settings of worker processes that tests start: the real ones, with the engine's test stages installed."""
+
+from config.settings import *  # noqa: F403
+from config.settings import INSTALLED_APPS
+
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.engineapp"]
+RUN_LEASE_SECONDS = 2
+RUN_SWEEP_SECONDS = 0.5

@@ -1,0 +1,87 @@
+"""Real worker processes on the test's database."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psutil
+from django.conf import settings
+from django.db import connection
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_SECONDS = 60
+
+
+def database_url() -> str:
+    """The test database as another process reaches it."""
+    values = connection.settings_dict
+    if values["HOST"].startswith("/"):
+        return f"postgresql://{values['USER']}@/{values['NAME']}?host={quote(values['HOST'], safe='')}"
+    return f"postgresql://{values['USER']}:{values['PASSWORD']}@{values['HOST']}:{values['PORT'] or 5432}/{values['NAME']}"
+
+
+def worker_environment(files: Path, **extra: str) -> dict[str, str]:
+    """The environment of a process that works on the test's database and files."""
+    return {
+        **os.environ,
+        "DATABASE_URL": database_url(),
+        "SECRET_KEY": settings.SECRET_KEY,
+        "FIELD_ENCRYPTION_KEYS": ",".join(settings.FIELD_ENCRYPTION_KEYS),
+        "SEEIT_DATA_DIR": str(files.parent),
+        "DJANGO_SETTINGS_MODULE": "tests.worker_settings",
+        "ALLOWED_HOSTS": "localhost,127.0.0.1",
+        "LOG_LEVEL": "WARNING",
+        **extra,
+    }
+
+
+class Cluster:
+    """A `qcluster` with its worker processes."""
+
+    def __init__(self, files: Path, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "qcluster"], cwd=ROOT, env=worker_environment(files, **environment),
+            start_new_session=True,
+        )
+
+    def family(self) -> list[psutil.Process]:
+        """The cluster's processes, its computing children included."""
+        try:
+            top = psutil.Process(self.process.pid)
+            return [top, *top.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def stop(self) -> int:
+        """SIGTERM, as a service manager would; returns the exit code."""
+        family = self.family()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=40)
+        finally:
+            self.kill(family)
+
+    def kill(self, family: list[psutil.Process] | None = None) -> None:
+        """SIGKILL to every process of it."""
+        for process in family if family is not None else self.family():
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        self.process.wait(timeout=10)
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
+    """Poll until something is so; fails with a sentence when it never becomes so."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"It did not happen within {seconds:g} s: {what}")
