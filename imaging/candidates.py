@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.geometry import Camera
-from imaging.regions import REGION
+from imaging.labels import REGION
 from imaging.room import Room
 from imaging.scene import (
     Placement,

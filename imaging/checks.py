@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.geometry import Camera, footprint
-from imaging.regions import REGION
+from imaging.labels import REGION
 from imaging.room import Room
 from imaging.scene import Placement, Pose, Product, room_box, stand_at, wall_corners, wall_middle
 from imaging.walls import find_walls, nearest_wall

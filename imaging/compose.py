@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from imaging.checks import pose_of
 from imaging.colour import to_linear, to_srgb
 from imaging.geometry import footprint
+from imaging.reflections import hide_reflections
 from imaging.room import Room
 from imaging.scene import (
     Placement,
@@ -23,7 +24,8 @@ from imaging.scene import (
     wall_corners,
     wall_middle,
 )
-from imaging.shadows import Shade, clip_shade, contact_shade, floor_shade, wall_shade
+from imaging.shadows import Shade, clip_shade, contact_shade, floor_shade, on_floor_only, wall_shade
+from imaging.stance import find_feet, stand_on_feet
 from imaging.sprite import Sprite, grained, lit_like, resized_sprite, warped_sprite
 
 Pixels = NDArray[np.uint8]
@@ -60,23 +62,34 @@ def compose(
     sized = product.scaled(float(np.clip(float(chosen.get("scale") or 1.0), 0.5, 1.5)))
     strength = float(np.clip(float(chosen.get("shadow", 1.0)), 0.0, 1.5))
     notes: list[str] = []
-    sprite, shades = _lay_out(room_pixels, room, cutout_rgba, sized, placement, strength, notes)
-    sprite = _within(sprite, room_pixels.shape)
+    layout = _lay_out(room_pixels, room, cutout_rgba, sized, placement, strength, notes)
+    sprite = _within(layout.sprite, room_pixels.shape)
     if chosen.get("relight", True):
         sprite = lit_like(sprite, room_pixels)
     if chosen.get("grain", True):
         sprite = grained(sprite, room_pixels)
     pixels = room_pixels.copy()
-    for shade in shades:
+    if layout.pose is not None:
+        hide_reflections(pixels, room.regions, sprite, layout.pose, room.camera())
+    for shade in layout.shades:
         _darken(pixels, shade)
     mask = _paste(pixels, sprite)
     touched = np.asarray((pixels != room_pixels).any(axis=2) | (mask > 0))
     return Composite(pixels, mask, touched, notes)
 
 
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """A sprite in place, the shadows that it throws, and its pose if it stands on a plane that can mirror it."""
+
+    sprite: Sprite
+    shades: list[Shade]
+    pose: Pose | None = None
+
+
 def _lay_out(
     room_pixels: Pixels, room: Room, rgba: Pixels, product: Product, placement: Placement, strength: float, notes: list[str]
-) -> tuple[Sprite, list[Shade]]:
+) -> Layout:
     """The sprite in place and its shadows, by how the product is mounted."""
     camera = room.camera()
     box = _pixel_box(placement, room)
@@ -85,21 +98,28 @@ def _lay_out(
         middle = wall_middle(camera, pixel, placement.px_per_m)
         corners = camera.project(wall_corners(*middle, product.width_m, product.height_m, placement.yaw_deg))
         shade = wall_shade(camera, middle, product, placement.yaw_deg, room_pixels.shape)
-        return warped_sprite(rgba, corners, (room.width, room.height)), [shade] if strength > 0 else []
+        sprite = warped_sprite(rgba, corners, (room.width, room.height))
+        return Layout(sprite, [shade] if strength > 0 else [])
     pose = pose_of(room, product, placement)
     if pose is None or placement.mount == "ceiling":
         notes.append("no shadow: the product does not stand on a plane that the photo shows")
-        return resized_sprite(rgba, box), []
+        return Layout(resized_sprite(rgba, box), [])
     if product.lies_flat:
         base = camera.project(footprint(pose.x, pose.z, product.width_m, product.depth_m, placement.yaw_deg))
         notes.append("laid flat onto the floor")
-        return warped_sprite(rgba, base[[3, 2, 1, 0]], (room.width, room.height)), []
+        return Layout(warped_sprite(rgba, base[[3, 2, 1, 0]], (room.width, room.height)), [])
     sprite = resized_sprite(rgba, box)
     turned = _turned_as_shown(camera, pose, product, placement, sprite.alpha, room)
     if strength == 0:
-        return sprite, []
-    wide = floor_shade(camera, turned, product, sprite.alpha, room_pixels, strength)
-    return sprite, [wide, contact_shade(sprite.alpha, sprite.x, sprite.y, turned, camera, room_pixels.shape)]
+        return Layout(sprite, [])
+    feet = find_feet(sprite, turned, camera)
+    turned, feet = stand_on_feet(turned, feet, sprite, camera, product)
+    shades = [floor_shade(camera, turned, product, sprite, room_pixels, strength)]
+    if placement.mount == "floor":
+        middle_row = float(camera.project(turned.base)[:, 1].mean())
+        shades = [on_floor_only(shades[0], room.regions, room_pixels.shape, middle_row)]
+    shades.append(contact_shade(sprite, feet, turned, camera, room_pixels.shape))
+    return Layout(sprite, shades, turned if placement.mount == "floor" else None)
 
 
 def _turned_as_shown(

@@ -4,8 +4,6 @@ Geometry and colour only, no learned model: the horizon bounds the floor, the ph
 edges are never floor; walls are the large calm areas above. Patterned floors and clutter are told apart badly.
 """
 
-from enum import IntEnum
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -13,24 +11,18 @@ from scipy import ndimage
 
 from imaging.colour import disk, fit_within, resize, to_lab
 from imaging.geometry import Camera
+from imaging.labels import REGION
 from imaging.vanishing import Manhattan
+from imaging.walls import find_walls
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Float = NDArray[np.float32]
+Wide = NDArray[np.float64]
 WORKING_SIDE = 400
-NEAR_FLOOR_M, FAR_FLOOR_M, CEILING_M = 4.5, 9.0, 2.45
-
-
-class REGION(IntEnum):
-    """Labels of the region map."""
-
-    OTHER = 0
-    FLOOR = 1
-    WALL = 2
-    FURNITURE = 3
-    OPENING = 4
-    CEILING = 5
+# Share of the photo from which a calm area counts as wall by itself; slope of a ray to what is at knee height.
+WALL_DELTA, LARGE_WALL, KNEE = 9.0, 0.04, -0.25
+NEAR_FLOOR_M, FAR_FLOOR_M, CEILING_M = 4.5, 9.0, 2.75
 
 
 def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixels, float]:
@@ -39,27 +31,25 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixe
     size = fit_within(width, height, WORKING_SIDE)
     scale = size[0] / width
     small = cv2.bilateralFilter(resize(pixels, size), 7, 30, 5)
-    distance, elevation = _view(camera, size, scale)
+    distance, rays = _view(camera, size, scale)
+    elevation = np.degrees(np.arctan2(rays[..., 1], np.hypot(rays[..., 0], rays[..., 2]))).astype(np.float32)
     upright = _draw(lines, scale, size, axis=2)
     floor, clarity = _floor(small, distance, upright)
     calm = _calm_areas(small)
     regions = np.full(floor.shape, REGION.OTHER, np.uint8)
-    ceiling, wall = _ceiling_and_wall(small, calm & ~floor, elevation, _wall_distance(floor, distance), camera.height_m)
+    ceiling, wall = _ceiling_and_wall(small, calm & ~floor, floor, rays, camera, scale)
     regions[_things(floor, wall, ceiling)] = REGION.FURNITURE
     regions[wall], regions[ceiling], regions[floor] = REGION.WALL, REGION.CEILING, REGION.FLOOR
     regions[_openings(small, regions, elevation)] = REGION.OPENING
     return regions, clarity
 
 
-def _view(camera: Camera, size: tuple[int, int], scale: float) -> tuple[Float, Float]:
-    """Per pixel: forward distance of the floor there (99 above the horizon), and elevation of the ray in degrees."""
+def _view(camera: Camera, size: tuple[int, int], scale: float) -> tuple[Float, Wide]:
+    """Per pixel: forward distance of the floor there (99 above the horizon), and the ray in the room's frame (H, W, 3)."""
     y, x = np.mgrid[0 : size[1], 0 : size[0]]
     centres = (np.stack([x.ravel(), y.ravel()], axis=1) + 0.5) / scale
-    rays = camera.rays(centres)
-    forward = camera.floor_points(centres)[:, 1]
-    elevation = np.degrees(np.arctan2(rays[:, 1], np.hypot(rays[:, 0], rays[:, 2])))
-    shape = (size[1], size[0])
-    return np.where(np.isnan(forward), 99.0, forward).reshape(shape).astype(np.float32), elevation.reshape(shape).astype(np.float32)
+    forward = camera.floor_points(centres)[:, 1].reshape(size[1], size[0])
+    return np.where(np.isnan(forward), 99.0, forward).astype(np.float32), camera.rays(centres).reshape(size[1], size[0], 3)
 
 
 def _draw(lines: Manhattan, scale: float, size: tuple[int, int], axis: int) -> Mask:
@@ -75,13 +65,14 @@ def _floor(small: Pixels, distance: Float, upright: Mask) -> tuple[Mask, float]:
     """The visible floor, rugs included as far as their colours allow, and how clearly it stands out."""
     height, width = distance.shape
     trimap = np.full(distance.shape, cv2.GC_PR_BGD, np.uint8)
-    trimap[distance < NEAR_FLOOR_M] = cv2.GC_PR_FGD
-    trimap[distance > FAR_FLOOR_M] = cv2.GC_BGD
-    trimap[upright] = cv2.GC_BGD
     foot = np.zeros(distance.shape, bool)
     foot[int(height * 0.92) :, int(width * 0.15) : int(width * 0.85)] = True
     foot &= (distance < NEAR_FLOOR_M) & ~upright
-    trimap[foot & _unlike(small, foot, distance > FAR_FLOOR_M)] = cv2.GC_FGD
+    likely = _unlike(small, foot, distance > FAR_FLOOR_M)
+    trimap[(distance < NEAR_FLOOR_M) & likely] = cv2.GC_PR_FGD
+    trimap[distance > FAR_FLOOR_M] = cv2.GC_BGD
+    trimap[upright] = cv2.GC_BGD
+    trimap[foot & likely] = cv2.GC_FGD
     if not foot.any() or not (trimap == cv2.GC_BGD).any():
         return np.zeros(distance.shape, bool), 0.0
     back, fore = np.zeros((1, 65)), np.zeros((1, 65))
@@ -89,7 +80,7 @@ def _floor(small: Pixels, distance: Float, upright: Mask) -> tuple[Mask, float]:
     cv2.grabCut(cv2.cvtColor(small, cv2.COLOR_RGB2BGR), trimap, None, back, fore, 4, cv2.GC_INIT_WITH_MASK)
     found = (trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)
     found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, disk(2)) > 0
-    floor = _fill_small(_touching(found, foot), 0.002)
+    floor = _fill_flat_holes(_touching(found, foot), upright)
     return floor, _clarity(small, floor)
 
 
@@ -111,6 +102,18 @@ def _touching(mask: Mask, seed: Mask) -> Mask:
     labels, _ = ndimage.label(mask)
     wanted = np.unique(labels[seed & mask])
     return np.asarray(np.isin(labels, wanted[wanted > 0]))
+
+
+def _fill_flat_holes(floor: Mask, upright: Mask) -> Mask:
+    """Fills holes that floor and the photo's foot enclose, unless an upright edge says that something stands there."""
+    padded = np.vstack([floor, np.ones((1, floor.shape[1]), bool)])
+    labels, count = ndimage.label(~padded)
+    labels = labels[:-1]
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    edges = np.bincount(labels[upright], minlength=count + 1)
+    flat = (sizes < 0.06 * floor.size) & (edges <= 0.01 * sizes + 4)
+    flat[0] = False
+    return np.asarray(floor | flat[labels])
 
 
 def _fill_small(mask: Mask, share: float) -> Mask:
@@ -147,29 +150,47 @@ def _calm_areas(small: Pixels) -> Mask:
     return np.asarray(step < float(np.clip(1.6 * np.median(step), 0.9, 2.2)))
 
 
-def _wall_distance(floor: Mask, distance: Float) -> float:
-    """How far the floor reaches (m): the far end of what is visible of it."""
-    seen = distance[floor]
-    return float(np.clip(np.percentile(seen, 99.0), 2.0, 8.0)) if seen.size > 50 else 4.0
+def _ceiling_and_wall(
+    small: Pixels, calm: Mask, floor: Mask, rays: Wide, camera: Camera, scale: float
+) -> tuple[Mask, Mask]:
+    """Large calm areas off the floor, told apart by which plane their rays meet first: the walls that end the floor, or a ceiling."""
+    draft = np.full(floor.shape, REGION.OTHER, np.uint8)
+    up = np.asarray(rays[..., 1], dtype=np.float32)
+    draft[_wall_like(small, calm, up)], draft[floor] = REGION.WALL, REGION.FLOOR
+    reach = np.full(floor.shape, np.inf)
+    for wall in find_walls(draft, camera, scale):
+        towards = rays[..., 0] * wall.nx + rays[..., 2] * wall.nz
+        reach = np.minimum(reach, np.where(towards > 1e-6, wall.distance_m / np.maximum(towards, 1e-6), np.inf))
+    overhead = up * np.where(np.isfinite(reach), reach, 8.0) > CEILING_M - camera.height_m
+    wall_part = (draft == REGION.WALL) & ~overhead
+    wall_part = _grown_by_colour(small, wall_part, ~overhead & ~floor)
+    return (draft == REGION.WALL) & overhead, _fill_small(wall_part, 0.008)
 
 
-def _ceiling_and_wall(small: Pixels, calm: Mask, elevation: Float, wall_m: float, eye_m: float) -> tuple[Mask, Mask]:
-    """Large calm areas: ceiling where they touch the top above a ceiling's height, wall where they reach eye level's surroundings."""
-    ceiling_from = np.degrees(np.arctan2(CEILING_M - eye_m, wall_m))
+def _wall_like(small: Pixels, calm: Mask, up: Float) -> Mask:
+    """Calm areas mostly above knee height: the large ones, and smaller ones of a large one's colour."""
+    lab = to_lab(small)
     labels, count = ndimage.label(calm)
-    ceiling, wall = np.zeros(calm.shape, bool), np.zeros(calm.shape, bool)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    for label in np.flatnonzero(sizes >= 0.004 * calm.size):
-        if label == 0:
-            continue
-        part = labels == label
-        middle = float(np.median(elevation[part]))
-        if part[0].sum() > 0.05 * calm.shape[1] and middle > ceiling_from:
-            ceiling |= part
-        elif middle > -14.0 and float(elevation[part].max()) > -2.0:
-            wall |= part
-    grown = cv2.morphologyEx(wall.astype(np.uint8), cv2.MORPH_CLOSE, disk(2)) > 0
-    return ceiling, _fill_small(grown & ~ceiling, 0.004)
+    every = np.arange(count + 1)
+    shares = np.bincount(labels.ravel(), minlength=count + 1) / calm.size
+    high = np.asarray(ndimage.mean(up > KNEE, labels, every))
+    colours = np.stack([np.asarray(ndimage.mean(lab[..., c], labels, every)) for c in range(3)], axis=1)
+    usable = (every > 0) & (high > 0.6)
+    large = usable & (shares >= LARGE_WALL)
+    if not large.any():
+        large = usable & (shares >= 0.3 * LARGE_WALL)
+    gaps = np.linalg.norm(colours[:, None] - colours[None, large], axis=2)
+    alike = gaps.min(axis=1) < 15.0 if large.any() else np.zeros(count + 1, bool)
+    return np.asarray((large | (usable & (shares >= 0.004) & alike))[labels])
+
+
+def _grown_by_colour(small: Pixels, wall: Mask, allowed: Mask) -> Mask:
+    """The wall with neighbouring pixels of its own local colour (seams, shadows, fine pattern)."""
+    lab = to_lab(small)
+    weight = cv2.blur(wall.astype(np.float32), (31, 31))
+    mean = cv2.blur(lab * wall[..., None].astype(np.float32), (31, 31)) / np.maximum(weight, 1e-4)[..., None]
+    near = (np.linalg.norm(lab - mean, axis=2) < WALL_DELTA) & (weight > 0.15) & allowed
+    return np.asarray(cv2.morphologyEx((wall | near).astype(np.uint8), cv2.MORPH_CLOSE, disk(1)) > 0) & allowed
 
 
 def _things(floor: Mask, wall: Mask, ceiling: Mask) -> Mask:
@@ -197,4 +218,4 @@ def _openings(small: Pixels, regions: Pixels, elevation: Float) -> Mask:
     return found
 
 
-__all__ = ["REGION", "read_regions"]
+__all__ = ["read_regions"]

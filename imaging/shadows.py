@@ -13,17 +13,22 @@ from numpy.typing import NDArray
 
 from imaging.colour import to_linear
 from imaging.geometry import Camera
+from imaging.labels import REGION
 from imaging.scene import Pose, Product, wall_corners
+from imaging.sprite import Sprite
+from imaging.stance import Foot
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 Wide = NDArray[np.float64]
 SKY_RINGS = ((15.0, 10), (32.0, 12), (50.0, 10), (70.0, 6))
 # Bounced light that a shadow never loses, and how much of the direct light a box may take.
-DEPTH = 0.8
+DEPTH, PHOTO_SHARE = 0.94, 0.55
 LIGHT_CELLS = (16, 9)
 WALL_M, CEILING_M = 5.0, 2.5
-CONTACT_DEPTH = 0.55
+# Floor under a product also loses the light that the shaded floor around it would have bounced.
+CORE = 1.6
+CONTACT_DEPTH, FOOT_SPREAD_M = 0.85, 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +41,13 @@ class Shade:
 
 
 def floor_shade(
-    camera: Camera, pose: Pose, product: Product, alpha: Float, room_pixels: Pixels, strength: float = 1.0
+    camera: Camera, pose: Pose, product: Product, sprite: Sprite, room_pixels: Pixels, strength: float = 1.0
 ) -> Shade:
-    """The shadow of a standing product; `alpha` is its sprite, for the legs' height and how solid it is."""
-    gap = leg_gap(alpha) * product.height_m
-    solid = float(np.clip(1.25 * alpha.mean() / 0.8, 0.45, 1.0))
+    """The shadow of a standing product; its sprite tells the legs' height and how solid it is."""
+    gap = leg_gap(sprite, pose, camera, product)
+    solid = float(np.clip(1.7 * sprite.alpha.mean(), 0.78, 1.0))
     lights = photo_lights(camera, room_pixels, pose)
-    lights = np.vstack([_sky(1.0 - 0.5), lights * [1, 1, 1, 0.5]])
+    lights = np.vstack([_sky(1.0 - PHOTO_SHARE), lights * [1, 1, 1, PHOTO_SHARE]])
     outlines = [_shadow_outline(pose, product, gap, light[:3]) for light in lights]
     pixels = [camera.project(outline) for outline in outlines]
     area = _area(np.vstack([camera.project(pose.base), *pixels[:8]]), room_pixels.shape)
@@ -56,32 +61,40 @@ def floor_shade(
         local = (corners - [x0, y0]) * [half[1] / (x1 - x0), half[0] / (y1 - y0)]
         cv2.fillConvexPoly(canvas, np.rint(np.clip(local, -4000, 4000) * 16).astype(np.int32), 255, cv2.LINE_AA, 4)
         dark += canvas.astype(np.float32) * (float(weight) / 255.0)
-    dark = cv2.GaussianBlur(dark, (0, 0), max(1.0, 0.012 * half[1]))
+    dark = cv2.GaussianBlur(dark, (0, 0), max(1.0, 0.008 * half[1]))
     dark = cv2.resize(dark, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
-    return Shade(np.clip(1.0 - DEPTH * strength * solid * dark, 0.06, 1.0).astype(np.float32), x0, y0)
+    factor = np.power(np.clip(1.0 - DEPTH * solid * dark, 0.02, 1.0), CORE * strength)
+    return Shade(np.clip(factor, 0.05, 1.0).astype(np.float32), x0, y0)
 
 
-def contact_shade(alpha: Float, x: int, y: int, pose: Pose, camera: Camera, shape: tuple[int, ...]) -> Shade:
-    """Small dark patches where the product's feet touch: the lowest points of the sprite that lie within its base."""
-    feet = _feet(alpha)
-    pad = max(6, alpha.shape[1] // 12)
+def contact_shade(sprite: Sprite, feet: list[Foot], pose: Pose, camera: Camera, shape: tuple[int, ...]) -> Shade:
+    """Small dark patches where the product's feet touch."""
+    alpha = sprite.alpha
+    per_m = camera.px_per_m(pose.x, pose.z, pose.level_m)
+    pad = max(6, int(0.15 * per_m))
     dark = np.zeros((alpha.shape[0] + 2 * pad, alpha.shape[1] + 2 * pad), np.float32)
-    base = camera.project(pose.base).astype(np.float32)
-    flatness = float(np.clip((base[:, 1].max() - base[:, 1].min()) / max(float(np.ptp(base[:, 0])), 1.0), 0.12, 0.6))
     for left, right, row in feet:
-        middle = ((left + right) / 2.0, row)
-        outside = cv2.pointPolygonTest(base.reshape(-1, 1, 2), (x + middle[0], y + middle[1]), True)
-        if outside < -0.06 * alpha.shape[1]:
-            continue
-        reach = max(2.0, (right - left) / 2.0 * 1.15 + 1.5)
-        axes = (int(reach * 16), int(max(1.5, min(reach * flatness, 0.05 * alpha.shape[1])) * 16))
-        centre = (int((middle[0] + pad) * 16), int((middle[1] + pad) * 16))
+        reach = (right - left) / 2.0 + FOOT_SPREAD_M * per_m
+        axes = int(reach * 16), int(max(1.5, 0.4 * FOOT_SPREAD_M * per_m) * 16)
+        centre = int(((left + right) / 2.0 + pad) * 16), int((row + pad) * 16 - 0.4 * axes[1])
         patch = np.zeros_like(dark, dtype=np.uint8)
         cv2.ellipse(patch, centre, axes, 0, 0, 360, 255, -1, cv2.LINE_AA, 4)
         dark = np.maximum(dark, patch.astype(np.float32) / 255.0)
-    spread = max(1.2, 0.008 * alpha.shape[1])
-    dark = 0.6 * cv2.GaussianBlur(dark, (0, 0), spread) + 0.4 * cv2.GaussianBlur(dark, (0, 0), 2.6 * spread)
-    return clip_shade(Shade((1.0 - CONTACT_DEPTH * np.clip(dark, 0, 1)).astype(np.float32), x - pad, y - pad), shape)
+    spread = max(1.0, 0.4 * FOOT_SPREAD_M * per_m)
+    soft = 0.75 * cv2.GaussianBlur(dark, (0, 0), spread) + 0.8 * cv2.GaussianBlur(dark, (0, 0), 3.0 * spread)
+    factor = (1.0 - CONTACT_DEPTH * np.clip(soft, 0, 1)).astype(np.float32)
+    return clip_shade(Shade(factor, sprite.x - pad, sprite.y - pad), shape)
+
+
+def on_floor_only(shade: Shade, regions: Pixels, shape: tuple[int, ...], base_row: float) -> Shade:
+    """The shade without what would fall on walls and things: kept on floor, and below `base_row` whatever is there."""
+    carrier = np.where(regions == REGION.FLOOR, 1.0, 0.0).astype(np.float32)
+    carrier = cv2.resize(cv2.dilate(carrier, np.ones((3, 3))), (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    carrier[max(0, int(base_row)) :] = 1.0
+    height, width = shade.factor.shape
+    part = carrier[shade.y : shade.y + height, shade.x : shade.x + width]
+    part = cv2.GaussianBlur(part, (0, 0), max(1.0, shape[1] / 500))
+    return Shade(np.asarray(1.0 - (1.0 - shade.factor) * part, np.float32), shade.x, shade.y)
 
 
 def wall_shade(camera: Camera, middle: Wide, product: Product, yaw_deg: float, shape: tuple[int, ...]) -> Shade:
@@ -111,11 +124,21 @@ def clip_shade(shade: Shade, shape: tuple[int, ...]) -> Shade:
     return Shade(shade.factor[top:bottom, left:right], shade.x + left, shade.y + top)
 
 
-def leg_gap(alpha: Float) -> float:
-    """Share of a product's height between the ground and its body, by how filled its lowest rows are."""
-    widths = (alpha > 0.5).sum(axis=1) / max(1, int((alpha > 0.5).any(axis=0).sum()))
-    filled = np.flatnonzero(widths[::-1] > 0.5)
-    return float(np.clip(filled[0] / len(widths), 0.0, 0.5)) if filled.size else 0.0
+def leg_gap(sprite: Sprite, pose: Pose, camera: Camera, product: Product) -> float:
+    """How far (m) the product's body is above the ground: its lower outline over the front edges of its base."""
+    solid = sprite.alpha > 0.5
+    columns = np.flatnonzero(solid.any(axis=0))
+    if columns.size < 4:
+        return 0.0
+    low = solid.shape[0] - np.argmax(solid[::-1, columns], axis=0) + sprite.y
+    base = camera.project(pose.base)
+    front = np.full(len(columns), -np.inf)
+    for first, second in zip(base, np.roll(base, -1, axis=0), strict=True):
+        left, right = (first, second) if first[0] < second[0] else (second, first)
+        row = np.interp(columns + sprite.x, [left[0], right[0]], [left[1], right[1]], left=-np.inf, right=-np.inf)
+        front = np.maximum(front, row)
+    gaps = (front - low)[np.isfinite(front)] / camera.px_per_m(pose.x, pose.z, pose.level_m)
+    return float(np.clip(np.median(gaps), 0.0, 0.6 * product.height_m)) if gaps.size else 0.0
 
 
 def photo_lights(camera: Camera, room_pixels: Pixels, pose: Pose) -> Wide:
@@ -138,7 +161,7 @@ def photo_lights(camera: Camera, room_pixels: Pixels, pose: Pose) -> Wide:
     away = points - [pose.x, pose.level_m, pose.z]
     spans = np.linalg.norm(away, axis=1)
     directions = away / spans[:, None]
-    weights = np.power(level.ravel(), 1.6) * np.maximum(directions[:, 1], 0.0)
+    weights = np.power(level.ravel(), 2.2) * np.maximum(directions[:, 1], 0.0)
     usable = directions[:, 1] > 0.17
     if not usable.any() or weights[usable].sum() <= 0:
         return _sky(1.0)
@@ -177,20 +200,4 @@ def _area(pixels: Wide, shape: tuple[int, ...]) -> tuple[int, int, int, int] | N
     return (x0, y0, x1, y1) if x1 - x0 > 2 and y1 - y0 > 2 else None
 
 
-def _feet(alpha: Float) -> list[tuple[int, int, int]]:
-    """Runs (left, right, row) where the sprite's lower outline reaches down furthest among its neighbours."""
-    solid = alpha > 0.5
-    width, height = alpha.shape[1], alpha.shape[0]
-    columns = np.flatnonzero(solid.any(axis=0))
-    if columns.size == 0:
-        return []
-    low = np.full(width, -1.0)
-    low[columns] = height - 1 - np.argmax(solid[::-1, columns], axis=0)
-    reach = max(3, width // 14)
-    neighbourhood = cv2.dilate(low.reshape(1, -1).astype(np.float32), np.ones((1, 2 * reach + 1), np.uint8)).ravel()
-    at_foot = (low >= neighbourhood - max(1.0, 0.012 * height)) & (low > 0.55 * height)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], at_foot.astype(int), [0]])))
-    return [(int(a), int(b) - 1, int(low[a:b].max())) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
-__all__ = ["Shade", "clip_shade", "contact_shade", "floor_shade", "leg_gap", "photo_lights", "wall_shade"]
+__all__ = ["Shade", "clip_shade", "contact_shade", "floor_shade", "leg_gap", "on_floor_only", "photo_lights", "wall_shade"]

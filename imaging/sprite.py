@@ -12,7 +12,7 @@ Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 Corners = NDArray[np.float64]
 # Studio photos are exposed to near white, rooms are not: where a room's brightest calm surfaces lie, a product's whites belong.
-GAIN_RANGE = (0.58, 0.92)
+GAIN_RANGE = (0.45, 0.8)
 CAST_STRENGTH, MAX_CAST = 0.75, 1.22
 QUAD_FILL = 0.93
 
@@ -91,7 +91,7 @@ def room_gains(room_pixels: Pixels) -> Float:
     step = max(1, max(room_pixels.shape[:2]) // 320)
     linear = to_linear(np.ascontiguousarray(room_pixels[::step, ::step])).reshape(-1, 3)
     light = linear @ np.array([0.2126, 0.7152, 0.0722], np.float32)
-    exposure = float(np.clip(1.12 * np.percentile(light, 88), *GAIN_RANGE))
+    exposure = float(np.clip(0.95 * np.percentile(light, 88), *GAIN_RANGE))
     usable = linear[linear.max(axis=1) < 0.97]
     shade = np.power(np.mean(np.power(usable if len(usable) else linear, 6), axis=0), 1 / 6)
     cast = np.clip(np.power(shade / max(float(shade.mean()), 1e-6), CAST_STRENGTH), 1 / MAX_CAST, MAX_CAST)

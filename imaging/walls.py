@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.geometry import Camera
-from imaging.regions import REGION
+from imaging.labels import REGION
 
 Float = NDArray[np.float64]
 TRIALS, TOLERANCE_M, MAX_WALLS = 160, 0.12, 3
