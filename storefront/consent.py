@@ -3,9 +3,10 @@
 from core.canonical import sha256_hex
 from shops.models import Shop
 
+# Word for word what the widget says (static/storefront/seeit-words.js).
 TEXT = (
-    "I agree that {shop} and See It process this photo to show the product in my room. "
-    "It is kept for 24 hours at most, and I can delete it at any time. I will not send pictures of people."
+    "I agree that {shop} and See It process this photo to create a preview. "
+    "It is deleted within 24 hours. Don't include people."
 )
 
 

@@ -28,11 +28,15 @@ def chromium_path() -> str | None:
 
 @contextmanager
 def launch_browser() -> Iterator[Browser]:
-    """A headless Chromium; without one the test fails and says how to install it."""
+    """A headless Chromium; without one the test fails and says how to install it.
+
+    Playwright keeps an event loop in this thread, which Django takes for asynchronous code; so it is told otherwise.
+    """
     path = chromium_path()
     if path is None:
         pytest.fail(MISSING, pytrace=False)
-    with sync_playwright() as playwright:
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         browser = playwright.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
         try:
             yield browser

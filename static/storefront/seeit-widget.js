@@ -216,9 +216,9 @@ function advance({ stage }) {
 async function finish(run) {
   const { url, width, height } = run.result;
   const after = $("#after");
-  again = () => finish(run);
+  again = () => { progress("composite"); watch(run); };
   const link = new URL(url, api); // soon expires
-  after.src = $("#download").href = await fetch(link).then((reply) => reply.blob()).then(URL.createObjectURL).catch(() => link);
+  after.src = $("#download").href = await fetch(link, { cache: "no-store" }).then((reply) => reply.blob()).then(URL.createObjectURL).catch(() => link);
   try {
     await after.decode();
   } catch {

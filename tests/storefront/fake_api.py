@@ -73,6 +73,7 @@ class FakeApi:
         self.result_size = (1280, 960)
         self.placement: dict[str, Any] = {"box": {"x0": 0.3, "y0": 0.4, "x1": 0.7, "y1": 0.8}}
         self.remaining = 3
+        self.max_bytes = 15 * 2**20
         self.held = threading.Event()  # cleared: runs stay in their first phase that follows
         self.held.set()
         self.requests: list[Request] = []
@@ -134,7 +135,7 @@ class FakeApi:
             "method": "PUT",
             "headers": {"Content-Type": request.json["content_type"]},
             "expires_at": "2030-01-01T00:00:00Z",
-            "max_bytes": 15 * 2**20,
+            "max_bytes": self.max_bytes,
         }
         return Answer.ok(slot, 201)
 

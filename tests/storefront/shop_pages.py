@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.template.loader import render_to_string
+from django.test import override_settings
 
 from storefront.demo_catalog import FOLDER, load_catalog
 from tests.storefront.fake_api import KEY, Answer
@@ -54,7 +55,8 @@ def samples() -> list[dict[str, str]]:
 
 def page(template: str, **context: Any) -> Answer:
     """A page of the shop, under the policy it is served with."""
-    html = render_to_string(f"storefront/{template}.html", {"store": load_catalog().store, **context})
+    with override_settings(ROOT_URLCONF="storefront.demo_urls"):
+        html = render_to_string(f"storefront/{template}.html", {"store": load_catalog().store, **context})
     return Answer(200, html.encode(), "text/html; charset=utf-8", POLICY)
 
 
