@@ -21,13 +21,13 @@ class Features:
             ValueError: an unknown flag, or a value that is not true or false; the message names it.
         """
         if not isinstance(stored, Mapping):
-            raise ValueError("features: expected an object of flags")  # noqa: TRY004 (one kind of error for a bad column)
+            raise ValueError("features: expected an object of flags") (one kind of error for a bad column)
         known = {field.name for field in fields(cls)}
         for name, value in stored.items():
             if name not in known:
                 raise ValueError(f"features: unknown flag {name!r}; known are {', '.join(sorted(known))}")
             if not isinstance(value, bool):
-                raise ValueError(f"features: {name} must be true or false")  # noqa: TRY004
+                raise ValueError(f"features: {name} must be true or false")
         return cls(**stored)
 
     def to_json(self) -> dict[str, bool]:

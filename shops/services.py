@@ -172,7 +172,7 @@ class Token:
 
 
 # `excluded.tat` is now + step, so one reading of the database's clock serves the whole statement.
-TAKE_TOKEN = """
+GCRA = """
 INSERT INTO shops_ratebucket AS bucket (key, tat, allowed)
 VALUES (%(key)s, clock_timestamp() + %(step)s, true)
 ON CONFLICT (key) DO UPDATE SET
@@ -192,7 +192,7 @@ def take_token(key: str, rate_per_minute: float, burst: int) -> Token:
     step = timedelta(seconds=60 / rate_per_minute)
     values: dict[str, Any] = {"key": key, "step": step, "slack": step * (burst - 1)}
     with connection.cursor() as cursor:
-        cursor.execute(TAKE_TOKEN, values)
+        cursor.execute(GCRA, values)
         allowed, wait_s = cursor.fetchone()
     return Token(True) if allowed else Token(False, max(1, math.ceil(wait_s)))
 

@@ -77,7 +77,7 @@ class Words(serializers.CharField):
 class TapField(serializers.Field):  # type: ignore[type-arg]
     """Where the shopper tapped: an object, or in a form its JSON text or `x,y`."""
 
-    default_error_messages = {"invalid": 'Expected {"x": 0..1, "y": 0..1}.'}
+    default_error_messages = {"invalid": "Expected an object with x and y between 0 and 1."}
 
     def to_internal_value(self, data: Any) -> Tap:
         if isinstance(data, str):
