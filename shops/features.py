@@ -21,7 +21,7 @@ class Features:
             ValueError: an unknown flag, or a value that is not true or false; the message names it.
         """
         if not isinstance(stored, Mapping):
-            raise ValueError("features: expected an object of flags") (one kind of error for a bad column)
+            raise ValueError("features: expected an object of flags")
         known = {field.name for field in fields(cls)}
         for name, value in stored.items():
             if name not in known:
