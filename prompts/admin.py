@@ -75,9 +75,6 @@ class OverrideForm(forms.ModelForm):
                 self.add_error("template", error.message)
         return cleaned
 
-    def validate_constraints(self) -> None:
-        """Nothing: a live override of the same prompt is no error, the service closes it."""
-
 
 class CloseForm(forms.ModelForm):
     """The only thing that can happen to an override once it exists."""

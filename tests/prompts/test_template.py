@@ -127,6 +127,11 @@ def test_the_cap_counts_bytes_and_not_characters() -> None:
         filled("{{ text }}", text="€" * 30_000)
 
 
+def test_every_filter_bounds_what_it_makes_before_the_next_one_sees_it() -> None:
+    with pytest.raises(PromptTooLarge):
+        filled("{% if text | json | cap(3) == '' %}{% endif %}", text="a" * 70_000)
+
+
 def test_filters_in_a_row_cannot_grow_a_value_without_end() -> None:
     with pytest.raises(PromptTooLarge):
         filled("{{ text" + " | json" * 20 + " }}", text="\\" * 1000)
