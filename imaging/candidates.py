@@ -116,7 +116,11 @@ def wall_candidates(room: Room, product: Product, tap: Point | None) -> list[Pla
         near = _snap(room, tap, REGION.WALL)
         steps = (0.0, -0.05, 0.05, -0.1, 0.1)
         pixels += [
-            (near[0] + dx * room.width, near[1] + dy * room.height, "where the shopper tapped" if dx == dy == 0 else "next to the shopper's tap")
+            (
+                near[0] + dx * room.width,
+                near[1] + dy * room.height,
+                "where the shopper tapped" if dx == dy == 0 else "next to the shopper's tap",
+            )
             for dy in steps
             for dx in steps
         ]

@@ -88,7 +88,13 @@ class Layout:
 
 
 def _lay_out(
-    room_pixels: Pixels, room: Room, rgba: Pixels, product: Product, placement: Placement, strength: float, notes: list[str]
+    room_pixels: Pixels,
+    room: Room,
+    rgba: Pixels,
+    product: Product,
+    placement: Placement,
+    strength: float,
+    notes: list[str],
 ) -> Layout:
     """The sprite in place and its shadows, by how the product is mounted."""
     camera = room.camera()
@@ -122,9 +128,7 @@ def _lay_out(
     return Layout(sprite, shades, turned if placement.mount == "floor" else None)
 
 
-def _turned_as_shown(
-    camera: Any, pose: Pose, product: Product, placement: Placement, alpha: Float, room: Room
-) -> Pose:
+def _turned_as_shown(camera: Any, pose: Pose, product: Product, placement: Placement, alpha: Float, room: Room) -> Pose:
     """The pose turned to the side that the cutout shows nearer; a placement cannot know that, the silhouette can."""
     turn = abs(placement.yaw_deg - facing_yaw(pose.x, pose.z))
     solid = alpha > 0.5

@@ -103,7 +103,9 @@ def footprint(x: float, z: float, width_m: float, depth_m: float, yaw_deg: float
     across, along = np.array([c, 0.0, s]), np.array([-s, 0.0, c])
     centre = np.array([x, 0.0, z])
     half_w, half_d = across * width_m / 2, along * depth_m / 2
-    return np.stack([centre - half_w - half_d, centre + half_w - half_d, centre + half_w + half_d, centre - half_w + half_d])
+    return np.stack(
+        [centre - half_w - half_d, centre + half_w - half_d, centre + half_w + half_d, centre - half_w + half_d]
+    )
 
 
 def cuboid(x: float, z: float, size: tuple[float, float, float], yaw_deg: float, level_m: float = 0.0) -> Float:
@@ -129,7 +131,9 @@ def plane_homography(camera: Camera, origin: Float, across: Float, along: Float)
     """3 x 3 from plane coordinates (metres along two room vectors from an origin) to pixels: K [r1 r2 t]."""
     rotation = camera.rotation()
     eye = np.array([0.0, camera.height_m, 0.0])
-    return np.asarray(camera.matrix() @ np.stack([rotation @ across, rotation @ along, rotation @ (origin - eye)], axis=1))
+    return np.asarray(
+        camera.matrix() @ np.stack([rotation @ across, rotation @ along, rotation @ (origin - eye)], axis=1)
+    )
 
 
 __all__ = [

@@ -87,9 +87,7 @@ class Photo:
     source_size: tuple[int, int]
 
 
-def open_photo(
-    data: bytes, limits: PhotoLimits = ROOM_LIMITS, keep_alpha: bool = False
-) -> Photo:
+def open_photo(data: bytes, limits: PhotoLimits = ROOM_LIMITS, keep_alpha: bool = False) -> Photo:
     """Decodes a picture from outside, or raises PhotoError.
 
     `source_size` is the upright size (width, height) before shrinking. With `keep_alpha`, a picture that has
@@ -114,9 +112,7 @@ def open_photo(
 def encode_jpeg(pixels: Pixels, quality: int = 92) -> bytes:
     """JPEG bytes of (H, W, 3) pixels, full colour resolution, no metadata."""
     out = BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(
-        out, "JPEG", quality=quality, subsampling=0, optimize=True
-    )
+    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "JPEG", quality=quality, subsampling=0, optimize=True)
     return out.getvalue()
 
 
@@ -146,9 +142,7 @@ def decode(data: bytes) -> Pixels:
 def _open_header(data: bytes, limits: PhotoLimits) -> Image.Image:
     """The undecoded picture, its kind and declared size checked."""
     if not data:
-        raise PhotoError(
-            "photo_corrupt", "This picture is empty. Please choose it again."
-        )
+        raise PhotoError("photo_corrupt", "This picture is empty. Please choose it again.")
     message = unsupported_message(data)
     if message and not _is_animated_gif(data):
         raise PhotoError("photo_unsupported", message)
@@ -176,9 +170,7 @@ def _decode_upright(image: Image.Image, limits: PhotoLimits, keep_alpha: bool) -
     orientation, f35_mm = _read_exif(image)
     source_format = "JPEG" if image.format == "MPO" else str(image.format)
     width, height = image.size
-    image.draft(
-        None, (limits.max_side, limits.max_side)
-    )  # a JPEG decodes straight to a size above this one
+    image.draft(None, (limits.max_side, limits.max_side))  # a JPEG decodes straight to a size above this one
     image.load()
     upright = _shrink(_to_rgba_or_rgb(image), limits.max_side)
     if orientation in TURNS:
@@ -199,10 +191,7 @@ def _to_rgba_or_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey
         grey = np.asarray(image).astype(np.float64)
         image = Image.fromarray(np.clip(np.rint(grey / 257.0), 0, 255).astype(np.uint8))
-    elif (
-        image.mode in ("1", "LA", "La", "PA", "P", "RGBa")
-        or "transparency" in image.info
-    ):
+    elif image.mode in ("1", "LA", "La", "PA", "P", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA" if _has_transparency(image) else "RGB")
     if not profile:
         return image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
@@ -214,9 +203,7 @@ def _to_rgba_or_rgb(image: Image.Image) -> Image.Image:
 
 
 def _has_transparency(image: Image.Image) -> bool:
-    return (
-        image.mode in ("LA", "La", "PA", "RGBa", "RGBA") or "transparency" in image.info
-    )
+    return image.mode in ("LA", "La", "PA", "RGBa", "RGBA") or "transparency" in image.info
 
 
 def _profile_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
@@ -234,9 +221,7 @@ def _flatten_on_white(image: Image.Image) -> tuple[Pixels, Pixels | None]:
         return np.array(image.convert("RGB"), dtype=np.uint8), None
     alpha = np.array(image.getchannel("A"), dtype=np.uint8)
     white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-    pixels = np.array(
-        Image.alpha_composite(white, image).convert("RGB"), dtype=np.uint8
-    )
+    pixels = np.array(Image.alpha_composite(white, image).convert("RGB"), dtype=np.uint8)
     return pixels, (alpha if int(alpha.min()) < 255 else None)
 
 
@@ -262,9 +247,7 @@ def _read_exif(image: Image.Image) -> tuple[int, float | None]:
     except (*DECODE_ERRORS, AttributeError, ZeroDivisionError):
         return 1, None
     plausible = 8.0 <= focal <= 300.0 and not _was_cropped(image.size, recorded)
-    return (orientation if orientation in range(1, 9) else 1), (
-        focal if plausible else None
-    )
+    return (orientation if orientation in range(1, 9) else 1), (focal if plausible else None)
 
 
 def _was_cropped(size: tuple[int, int], recorded: tuple[float, float]) -> bool:

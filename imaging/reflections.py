@@ -41,9 +41,7 @@ def hide_reflections(pixels: Pixels, regions: Pixels, sprite: Sprite, pose: Pose
     part[changed] = np.rint(to_srgb(kept + own)[changed]).astype(np.uint8)
 
 
-def _mirror_image(
-    sprite: Sprite, pose: Pose, camera: Camera, shape: tuple[int, ...]
-) -> tuple[Float | None, int, int]:
+def _mirror_image(sprite: Sprite, pose: Pose, camera: Camera, shape: tuple[int, ...]) -> tuple[Float | None, int, int]:
     """The sprite upside down below its base (h, w, 4: linear colour, veil), fading with the distance from the floor."""
     rows = camera.project(pose.base)[:, 1]
     line = int(round(float(np.percentile(rows, 60))))

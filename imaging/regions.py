@@ -49,7 +49,9 @@ def _view(camera: Camera, size: tuple[int, int], scale: float) -> tuple[Float, W
     y, x = np.mgrid[0 : size[1], 0 : size[0]]
     centres = (np.stack([x.ravel(), y.ravel()], axis=1) + 0.5) / scale
     forward = camera.floor_points(centres)[:, 1].reshape(size[1], size[0])
-    return np.where(np.isnan(forward), 99.0, forward).astype(np.float32), camera.rays(centres).reshape(size[1], size[0], 3)
+    return np.where(np.isnan(forward), 99.0, forward).astype(np.float32), camera.rays(centres).reshape(
+        size[1], size[0], 3
+    )
 
 
 def _draw(lines: Manhattan, scale: float, size: tuple[int, int], axis: int) -> Mask:
@@ -134,7 +136,10 @@ def _clarity(small: Pixels, floor: Mask) -> float:
     lab = to_lab(small)
     solid = floor.astype(np.uint8)
     inner, outer = cv2.erode(solid, disk(2)).astype(np.float32), cv2.erode(1 - solid, disk(2)).astype(np.float32)
-    means = [cv2.blur(lab * s[..., None], (11, 11)) / np.maximum(cv2.blur(s, (11, 11)), 1e-4)[..., None] for s in (inner, outer)]
+    means = [
+        cv2.blur(lab * s[..., None], (11, 11)) / np.maximum(cv2.blur(s, (11, 11)), 1e-4)[..., None]
+        for s in (inner, outer)
+    ]
     rim = (cv2.dilate(solid, disk(1)) - solid) > 0
     rim[-4:] = False
     if not rim.any():
@@ -145,7 +150,10 @@ def _clarity(small: Pixels, floor: Mask) -> float:
 def _calm_areas(small: Pixels) -> Mask:
     """Pixels without an edge nearby; edges are judged against the picture's own contrast."""
     lab = to_lab(small)
-    steps = [np.hypot(cv2.Sobel(lab[..., c], cv2.CV_32F, 1, 0), cv2.Sobel(lab[..., c], cv2.CV_32F, 0, 1)) / 8 for c in range(3)]
+    steps = [
+        np.hypot(cv2.Sobel(lab[..., c], cv2.CV_32F, 1, 0), cv2.Sobel(lab[..., c], cv2.CV_32F, 0, 1)) / 8
+        for c in range(3)
+    ]
     step = np.sqrt(sum(s * s for s in steps))
     return np.asarray(step < float(np.clip(1.6 * np.median(step), 0.9, 2.2)))
 

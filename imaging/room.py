@@ -38,9 +38,7 @@ class Room:
 
     def camera(self) -> Camera:
         """The camera in px of the photo."""
-        return camera_for(
-            self.width, self.height, self.focal_px, self.pitch_deg, self.roll_deg, self.camera_height_m
-        )
+        return camera_for(self.width, self.height, self.focal_px, self.pitch_deg, self.roll_deg, self.camera_height_m)
 
     def to_json(self) -> dict[str, float]:
         """The numbers of this room; the region map travels beside them as a picture."""

@@ -200,4 +200,13 @@ def _area(pixels: Wide, shape: tuple[int, ...]) -> tuple[int, int, int, int] | N
     return (x0, y0, x1, y1) if x1 - x0 > 2 and y1 - y0 > 2 else None
 
 
-__all__ = ["Shade", "clip_shade", "contact_shade", "floor_shade", "leg_gap", "on_floor_only", "photo_lights", "wall_shade"]
+__all__ = [
+    "Shade",
+    "clip_shade",
+    "contact_shade",
+    "floor_shade",
+    "leg_gap",
+    "on_floor_only",
+    "photo_lights",
+    "wall_shade",
+]

@@ -139,4 +139,13 @@ def _ordered(quad: Corners) -> Corners:
     return np.asarray(np.roll(around, -first, axis=0))
 
 
-__all__ = ["Sprite", "flat_corners", "grained", "lit_like", "noise_level", "resized_sprite", "room_gains", "warped_sprite"]
+__all__ = [
+    "Sprite",
+    "flat_corners",
+    "grained",
+    "lit_like",
+    "noise_level",
+    "resized_sprite",
+    "room_gains",
+    "warped_sprite",
+]

@@ -32,7 +32,9 @@ def find_feet(sprite: Sprite, pose: Pose, camera: Camera) -> list[Foot]:
     return feet
 
 
-def stand_on_feet(pose: Pose, feet: list[Foot], sprite: Sprite, camera: Camera, product: Product) -> tuple[Pose, list[Foot]]:
+def stand_on_feet(
+    pose: Pose, feet: list[Foot], sprite: Sprite, camera: Camera, product: Product
+) -> tuple[Pose, list[Foot]]:
     """The pose with its base through the nearest foot and the outer feet to both sides, and the feet that lie on its rim.
 
     Both are unchanged where that makes no sense.

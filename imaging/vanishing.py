@@ -88,7 +88,9 @@ def _directions(angles: Float) -> Float:
 
     def seen(x: Float, y: Float, z: Float) -> Float:
         down, depth = -y * np.cos(pitch) - z * np.sin(pitch), z * np.cos(pitch) - y * np.sin(pitch)
-        return np.stack([x * np.cos(roll) + down * np.sin(roll), down * np.cos(roll) - x * np.sin(roll), depth], axis=-1)
+        return np.stack(
+            [x * np.cos(roll) + down * np.sin(roll), down * np.cos(roll) - x * np.sin(roll), depth], axis=-1
+        )
 
     first = seen(np.cos(yaw), zero, np.sin(yaw))
     second = seen(-np.sin(yaw), zero, np.cos(yaw))
