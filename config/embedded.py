@@ -113,7 +113,7 @@ def _start(pgdata: Path) -> None:
             conf.write(lines)
     try:
         server.ensure_postgres_running()
-    except subprocess.SubprocessError as error:
+    except (subprocess.SubprocessError, OSError) as error:
         raise RuntimeError(f"The embedded PostgreSQL did not start.\n{_log_tail(pgdata)}") from error
     _create_database(pgdata)
 

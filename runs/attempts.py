@@ -114,7 +114,9 @@ def _validate(context: RunContext, attempt: Attempt, stage: Stage) -> None:
     try:
         json_hash(attempt.ir)
     except (ValueError, TypeError) as error:
-        raise AttemptFailed("ir_invalid", f"The stage's answer is not JSON: {error}.", kind="ir_invalid") from error
+        shown, attempt.ir = repr(attempt.ir)[:1000], None
+        text = f"The stage's answer is not JSON: {error}."
+        raise AttemptFailed("ir_invalid", text, kind="ir_invalid", details={"answer": shown}) from error
     mode = ir_mode(context.dag.nodes[attempt.node_key].ir_mode, settings.IR_VALIDATION_MODE)
     attempt.schema = context.schemas.get(stage.target)
     if mode == "off" or attempt.schema is None:
@@ -122,8 +124,8 @@ def _validate(context: RunContext, attempt: Attempt, stage: Stage) -> None:
     attempt.validation = validate_active(attempt.schema, attempt.ir)
     if attempt.validation.passed or mode == "log":
         return
-    first = attempt.validation.errors[0]
-    text = f"The answer does not follow the schema {stage.target} v{attempt.schema.version}: {first.sentence()}"
+    schema = f"{stage.target} v{attempt.schema.version}"
+    text = f"The answer does not follow the schema {schema}. {attempt.validation.summary()}"
     raise AttemptFailed("ir_invalid", text[:1000], kind="ir_invalid", retryable=True)
 
 

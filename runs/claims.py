@@ -22,44 +22,48 @@ class Claim:
 # Fair between shops: a run waits behind as many others as its shop has alive or ahead of it in the line.
 CLAIM = """
 WITH live AS (
-    SELECT shop_id, count(*) AS n FROM runs_run WHERE status = 'running' AND lease_until >= now() GROUP BY shop_id
+    SELECT shop_id, count(*) AS n FROM runs_run WHERE status = 'running' AND lease_until >= statement_timestamp()
+    GROUP BY shop_id
 ), candidate AS (
     SELECT run.id, run.priority,
            coalesce(live.n, 0) + row_number() OVER (PARTITION BY run.shop_id ORDER BY run.priority, run.due_at, run.id)
                AS place,
            run.due_at
     FROM runs_run run LEFT JOIN live ON live.shop_id IS NOT DISTINCT FROM run.shop_id
-    WHERE (run.status = 'pending' AND run.due_at <= now()) OR (run.status = 'running' AND run.lease_until < now())
+    WHERE (run.status = 'pending' AND run.due_at <= statement_timestamp())
+       OR (run.status = 'running' AND run.lease_until < statement_timestamp())
 ), chosen AS (
     SELECT run.id FROM runs_run run JOIN candidate ON candidate.id = run.id
-    WHERE (run.status = 'pending' AND run.due_at <= now()) OR (run.status = 'running' AND run.lease_until < now())
+    WHERE (run.status = 'pending' AND run.due_at <= statement_timestamp())
+       OR (run.status = 'running' AND run.lease_until < statement_timestamp())
     ORDER BY candidate.priority, candidate.place, candidate.due_at, run.id
     LIMIT %(limit)s
     FOR UPDATE OF run SKIP LOCKED
 )
 UPDATE runs_run SET status = 'running', token = token + 1, starts = starts + 1, lease_owner = %(owner)s,
-       lease_until = now() + make_interval(secs => %(lease)s), started_at = coalesce(started_at, now()),
-       updated_at = now()
+       lease_until = statement_timestamp() + make_interval(secs => %(lease)s),
+       started_at = coalesce(started_at, statement_timestamp()),
+       updated_at = statement_timestamp()
 FROM chosen WHERE runs_run.id = chosen.id
 RETURNING runs_run.id, runs_run.token
 """
 
 RENEW = """
-UPDATE runs_run SET lease_until = now() + make_interval(secs => %(lease)s)
+UPDATE runs_run SET lease_until = statement_timestamp() + make_interval(secs => %(lease)s)
 FROM unnest(%(ids)s::uuid[], %(tokens)s::int[]) AS held(id, token)
 WHERE runs_run.id = held.id AND runs_run.token = held.token AND runs_run.status = 'running'
 RETURNING runs_run.id
 """
 
 RELEASE = """
-UPDATE runs_run SET lease_until = now() - interval '1 second', starts = greatest(starts - 1, 0)
+UPDATE runs_run SET lease_until = statement_timestamp() - interval '1 second', starts = greatest(starts - 1, 0)
 WHERE id = %(id)s AND token = %(token)s AND status = 'running'
 """
 
 BEAT = """
 INSERT INTO runs_worker (name, host, pid, runs_in_flight, started_at, beat_at)
-VALUES (%(name)s, %(host)s, %(pid)s, %(flying)s, now(), now())
-ON CONFLICT (name) DO UPDATE SET beat_at = now(), runs_in_flight = excluded.runs_in_flight
+VALUES (%(name)s, %(host)s, %(pid)s, %(flying)s, statement_timestamp(), statement_timestamp())
+ON CONFLICT (name) DO UPDATE SET beat_at = statement_timestamp(), runs_in_flight = excluded.runs_in_flight
 """
 
 
@@ -94,4 +98,4 @@ def beat(name: str, host: str, pid: int, flying: int) -> None:
     """Say that a worker process is alive."""
     with connection.cursor() as cursor:
         cursor.execute(BEAT, {"name": name, "host": host, "pid": pid, "flying": flying})
-        cursor.execute("DELETE FROM runs_worker WHERE beat_at < now() - interval '1 hour'")
+        cursor.execute("DELETE FROM runs_worker WHERE beat_at < statement_timestamp() - interval '1 hour'")

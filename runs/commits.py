@@ -318,7 +318,7 @@ def _write_metrics(context: RunContext, step: Step, attempt: Attempt) -> None:
             threshold=result.threshold,
             must_pass=result.must_pass,
             unit=result.unit,
-            details={**(result.details or {}), **({"reason": result.reason} if result.reason else {})},
+            details=dict(result.details or {}),
         )
         for result in attempt.gate.results
     )

@@ -38,6 +38,7 @@ class RunExecutor:
         self.context = context
         self.deps = deps
         self.database = database
+        self._committing = asyncio.Lock()
 
     async def execute(self) -> None:
         """Work until the run has ended.
@@ -99,6 +100,11 @@ class RunExecutor:
         return save
 
     async def _commit(self, attempt: Attempt) -> list[str]:
+        """Commit a node; one after another, since which nodes become ready depends on all that are done."""
+        async with self._committing:
+            return await self._commit_next(attempt)
+
+    async def _commit_next(self, attempt: Attempt) -> list[str]:
         context = self.context
         done = {*context.irs, attempt.node_key}
         taken = {key for key, step in context.steps.items() if step.status == "running"} | done
@@ -121,7 +127,7 @@ class RunExecutor:
         moves = failure.kind == "metric_failed" or failure.code in attempt.move_on
         if moves and attempt.routes_left:
             return 0.0, True
-        if failure.kind in node.retry_on and retries < node.retries:
+        if failure.retryable and failure.kind in node.retry_on and retries < node.retries:
             backoff = node.backoff
             delay = min(backoff.initial_ms * backoff.factor**retries, backoff.max_ms) / 1000
             delay *= 1 + backoff.jitter * (random.random() - 0.5)  # noqa: S311 - spreads load, guards nothing

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from core.fields import UlidField, UlidPrimaryKey
@@ -110,7 +111,7 @@ class Run(models.Model):
     steps_done = models.PositiveSmallIntegerField(default=0)
     dropped_events = models.PositiveIntegerField(default=0)
     priority = models.SmallIntegerField(default=0, help_text="Lower runs first: shoppers before bulk work.")
-    due_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(db_default=Now(), help_text="By the database's clock, as claims are.")
     token = models.PositiveIntegerField(default=0, help_text="Fencing token: raised by every claim.")
     lease_owner = models.CharField(max_length=127, blank=True)
     lease_until = models.DateTimeField(null=True)

@@ -3,6 +3,7 @@
 import core.fields
 import core.ids
 import django.db.models.deletion
+import django.db.models.functions.datetime
 import django.utils.timezone
 from django.db import migrations, models
 
@@ -151,7 +152,7 @@ class Migration(migrations.Migration):
                 ('steps_done', models.PositiveSmallIntegerField(default=0)),
                 ('dropped_events', models.PositiveIntegerField(default=0)),
                 ('priority', models.SmallIntegerField(default=0, help_text='Lower runs first: shoppers before bulk work.')),
-                ('due_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('due_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), help_text="By the database's clock, as claims are.")),
                 ('token', models.PositiveIntegerField(default=0, help_text='Fencing token: raised by every claim.')),
                 ('lease_owner', models.CharField(blank=True, max_length=127)),
                 ('lease_until', models.DateTimeField(null=True)),
