@@ -8,6 +8,7 @@ from vendors.local.facts.quantities import Item, Quantity
 from vendors.local.facts.scopes import NEVER, WHOLE, Scope, mentions_size, scope_of
 from vendors.local.facts.text import Span
 
+MAX_MEMBERS = 4
 _LINKS = {"colon", "dot", "dash", "open", "close", "u", "quote"}
 _SAME = {"colon", "slash"}
 
@@ -29,6 +30,7 @@ class Member:
     quantities: list[Quantity]
     axis: words.Axis | None = None
     label: str = ""
+    spelled_out: bool = False
 
 
 @dataclass(slots=True)
@@ -121,11 +123,13 @@ class ChainReader:
         labels, label_start, unit = _labels_before(self._pending)
         order = labels if len(labels) > 1 else ()
         members = [self._member(labels[0] if len(labels) == 1 else None, labels)]
-        while (link := self._link(members[-1])) is not None:
+        while len(members) < MAX_MEMBERS and (link := self._link(members[-1])) is not None:
             self._at, axis = link
             members.append(self._member(axis, ()))
         order = order or self._order_after() or (self.section.order if len(members) > 1 else ())
         _apply_order(members, order)
+        if label_start is not None and self._pending[label_start].text in words.AXIS_NOUNS:
+            members[0].spelled_out = True
         self._equivalent_chain(members)
         after = self._words_after()
         end = self.items[self._at - 1]
@@ -196,6 +200,7 @@ class ChainReader:
         if member.axis is None and not labelled:
             member.axis = label.axes[0]
             member.label = " ".join(said)
+            member.spelled_out = label.text in words.AXIS_NOUNS
         elif member.axis != label.axes[0]:
             return
         closes = at + 1 < len(self.items) and self.items[at + 1].kind == "close" and self.items[at - 1].kind == "open"

@@ -287,7 +287,7 @@ def _unit(tokens: list[Token], at: int) -> tuple[str | None, int]:
             following is not None
             and following.kind == "word"
             and following.start == token.end
-            and len(following.text) > 1
+            and (len(following.text) > 1 or following.text == "s")
         )
     ):
         return None, at

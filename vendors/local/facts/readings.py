@@ -117,15 +117,16 @@ class MeasureReader:
     def _add(
         self, chains: list[Chain], line: Line, number: int, section: Section, items: list[Item], *, row: int = -1
     ) -> None:
+        alone = len([item for item in items if item.kind not in {"dot", "open", "close", "stop"}]) == 1
         for at, chain in enumerate(chains):
-            if not self._counts(chain, line, items):
+            if not self._counts(chain, line, alone=alone):
                 continue
             several = len(chain.members) > 1
             key: object = (number, row, at) if several else (line.source, self._section_number, chain.scope.name, row)
             group = self._groups.setdefault(key, Group())
             group.readings += self._readings(chain, line)
 
-    def _counts(self, chain: Chain, line: Line, items: list[Item]) -> bool:
+    def _counts(self, chain: Chain, line: Line, *, alone: bool) -> bool:
         """Whether a chain is a measurement at all, or numbers that happen to stand there."""
         named = chain.announced or (line.source == "tags" and chain.labelled > 0)
         longest = max(q.high for member in chain.members for q in member.quantities)
@@ -133,15 +134,9 @@ class MeasureReader:
             titled = line.source == "title" and longest >= 20
             return chain.has_unit or named or chain.labelled >= 2 or titled
         member = chain.members[0]
-        alone = len([item for item in items if item.kind not in {"dot", "open", "close", "stop"}]) == 1
         if member.axis is None:
             return chain.has_unit and (named or line.source == "title" or alone)
-        return chain.has_unit or named or self._spelled_out(line, chain)
-
-    def _spelled_out(self, line: Line, chain: Chain) -> bool:
-        """`Width: 80`, with the whole word, is a measurement even without a unit."""
-        before = [item.text for item in read_items(line.folded[: chain.span[1]])]
-        return any(text in words.AXIS_NOUNS for text in before)
+        return chain.has_unit or named or member.spelled_out
 
     def _readings(self, chain: Chain, line: Line) -> list[Reading]:
         unit, guessed = chain.unit, False
