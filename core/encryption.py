@@ -36,7 +36,7 @@ def cipher() -> MultiFernet:
     return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS))
 
 
-class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
+class EncryptedTextField(models.TextField):
     """Text that the database only ever sees as a Fernet token; empty text stays empty.
 
     Two equal texts have different tokens, so the column can be tested for emptiness but never searched.

@@ -7,7 +7,7 @@ from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 
-class ErrorSerializer(serializers.Serializer):  # type: ignore[type-arg]
+class ErrorSerializer(serializers.Serializer):
     """What went wrong."""
 
     code = serializers.CharField(help_text="Stable; programs decide by it.")
@@ -17,7 +17,7 @@ class ErrorSerializer(serializers.Serializer):  # type: ignore[type-arg]
     details = serializers.JSONField(required=False)
 
 
-class ErrorAnswerSerializer(serializers.Serializer):  # type: ignore[type-arg]
+class ErrorAnswerSerializer(serializers.Serializer):
     """A bad answer."""
 
     ok = serializers.BooleanField(default=False)

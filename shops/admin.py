@@ -32,7 +32,7 @@ class OriginListField(SimpleArrayField):
         return [normalise_origin(origin) for origin in super().clean(lines) or []]
 
 
-class ShopForm(forms.ModelForm):  # type: ignore[type-arg]
+class ShopForm(forms.ModelForm):
     """A shop without its tokens."""
 
     allowed_origins = OriginListField(help_text="Pages that may use the shop's publishable keys, one origin a line.")
@@ -46,7 +46,7 @@ class ShopForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Shop)
-class ShopAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ShopAdmin(admin.ModelAdmin):
     """Plan, quotas, features and origins can be edited; tokens are never shown; shops are not deleted here."""
 
     form = ShopForm
@@ -68,7 +68,7 @@ class ShopAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
-class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+class ApiKeyForm(forms.ModelForm):
     """A new key."""
 
     scopes = forms.MultipleChoiceField(choices=ApiKey.Scope.choices, widget=forms.CheckboxSelectMultiple)
@@ -88,7 +88,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ApiKeyAdmin(admin.ModelAdmin):
     """Keys are issued and revoked, never edited; a secret is shown once, in the message after issuing."""
 
     form = ApiKeyForm

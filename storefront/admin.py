@@ -7,7 +7,7 @@ from storefront.models import CompositeRun
 
 
 @admin.register(CompositeRun)
-class CompositeRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class CompositeRunAdmin(admin.ModelAdmin):
     """Read-only: what shoppers asked for and thought; the story of each is on its run's page. No shopper is named."""
 
     list_display = ("run_id", "shop", "asset", "refinement", "feedback_verdict", "created_at", "deleted_at")

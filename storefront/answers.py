@@ -82,7 +82,7 @@ def message_of(run: Run) -> str:
     """One line for the shopper while waiting, and at the end."""
     status = status_of(run)
     if status == Status.FAILED:
-        return error_of(run)["message"]
+        return str(error_of(run)["message"])
     if status in (Status.PENDING, Status.COMPLETED):
         return MESSAGES[status]
     return MESSAGES.get(run.phase, AT_WORK)

@@ -59,7 +59,7 @@ def check_origin(request: Request, key: ApiKey) -> None:
         raise KeyInvalid("This API key may not be used from this page: its origin is not one of the shop's.")
 
 
-class PublishableKeyScheme(OpenApiAuthenticationExtension):
+class PublishableKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the key stands in the OpenAPI document."""
 
     target_class = "storefront.authentication.PublishableKeyAuthentication"

@@ -8,15 +8,10 @@ from django.utils import timezone
 
 if TYPE_CHECKING:
     from shops.models import Shop
-    from storefront.models import CompositeRun, Upload
-
-    CompositeBase = models.QuerySet[CompositeRun]
-    UploadBase = models.QuerySet[Upload]
-else:
-    CompositeBase = UploadBase = models.QuerySet
+    from storefront.models import CompositeRun, Upload  # noqa: F401
 
 
-class CompositeRunQuerySet(CompositeBase):
+class CompositeRunQuerySet(models.QuerySet["CompositeRun"]):
     """Composites."""
 
     def for_shop(self, shop: "Shop") -> Self:
@@ -33,7 +28,7 @@ class CompositeRunQuerySet(CompositeBase):
         return self.filter(Q(pk=root) | Q(root=root))
 
 
-class UploadQuerySet(UploadBase):
+class UploadQuerySet(models.QuerySet["Upload"]):
     """Uploads."""
 
     def waiting(self) -> Self:

@@ -1,11 +1,9 @@
 """What all storefront views share: the key, the shop, no caching, and fields that survive strange bytes."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
-from django.http import HttpRequest
 from django.http.request import UnreadablePostError
-from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -36,8 +34,7 @@ class StorefrontView(APIView):
     @property
     def shop(self) -> Shop:
         """The shop whose key the page carries."""
-        shop: Shop = self.request.user
-        return shop
+        return cast(Shop, self.request.user)
 
     def handle_exception(self, exc: Exception) -> Response:
         """A body that broke off is the sender's to repeat, not a crash of ours."""
@@ -45,9 +42,7 @@ class StorefrontView(APIView):
             exc = UploadIncomplete()
         return super().handle_exception(exc)
 
-    def finalize_response(
-        self, request: HttpRequest, response: HttpResponseBase, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         """Nothing here may be cached, by anybody."""
         response = super().finalize_response(request, response, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "private, no-store")
@@ -74,7 +69,7 @@ class Words(serializers.CharField):
         "description": "A point in the upright photo, as fractions from its top left corner.",
     }
 )
-class TapField(serializers.Field):  # type: ignore[type-arg]
+class TapField(serializers.Field):
     """Where the shopper tapped: an object, or in a form its JSON text or `x,y`."""
 
     default_error_messages = {"invalid": "Expected an object with x and y between 0 and 1."}
@@ -84,10 +79,10 @@ class TapField(serializers.Field):  # type: ignore[type-arg]
             data = _parse_tap(data)
         if not isinstance(data, dict):
             self.fail("invalid")
-        x, y = data.get("x"), data.get("y")
-        if not (_is_fraction(x) and _is_fraction(y)):
+        x, y = _fraction(data.get("x")), _fraction(data.get("y"))
+        if x is None or y is None:
             self.fail("invalid")
-        return Tap(float(x), float(y))
+        return Tap(x, y)
 
     def to_representation(self, value: Tap) -> dict[str, float]:
         return value.to_json()
@@ -103,8 +98,11 @@ def _parse_tap(text: str) -> Any:
         return None
 
 
-def _is_fraction(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+def _fraction(value: Any) -> float | None:
+    """A JSON number from 0 to 1, or None; true and false are no numbers here."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    return None
 
 
 def find_asset(shop: Shop, product_id: str) -> ProductAsset:
@@ -113,7 +111,7 @@ def find_asset(shop: Shop, product_id: str) -> ProductAsset:
     Raises:
         NotFound: it has none by that id.
     """
-    asset = None
+    asset: ProductAsset | None = None
     if product_id.isprintable():
         assets = ProductAsset.objects.for_shop(shop).select_related("shop", "photo", "cutout")
         asset = assets.filter(product_id=product_id).first()

@@ -43,7 +43,7 @@ FORM_OVERHEAD = 64 * 1024
 HINTS = ("left", "right", "back", "closer", "smaller", "against_wall")
 
 
-class CompositeRequestSerializer(serializers.Serializer):  # type: ignore[type-arg]
+class CompositeRequestSerializer(serializers.Serializer):
     """What to show where: an upload, or in a multipart form the photo itself."""
 
     product_id = Words(max_length=255)
@@ -67,7 +67,7 @@ class CompositeRequestSerializer(serializers.Serializer):  # type: ignore[type-a
         return attrs
 
 
-class StartedSerializer(serializers.Serializer):  # type: ignore[type-arg]
+class StartedSerializer(serializers.Serializer):
     """A composite on its way."""
 
     id = serializers.CharField()
@@ -76,7 +76,7 @@ class StartedSerializer(serializers.Serializer):  # type: ignore[type-arg]
     poll_after_ms = serializers.IntegerField()
 
 
-class PictureSerializer(serializers.Serializer):  # type: ignore[type-arg]
+class PictureSerializer(serializers.Serializer):
     """The finished picture."""
 
     url = serializers.URLField()
@@ -85,7 +85,7 @@ class PictureSerializer(serializers.Serializer):  # type: ignore[type-arg]
     expires_at = serializers.DateTimeField()
 
 
-class FailureSerializer(serializers.Serializer):  # type: ignore[type-arg]
+class FailureSerializer(serializers.Serializer):
     """Why there is none."""
 
     code = serializers.CharField()
@@ -93,7 +93,7 @@ class FailureSerializer(serializers.Serializer):  # type: ignore[type-arg]
     retryable = serializers.BooleanField()
 
 
-class CompositeSerializer(serializers.Serializer):  # type: ignore[type-arg]
+class CompositeSerializer(serializers.Serializer):
     """A composite as its shopper sees it."""
 
     id = serializers.CharField()
@@ -107,7 +107,7 @@ class CompositeSerializer(serializers.Serializer):  # type: ignore[type-arg]
     error = FailureSerializer(allow_null=True)
 
 
-class RefineRequestSerializer(serializers.Serializer):  # type: ignore[type-arg]
+class RefineRequestSerializer(serializers.Serializer):
     """What to change."""
 
     hint = serializers.ChoiceField(choices=HINTS, required=False, allow_null=True)
@@ -122,7 +122,7 @@ class RefineRequestSerializer(serializers.Serializer):  # type: ignore[type-arg]
         return attrs
 
 
-class FeedbackRequestSerializer(serializers.Serializer):  # type: ignore[type-arg]
+class FeedbackRequestSerializer(serializers.Serializer):
     """A shopper's opinion."""
 
     verdict = serializers.ChoiceField(choices=CompositeRun.Verdict.choices)
@@ -131,7 +131,7 @@ class FeedbackRequestSerializer(serializers.Serializer):  # type: ignore[type-ar
     visitor = Words(max_length=300, required=False, allow_null=True)
 
 
-class FeedbackSerializer(serializers.Serializer):  # type: ignore[type-arg]
+class FeedbackSerializer(serializers.Serializer):
     """The opinion as kept."""
 
     verdict = serializers.ChoiceField(choices=CompositeRun.Verdict.choices)

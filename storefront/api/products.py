@@ -24,7 +24,7 @@ Prep = ProductAsset.PrepStatus
 AVAILABILITY = {Prep.READY: Availability.READY, Prep.FAILED: Availability.UNAVAILABLE}
 
 
-class ProductSerializer(serializers.Serializer):  # type: ignore[type-arg]
+class ProductSerializer(serializers.Serializer):
     """A product at the storefront."""
 
     status = serializers.ChoiceField(choices=Availability.choices)

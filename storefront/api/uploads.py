@@ -16,14 +16,14 @@ from storefront.throttles import throttle_uploads
 from storefront.uploads import announce_upload, find_waiting_upload, receive_photo
 
 
-class UploadRequestSerializer(serializers.Serializer):  # type: ignore[type-arg]
+class UploadRequestSerializer(serializers.Serializer):
     """The photo to come."""
 
     content_type = Words(max_length=100)
     bytes = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
 
 
-class UploadSerializer(serializers.Serializer):  # type: ignore[type-arg]
+class UploadSerializer(serializers.Serializer):
     """Where to bring it."""
 
     upload_id = serializers.CharField()
