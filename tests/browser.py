@@ -17,7 +17,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-MISSING = "Chromium is missing: install it with `apt-get install chromium`, or set CHROMIUM to the path of a Chrome or Chromium."
+MISSING = "Chromium is missing: install it with `apt-get install chromium`, or set CHROMIUM to where it is."
 
 
 def chromium_path() -> str | None:

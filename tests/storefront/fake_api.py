@@ -53,7 +53,13 @@ class Request:
         return json.loads(self.body) if self.body else {}
 
 
-PHASES = [("pending", ""), ("pending", "facts"), ("placement_generating", "placement"), ("placement_generating", "select"), ("compositing", "composite")]
+PHASES = [
+    ("pending", ""),
+    ("pending", "facts"),
+    ("placement_generating", "placement"),
+    ("placement_generating", "select"),
+    ("compositing", "composite"),
+]
 
 
 class FakeApi:
@@ -174,8 +180,17 @@ class FakeApi:
         if self.run_error:
             return Answer.ok(view | {"status": "failed", "stage": "composite", "error": self.run_error})
         width, height = self.result_size
-        result = {"url": f"/proxy/v1/pictures/{run_id}", "width": width, "height": height, "expires_at": "2030-01-01T00:00:00Z"}
-        done = {"placement": self.placement, "dimensions_text": self.dimensions_text, "remaining_refinements": self.remaining}
+        result = {
+            "url": f"/proxy/v1/pictures/{run_id}",
+            "width": width,
+            "height": height,
+            "expires_at": "2030-01-01T00:00:00Z",
+        }
+        done = {
+            "placement": self.placement,
+            "dimensions_text": self.dimensions_text,
+            "remaining_refinements": self.remaining,
+        }
         return Answer.ok(view | done | {"status": "completed", "stage": "composite", "result": result})
 
     def _mine(self, request: Request, run_id: str) -> Answer | None:
