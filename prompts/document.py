@@ -60,8 +60,11 @@ class Document:
     example: Mapping[str, Any]
     blocks: tuple[Block, ...]
 
-    def fill(self, variables: Mapping[str, Any]) -> Rendered:
+    def fill(self, variables: Mapping[str, Any], params: Mapping[str, Any] | None = None) -> Rendered:
         """Check the values against the input schema and fill them in; templates also see `params`.
+
+        `params` go over the prompt's own for this one time (a shopper's hint); names that it does not know are
+        left out.
 
         Raises:
             PromptInputInvalid: the values do not match; `details.problems` lists where and why.
@@ -70,8 +73,9 @@ class Document:
         found = problems(self.input_schema, variables)
         if found:
             raise PromptInputInvalid(f"The prompt's input is not valid: {found[0]}", details={"problems": found})
-        unset = dict.fromkeys(self.params_schema.get("properties", {}))
-        return render(self.blocks, {**variables, "params": {**unset, **self.params}})
+        known = self.params_schema.get("properties", {})
+        over = {name: value for name, value in (params or {}).items() if name in known}
+        return render(self.blocks, {**variables, "params": {**dict.fromkeys(known), **self.params, **over}})
 
 
 @lru_cache(maxsize=256)

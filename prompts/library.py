@@ -62,6 +62,12 @@ class Release:
     experiment: str
     share: float
 
+    def role_of(self, version: str) -> str:
+        """What a version is used for: `production`, `experimental` or `-`."""
+        if version == self.production:
+            return "production"
+        return "experimental" if version == self.experimental else "-"
+
 
 class Library:
     """All prompts of one folder, read once and checked whole."""

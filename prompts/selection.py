@@ -138,14 +138,16 @@ def version_of(name: str, sha256: str) -> str:
     return same.version if same else f"sha256:{sha256[:12]}"
 
 
-def render_selection(selection: Selection, variables: Mapping[str, Any]) -> Rendered:
-    """Fill in the selected prompt.
+def render_selection(
+    selection: Selection, variables: Mapping[str, Any], params: Mapping[str, Any] | None = None
+) -> Rendered:
+    """Fill in the selected prompt; `params` go over its own for this one time.
 
     Raises:
         PromptInputInvalid: the variables do not match the prompt's input schema.
         PromptError: it could not be filled in with them.
     """
-    return parse_document(selection.template).fill(variables)
+    return parse_document(selection.template).fill(variables, params)
 
 
 def _library_selection(prompt: Prompt, source: Source) -> Selection:

@@ -61,7 +61,7 @@ class Asker:
         variables = unbind_pictures(question.variables)
         if question.prompt is not None:
             selection = self._context.select(question.prompt, self._deps.clock())
-            rendered = render_selection(selection, variables)
+            rendered = render_selection(selection, variables, question.params)
             messages = tuple(rendered.messages)
             params = {**route.params, **selection.params, **question.params}
             recording = recorder.recording

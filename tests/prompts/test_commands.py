@@ -1,10 +1,14 @@
 """The prompt commands, as a shell calls them."""
 
 import json
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.conf import settings
+from django.core.management import call_command
 
 from prompts.library import library
 from prompts.models import PromptOverride
@@ -27,12 +31,21 @@ def file(tmp_path: Path) -> str:
     return str(path)
 
 
-def refused(*arguments: str) -> str:
-    with pytest.raises(CommandError) as caught:
-        call_command(*arguments)
-    assert caught.value.returncode == 2
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+Refuse = Callable[..., str]
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Refuse:
+    """Calls a command that has to end with 2 and one plain line on stderr, and returns that line."""
+
+    def call(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as caught:
+            call_command(*arguments)
+        assert caught.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    return call
 
 
 def test_check_lists_every_version_and_where_the_pointers_stand(capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,9 +69,10 @@ def test_drift_names_shop_prompt_and_reason(shop: Shop, file: str, capsys: pytes
     assert "oak.example.test  placement  moved  made from v2, production is v3" in capsys.readouterr().out
 
 
-def test_render_shows_a_prompt_with_its_example(capsys: pytest.CaptureFixture[str]) -> None:
+def test_render_shows_a_prompt_with_its_example(capsys: pytest.CaptureFixture[str], refused: Refuse) -> None:
     call_command("prompts", "render", "facts_extraction")
     assert 'Title: "Halden Wing Chair, dark grey wool"' in capsys.readouterr().out
+    assert refused("prompts", "render") == "Which prompt? There are composite, facts_extraction, placement."
     assert "there are v1, v2" in refused("prompts", "render", "composite", "v7")
 
 
@@ -82,7 +96,7 @@ def test_an_override_can_be_taken_back(shop: Shop, file: str, capsys: pytest.Cap
     assert capsys.readouterr().out.endswith("placement for oak.example.test is closed\n")
 
 
-def test_bad_input_is_one_plain_line(shop: Shop, file: str, tmp_path: Path) -> None:
+def test_bad_input_is_one_plain_line(shop: Shop, file: str, tmp_path: Path, refused: Refuse) -> None:
     (tmp_path / "binary.prompt").write_bytes(b"\xff\xfe\x00")
     override = ("override_prompt", shop.domain, "placement", "--reason", "r", "--file")
     assert refused("override_prompt", "nowhere.test", "placement", "--file", file, "--reason", "r").startswith(
@@ -98,3 +112,11 @@ def test_bad_input_is_one_plain_line(shop: Shop, file: str, tmp_path: Path) -> N
     assert "needs --file and --reason" in refused("override_prompt", shop.domain, "placement")
     assert "no open override" in refused("override_prompt", shop.domain, "placement", "--revoke")
     assert not PromptOverride.objects.exists()
+
+
+def test_arguments_that_cannot_be_read_are_one_plain_line_too() -> None:
+    command = [sys.executable, "manage.py", "prompts", "nonsense"]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=settings.BASE_DIR, timeout=60)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("Argument action: invalid choice: 'nonsense'")

@@ -33,6 +33,13 @@ def test_params_that_are_not_set_are_null_in_the_template() -> None:
     assert parse_document(text).fill({"title": "x"}).messages[0].text == "any"
 
 
+def test_params_of_one_call_go_over_the_prompts_own() -> None:
+    document = parse_document(SMALL)
+    rendered = document.fill({"title": "x"}, {"tone": "warm", "unknown": 1})
+    assert rendered.messages[0].text == "Be warm."
+    assert document.fill({"title": "x"}).messages[0].text == "Be plain."
+
+
 @pytest.mark.parametrize(
     ("old", "new", "error", "why"),
     [

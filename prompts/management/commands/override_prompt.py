@@ -2,14 +2,14 @@
 
 import getpass
 import re
-from argparse import RawDescriptionHelpFormatter
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 from django.utils import timezone
 
+from core.commands import SeeItCommand
 from core.errors import SeeItError
 from core.ids import parse_id
 from prompts.errors import OverrideInvalid
@@ -18,23 +18,20 @@ from shops.models import Shop
 
 LIFETIME = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-EXAMPLES = """Examples:
-  manage.py override_prompt demo.example placement --file fix.prompt --reason "Lamps in front of doors" --expires 72h
-  manage.py override_prompt demo.example placement --revoke
-
-The file is a whole .prompt file or a part of one: a header with `params:` alone, messages alone, or plain text, which
-replaces the user message. What is left out comes from the library's production version (or --base)."""
 
 
-class Command(BaseCommand):
+class Command(SeeItCommand):
     """Give one shop its own text of a prompt for a while, or take it back."""
 
-    help = "Give one shop its own text of a prompt for a while, or take it back."
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        return super().create_parser(
-            prog_name, subcommand, formatter_class=RawDescriptionHelpFormatter, epilog=EXAMPLES, **kwargs
-        )
+    help = (
+        "Give one shop its own text of a prompt for a while, or take it back. The file is a whole .prompt file or a "
+        "part of one: a header with `params:` alone, messages alone, or plain text, which replaces the user message. "
+        "What is left out comes from the library's production version (or --base)."
+    )
+    example = (
+        'manage.py override_prompt oak.example placement --file fix.prompt --reason "Blocks doors" --expires 72h\n'
+        "  manage.py override_prompt oak.example placement --revoke"
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("shop", metavar="SHOP", help="Its domain or id.")
@@ -49,7 +46,7 @@ class Command(BaseCommand):
         try:
             line = self._revoke(options) if options["revoke"] else self._create(options)
         except SeeItError as error:
-            raise CommandError(error.message, returncode=2) from error
+            self.fail(error.message)
         self.stdout.write(line)
 
     def _create(self, options: dict[str, Any]) -> str:

@@ -1,101 +1,83 @@
 """`manage.py prompts check|drift|render`: the library's health, overrides it left behind, and what a prompt says."""
 
-import json
-from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
+from core.commands import RUN_FAILED, SeeItCommand
 from prompts.errors import PromptError, PromptNotFound
 from prompts.library import library
 from prompts.services import drifted_overrides
 
-EXAMPLES = """Examples:
-  manage.py prompts check
-  manage.py prompts drift --json
-  manage.py prompts render placement v3"""
 
-
-class Command(BaseCommand):
+class Command(SeeItCommand):
     """Check the prompt library, list overrides that it has left behind, or show what a prompt says."""
 
-    help = "Check the prompt library, list overrides that it has left behind, or show what a prompt says."
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        kwargs.setdefault("formatter_class", RawDescriptionHelpFormatter)
-        kwargs.setdefault("epilog", EXAMPLES)
-        return super().create_parser(prog_name, subcommand, **kwargs)
+    help = (
+        "check: every library prompt renders its example (exit 3: one does not). "
+        "drift: live overrides whose base version has moved on, was edited or is gone. "
+        "render: a library prompt with its example filled in."
+    )
+    example = "manage.py prompts check\n  manage.py prompts drift --json\n  manage.py prompts render placement v3"
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="check|drift|render")
-        check = actions.add_parser(
-            "check", help="Every library prompt parses and renders its example (3: one does not)."
-        )
-        drift = actions.add_parser(
-            "drift", help="Live overrides whose base version has moved on, was edited or is gone."
-        )
-        for action in (check, drift):
-            action.add_argument("--json", action="store_true", help="Print one JSON object.")
-        show = actions.add_parser("render", help="A library prompt with its example filled in.")
-        show.add_argument("name", metavar="NAME")
-        show.add_argument("version", metavar="VERSION", nargs="?", help="Default: production.")
+        parser.add_argument("action", choices=["check", "drift", "render"])
+        parser.add_argument("name", nargs="?", metavar="NAME", help="render: the prompt")
+        parser.add_argument("release", nargs="?", metavar="VERSION", help="render: such as v3 (default: production)")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["action"] == "render":
-            self.stdout.write(self._render(options["name"], options["version"]))
+        action = options["action"]
+        if action == "render":
+            self.stdout.write(self._render(options["name"], options["release"]))
             return
-        rows = self._check() if options["action"] == "check" else self._drift()
+        if options["name"]:
+            self.fail(f"{action} takes no prompt name.")
+        rows = self._check() if action == "check" else _drift()
         if options["json"]:
-            self.stdout.write(json.dumps({"ok": True, options["action"]: rows}, indent=2))
+            self.print_json({action: rows})
             return
         for row in rows:
-            self.stdout.write("  ".join(str(value) for value in row.values()))
+            self.stdout.write("  ".join(row.values()))
         if not rows:
             self.stdout.write("No live override has drifted.")
 
-    def _render(self, name: str, version: str | None) -> str:
+    def _render(self, name: str | None, version: str | None) -> str:
+        if not name:
+            self.fail(f"Which prompt? There are {', '.join(library().names())}.")
         try:
             prompt = library().get(name, version) if version else library().production(name)
         except PromptNotFound as error:
-            raise CommandError(error.message, returncode=2) from error
+            self.fail(error.message)
         return prompt.document.fill(prompt.document.example).text
 
     def _check(self) -> list[dict[str, str]]:
+        """One row a version; reading the library renders every example."""
         try:
             prompts = library()
-            for prompt in prompts.all():
-                prompt.document.fill(prompt.document.example)
         except PromptError as error:
-            raise CommandError(error.message, returncode=3) from error
-        releases = {name: prompts.release(name) for name in prompts.names()}
+            self.fail(error.message, RUN_FAILED)
         return [
             {
                 "prompt": prompt.name,
                 "version": prompt.version,
                 "sha256": prompt.sha256[:12],
-                "release": _pointer(
-                    prompt.version, releases[prompt.name].production, releases[prompt.name].experimental
-                ),
+                "release": prompts.release(prompt.name).role_of(prompt.version),
                 "description": prompt.description,
             }
             for prompt in prompts.all()
         ]
 
-    def _drift(self) -> list[dict[str, str]]:
-        return [
-            {
-                "shop": drift.override.shop.domain,
-                "prompt": drift.override.prompt_name,
-                "kind": drift.kind,
-                "detail": drift.detail,
-                "override": str(drift.override.pk),
-                "expires_at": drift.override.expires_at.isoformat(),
-            }
-            for drift in drifted_overrides()
-        ]
 
-
-def _pointer(version: str, production: str, experimental: str | None) -> str:
-    if version == production:
-        return "production"
-    return "experimental" if version == experimental else "-"
+def _drift() -> list[dict[str, str]]:
+    return [
+        {
+            "shop": drift.override.shop.domain,
+            "prompt": drift.override.prompt_name,
+            "kind": drift.kind,
+            "detail": drift.detail,
+            "override": str(drift.override.pk),
+            "expires_at": drift.override.expires_at.isoformat(),
+        }
+        for drift in drifted_overrides()
+    ]
