@@ -17,4 +17,5 @@ class RunsConfig(AppConfig):
 
         autodiscover_modules("stages")
         autodiscover_modules("outputs")
+        autodiscover_modules("housekeeping")
         post_spawn.connect(start_in_worker, dispatch_uid="runs.loop")

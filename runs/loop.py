@@ -25,9 +25,11 @@ from runs.context import Deps, load_context
 from runs.database_thread import DatabaseThread
 from runs.errors import LeaseLost
 from runs.executor import execute_run
+from runs.sweeping import keep_house
 
 logger = logging.getLogger(__name__)
 HANDOVER_SECONDS = 20
+CHORES_SECONDS = 60
 
 
 class EngineLoop(threading.Thread):
@@ -43,6 +45,7 @@ class EngineLoop(threading.Thread):
         self._held: dict[Claim, asyncio.Task[None]] = {}
         self._compute = ComputeChild()
         self._over = threading.Event()
+        self._chores_at = time.monotonic() + CHORES_SECONDS
 
     def run(self) -> None:
         """The thread's life."""
@@ -71,6 +74,7 @@ class EngineLoop(threading.Thread):
         while threading.main_thread().is_alive():
             self._wake.clear()
             await self._claim(deps)
+            await self._keep_house()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), settings.RUN_SWEEP_SECONDS)
         await self._hand_over()
@@ -90,6 +94,14 @@ class EngineLoop(threading.Thread):
             task = asyncio.create_task(self._execute(claim, deps))
             self._held[claim] = task
             task.add_done_callback(partial(self._done, claim))
+
+    async def _keep_house(self) -> None:
+        """Every app's chores; the workers share one turn a minute."""
+        if time.monotonic() < self._chores_at:
+            return
+        self._chores_at = time.monotonic() + CHORES_SECONDS
+        with contextlib.suppress(OperationalError, InterfaceError):  # the claim has told the log
+            await self._db(keep_house)
 
     def _done(self, claim: Claim, task: asyncio.Task[None]) -> None:
         self._held.pop(claim, None)

@@ -49,10 +49,12 @@ class NodeOutput:
 
 OutputHandler = Callable[[NodeOutput], list[tuple[str, str]]]
 FinishHandler = Callable[["Run"], None]
+Chore = Callable[[], object]
 
 _stages: dict[str, Stage] = {}
 _outputs: dict[tuple[str, str], OutputHandler] = {}
 _finishers: dict[str, list[FinishHandler]] = {}
+_chores: list[Chore] = []
 
 
 def stage(
@@ -114,3 +116,15 @@ def find_output(pipeline: str, node: str) -> OutputHandler | None:
 def finishers(pipeline: str) -> list[FinishHandler]:
     """The handlers of a pipeline's run ends."""
     return list(_finishers.get(pipeline, ()))
+
+
+def chore(function: Chore) -> Chore:
+    """Register what has to be done every minute or so, by any one worker: forgetting what its time is over for."""
+    if function not in _chores:
+        _chores.append(function)
+    return function
+
+
+def chores() -> list[Chore]:
+    """Every app's chores."""
+    return list(_chores)

@@ -1,5 +1,6 @@
 """The second line behind lost messages and dead workers; worker loops do the same by claiming every few seconds."""
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,7 +13,10 @@ from runs.commits import fail_run
 from runs.errors import LeaseLost
 from runs.messages import send_hint
 from runs.models import Run
+from runs.registry import chores
+from shops.services import take_token
 
+logger = logging.getLogger(__name__)
 UNATTENDED = timedelta(seconds=5)
 BATCH = 1000
 
@@ -49,3 +53,18 @@ def park(claim: Claim, starts: int, phase: str) -> bool:
     except LeaseLost:
         return False
     return True
+
+
+def keep_house(*, now: bool = False) -> int:
+    """Do every app's chores, at most once a minute among all workers unless asked for `now`; returns how many."""
+    if not now and not take_token("housekeeping", rate_per_minute=1, burst=1).allowed:
+        return 0
+    done = 0
+    for chore in chores():
+        try:
+            chore()
+        except Exception:  # one app's broken chore must neither stop the others' nor the worker that does them
+            logger.exception("chore failed", extra={"chore": f"{chore.__module__}.{chore.__name__}"})
+        else:
+            done += 1
+    return done

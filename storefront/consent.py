@@ -1,17 +1,19 @@
-"""What a shopper agrees to before a photo leaves the phone."""
+"""What a shopper agrees to before a photo leaves the phone, and what we promise in return."""
+
+from datetime import timedelta
 
 from core.canonical import sha256_hex
 from shops.models import Shop
 
-# Word for word what the widget says (static/storefront/seeit-words.js).
+KEPT_FOR = timedelta(hours=24)
 TEXT = (
-    "I agree that {shop} and See It process this photo to create a preview. "
-    "It is deleted within 24 hours. Don't include people."
+    "I agree that {shop} and See It process this photo to create a preview. It is deleted within 24 hours. "
+    "Don't include people."
 )
 
 
 def consent_text(shop: Shop) -> str:
-    """The sentence beside the unticked box in this shop."""
+    """The sentence beside the unticked box in this shop's pages."""
     return TEXT.format(shop=shop.name or shop.domain)
 
 

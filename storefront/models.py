@@ -103,6 +103,9 @@ class CompositeRun(models.Model):
         ]
         indexes = [
             models.Index(fields=["shop", "-created_at"], name="storefront_composite_shop_new"),  # a shop's pictures
+            models.Index(  # chains whose day is over
+                fields=["created_at"], name="storefront_composite_aging", condition=Q(deleted_at=None, root=None)
+            ),
         ]
 
     def __str__(self) -> str:

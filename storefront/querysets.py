@@ -1,5 +1,6 @@
 """Questions about composites and uploads."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
@@ -21,6 +22,11 @@ class CompositeRunQuerySet(models.QuerySet["CompositeRun"]):
     def visible(self) -> Self:
         """Composites whose shopper has not deleted them."""
         return self.filter(deleted_at=None)
+
+    def older_than(self, age: timedelta) -> Self:
+        """Chains with pictures that began longer ago than this, by their first composite, oldest first."""
+        began = timezone.now() - age
+        return self.visible().filter(root=None, created_at__lt=began).order_by("created_at")
 
     def in_chain_of(self, composite: "CompositeRun") -> Self:
         """A composite's whole chain of refinements: all made from one photo."""

@@ -3,13 +3,14 @@
 from typing import Any
 
 from runs.commands import SeeItCommand
-from runs.sweeping import sweep
+from runs.sweeping import keep_house, sweep
 
 
 class Command(SeeItCommand):
-    help = "Park runs that keep killing their workers, and send a new hint for every run that waits unattended."
+    help = "Park runs that keep killing their workers, and hint at those that wait unattended, and keep house."
     example = "manage.py sweep"
 
     def handle(self, *args: Any, **options: Any) -> None:
         report = sweep()
-        self.stdout.write(f"{report.parked} parked, {report.hinted} hinted")
+        done = keep_house(now=True)
+        self.stdout.write(f"{report.parked} parked, {report.hinted} hinted, {done} chores done")
