@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - texts stand as merchants write them
 """ProductFacts as a whole: the demo products exactly, conflicts, estimates, colours, hints, and texts that talk to a model."""
 
 import cv2

@@ -1,8 +1,8 @@
 """The facts of merchant texts of every form."""
 
 import pytest
-from tests.vendors.local.facts.merchant_texts import TEXTS
 
+from tests.vendors.local.facts.merchant_texts import TEXTS
 from vendors.local.facts.extract import cleaned_text, extract_facts
 
 TOLERANCE_M = 0.006
@@ -11,9 +11,7 @@ IDS = [f"{number:03d} {row[0][:30]}" for number, row in enumerate(TEXTS)]
 
 def stated(*, width, depth, height):
     return {
-        side: metres
-        for side, metres in (("width", width), ("depth", depth), ("height", height))
-        if metres is not None
+        side: metres for side, metres in (("width", width), ("depth", depth), ("height", height)) if metres is not None
     }
 
 

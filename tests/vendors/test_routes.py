@@ -1,0 +1,89 @@
+"""Routes: which vendor and model answers a task, and files that say so wrongly."""
+
+from pathlib import Path
+
+import pytest
+
+from vendors.base import Vendor
+from vendors.registry import build_vendors, require_vendors
+from vendors.routes import TASKS, Route, Routes, RoutesInvalid, load_routes
+
+DEFAULT = Path(__file__).parents[2] / "config" / "models.toml"
+COMPLETE = "\n".join(f'[[tasks.{task}]]\nvendor = "local"\nmodel = "local-1"\n' for task in TASKS)
+
+
+def written(folder, text):
+    path = folder / "routes.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_the_default_file_routes_every_task_to_vendors_that_exist():
+    routes = load_routes(DEFAULT)
+    assert all(routes.for_task(task) for task in TASKS)
+    require_vendors(routes, build_vendors({}))
+
+
+def test_routes_keep_their_order_params_and_codes(tmp_path):
+    extra = (
+        '[[tasks.facts]]\nvendor = "gemini"\nmodel = "gemini-3.8-flash"\nmove_on = ["vendor_refused"]\n'
+        '[tasks.facts.params]\nthinking = "low"\n'
+    )
+    first, second = load_routes(written(tmp_path, COMPLETE + extra)).for_task("facts")
+    assert first == Route("local", "local-1")
+    assert second == Route("gemini", "gemini-3.8-flash", {"thinking": "low"}, ("vendor_refused",))
+
+
+def test_a_rejected_picture_always_moves_on():
+    route = Route("gemini", "m", move_on=("vendor_timeout",))
+    assert [route.moves_on(code) for code in ("metric_failed", "vendor_timeout", "vendor_refused")] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_a_task_without_routes_has_none():
+    assert Routes({}).for_task("facts") == ()
+
+
+def test_a_vendor_that_is_not_set_up_is_named():
+    routes = Routes({"facts": (Route("gemini", "m"),)})
+    with pytest.raises(RoutesInvalid, match="'gemini' is not set up; available are local"):
+        require_vendors(routes, build_vendors({}))
+
+
+def test_the_local_vendor_needs_no_setting():
+    vendors = build_vendors({})
+    assert list(vendors) == ["local"]
+    assert isinstance(vendors["local"], Vendor)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("tasks = 3", "routes.toml: tasks: "),
+        ("not toml", "routes.toml: not TOML"),
+        (b"\xff\xfe", "routes.toml: cannot be read as text"),
+        (COMPLETE + "[other]\n", "routes.toml: other: "),
+        (COMPLETE + '[[tasks.haiku]]\nvendor="a"\nmodel="b"\n', "routes.toml: tasks.haiku: unknown task"),
+        (COMPLETE + '[[tasks.facts]]\nvendor="a"\n', "routes.toml: tasks.facts.1.model: "),
+        (COMPLETE + '[[tasks.facts]]\nvendor=""\nmodel="b"\n', "routes.toml: tasks.facts.1.vendor: "),
+        (COMPLETE + '[[tasks.facts]]\nvendor="a"\nmodel="b"\nkey="x"\n', "routes.toml: tasks.facts.1.key: "),
+        (
+            COMPLETE + '[[tasks.facts]]\nvendor="a"\nmodel="b"\nmove_on=["oops"]\n',
+            "routes.toml: tasks.facts.1.move_on: ",
+        ),
+        (COMPLETE.replace("tasks.facts", "tasks.cutout"), "routes.toml: tasks.facts: a task needs at least one route"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line_that_names_the_place(tmp_path, text, says):
+    with pytest.raises(RoutesInvalid) as caught:
+        load_routes(written(tmp_path, text))
+    assert str(caught.value).startswith(says)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(RoutesInvalid, match=r"absent\.toml: there is no such file"):
+        load_routes(tmp_path / "absent.toml")
