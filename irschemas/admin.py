@@ -1,6 +1,5 @@
 """Schemas, metrics and profiles in the operator console."""
 
-import json
 from typing import Any
 
 from django import forms
@@ -12,7 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from core.errors import SeeItError
-from irschemas import strict_json
+from irschemas import layout, strict_json
 from irschemas.lint import lint_schema
 from irschemas.models import IRSchema, MetricDefinition, MetricProfile, MetricProfileItem
 from irschemas.services import activate_schema, create_schema, edit_schema
@@ -27,7 +26,7 @@ class SchemaField(forms.CharField):
 
     def prepare_value(self, value: Any) -> Any:
         """Text as it was typed, a stored schema indented."""
-        return json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict) else value
+        return layout.schema_text(value) if isinstance(value, dict) else value
 
     def clean(self, value: Any) -> dict[str, Any]:
         """The schema, or all that is wrong with it."""
@@ -92,7 +91,7 @@ class IRSchemaAdmin(admin.ModelAdmin):
     @admin.display(description="schema")
     def schema_text(self, obj: IRSchema) -> str:
         """The schema, indented."""
-        return format_html("<pre>{}</pre>", json.dumps(obj.schema, indent=2, ensure_ascii=False))
+        return format_html("<pre>{}</pre>", layout.schema_text(obj.schema))
 
     def save_model(self, request: HttpRequest, obj: IRSchema, form: Any, change: bool) -> None:
         """Written by the services, so that versions are counted and locked in one place."""
@@ -196,6 +195,10 @@ class MetricProfileItemInline(admin.TabularInline):
     extra = 0
     fields = ("metric", "threshold", "must_pass", "weight")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MetricProfileItem]:
+        """Each with its metric, whose key is its title."""
+        return super().get_queryset(request).select_related("metric")
+
 
 @admin.register(MetricProfile)
 class MetricProfileAdmin(admin.ModelAdmin):
@@ -206,6 +209,7 @@ class MetricProfileAdmin(admin.ModelAdmin):
 
     list_display = ("key", "description", "updated_at")
     search_fields = ("key", "description")
+    fields = ("key", "description")
     inlines = (MetricProfileItemInline,)
     show_full_result_count = False
 

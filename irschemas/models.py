@@ -199,4 +199,4 @@ class MetricProfileItem(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.metric_id} in {self.profile_id}"
+        return self.metric.key

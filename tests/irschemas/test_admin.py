@@ -90,7 +90,7 @@ def test_a_draft_can_be_edited_in_place(operator: Client) -> None:
 def test_a_version_in_force_is_shown_and_cannot_be_changed(operator: Client) -> None:
     row = activate_schema(schema_id=draft().pk)
     page = operator.get(reverse(CHANGE, args=[row.pk])).content.decode()
-    assert "<pre>{\n  &quot;" in page
+    assert "<pre>{\n  &quot;type&quot;: &quot;object&quot;,\n  &quot;additionalProperties&quot;: false" in page
     assert 'name="_save"' not in page and "<textarea" not in page
     response = operator.post(reverse(CHANGE, args=[row.pk]), {"name": "Mine", "schema": json.dumps(SCHEMA)})
     row.refresh_from_db()
