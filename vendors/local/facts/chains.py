@@ -108,11 +108,12 @@ class ChainReader:
         self._pending = []
 
     def _label_waits(self) -> bool:
-        """Whether an axis label still waits for a colon: "Height with legs: 33 in"."""
+        """Whether an axis label still waits for its number: "Height with legs: 33 in", "height including pot 95 cm"."""
         noun = any(item.kind == "a" and item.text in words.AXIS_NOUNS for item in self._pending)
-        ahead = self.items[self._at : self._at + 4]
-        colon = next((k for k, item in enumerate(ahead) if item.kind == "colon"), None)
-        return noun and colon is not None and all(item.kind in {"w", "open", "close"} for item in ahead[:colon])
+        direct = bool(self._pending) and self._pending[-1].kind == "a"
+        ahead = [item.kind for item in self.items[self._at : self._at + 6]]
+        reached = next((kind for kind in ahead if kind not in {"w", "open", "close", "dot"}), "")
+        return noun and (reached == "colon" or (reached == "q" and direct))
 
     def _lists_axes(self) -> bool:
         following = self.items[self._at] if self._at < len(self.items) else None
@@ -227,7 +228,15 @@ class ChainReader:
     def _link(self, last: Member) -> tuple[int, words.Axis | None] | None:
         """Where the chain goes on after `x`, `/` or `-`, and the label found on the way (`x D 36`)."""
         at = self._at
-        if at >= len(self.items) or self.items[at].kind not in {"x", "slash", "dash"}:
+        if (
+            last.axis
+            and self._kind_at(at) == "a"
+            and self.items[at].text in words.AXIS_LETTERS
+            and self._kind_at(at + 1) == "q"
+        ):
+            # `W140 D30 H75`
+            return at + 1, self.items[at].axes[0]
+        if self._kind_at(at) not in {"x", "slash", "dash"}:
             return None
         joint, axis = self.items[at].kind, None
         at += 1
@@ -237,7 +246,9 @@ class ChainReader:
         if at >= len(self.items) or self.items[at].kind != "q":
             return None
         # "60 cm / 80 cm / 100 cm" lists the sizes on offer.
-        separate = last.quantities[0].unit is not None and last.axis is None and axis is None
+        separate = axis is None and (
+            last.axis == "diameter" or (last.axis is None and last.quantities[0].unit is not None)
+        )
         return None if joint != "x" and separate else (at, axis)
 
     def _order_after(self) -> tuple[words.Axis, ...]:
@@ -294,7 +305,7 @@ class ChainReader:
     def _follows(self, item: Item, *, bracketed: bool) -> bool:
         if bracketed:
             return item.kind in {"w", "n", "dash", "dot"} or (item.kind == "a" and len(item.text) > 3)
-        return item.kind == "w" and item.text not in words.STOPPERS
+        return item.kind == "w" and item.text not in words.AFTERWARDS
 
 
 def _labels_before(pending: list[Item]) -> tuple[tuple[words.Axis, ...], int | None, str | None]:

@@ -147,7 +147,6 @@ _LIGHTS = [
         ("chandelier", "kronleuchter,lustre,arana,kroonluchter,lampadario", (0.75, 0.75, 0.85), "wh round hangs"),
         ("ceiling light", "ceiling lamp,flush mount,semi flush mount,flushmount,deckenleuchte,deckenlampe,plafonnier,plafondlamp,ceiling fixture,plafoniera,semi-flush,semi-flush ceiling light,track light", (0.42, 0.42, 0.18), "wh round"),
         ("ceiling fan", "deckenventilator", (1.3, 1.3, 0.4), "wh round"),
-        ("hanging planter", "plant hanger,macrame plant hanger,hanging basket,hanging pot", (0.25, 0.25, 0.8), "wh tall"),
         ("lamp shade", "lampshade,light shade,lampenschirm,pendant shade", (0.4, 0.4, 0.28), "wh round"),
     ),
     *_kinds(
@@ -159,7 +158,7 @@ _LIGHTS = [
 _WALL = _kinds(
     "wall", "wall art",
     ("wall art", "art print,print,poster,canvas,canvas print,canvas art,painting,artwork,wandbild,leinwandbild,affiche,framed print,framed art,framed art print,giclee,giclee print,lithograph,wall decor,wall hanging,wall sculpture,tableau,cuadro,wall panel,wall decal,photograph,triptych,schilderij,art prints,metal wall art,oil painting,kunstdruck,quadro", (0.6, 0.03, 0.8), "wh flat"),
-    ("tapestry", "macrame,macrame wall hanging,woven wall hanging,wandteppich", (0.9, 0.03, 1.1), "wh flat"),
+    ("tapestry", "macrame wall hanging,woven wall hanging,wandteppich", (0.9, 0.03, 1.1), "wh flat"),
     ("mirror", "wall mirror,spiegel,miroir,espejo,specchio,vanity mirror,wandspiegel,sunburst mirror,mantel mirror,overmantel mirror", (0.6, 0.04, 0.85), "wh flat movable round"),
     ("clock", "wall clock,wanduhr,horloge,reloj,wandklok,pendulum clock", (0.4, 0.05, 0.4), "wh flat round movable"),
     ("curtain", "drape,vorhang,rideau,cortina,blackout curtain,roman blind,blind,window panel,sheer", (1.4, 0.06, 2.4), "wh flat soft"),
@@ -190,6 +189,11 @@ _DECOR = [
         ("television", "tv set,smart tv,oled tv,fernseher", (1.23, 0.08, 0.72), "wh"),
         ("aquarium", "fish tank,terrarium", (0.6, 0.35, 0.4), "wh"),
         ("teapot", "kettle,pitcher,jug,carafe,mug,coffee maker,toaster", (0.22, 0.15, 0.22), "wh tall"),
+    ),
+    *_kinds(
+        "ceiling",
+        "planter",
+        ("hanging planter", "plant hanger,macrame plant hanger,hanging basket,hanging pot", (0.25, 0.25, 0.8), "wh tall"),
     ),
     *_kinds(
         "floor", "planter",

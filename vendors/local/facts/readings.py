@@ -173,11 +173,15 @@ class MeasureReader:
         """Centimetres, inches or millimetres, whichever makes the product as large as its kind usually is."""
         if self.unit_default in words.METRES:
             return self.unit_default
-        longest = max(q.high for member in chain.members for q in member.quantities)
+        longest = max(chain.members, key=lambda member: member.quantities[0].high)
         if self.kind is None:
-            return "mm" if longest > 400 else "cm"
-        usual = max(self.kind.typical)
-        return min(("cm", "in", "mm", "m"), key=lambda unit: abs_log(longest * words.METRES[unit] / usual))
+            return "mm" if longest.quantities[0].high > 400 else "cm"
+        usual = dict(zip(("width", "depth", "height"), self.kind.typical, strict=True))
+        length = usual.get(longest.axis or "", max(usual.values()) if longest.axis is None else usual["width"])
+        fits = {
+            unit: abs_log(longest.quantities[0].high * words.METRES[unit] / length) for unit in ("cm", "in", "mm", "m")
+        }
+        return min(fits, key=lambda unit: fits[unit])
 
 
 def abs_log(ratio: float) -> float:

@@ -9,7 +9,8 @@ from vendors.local.facts.kinds import Kind
 OVERALL, NEUTRAL, REDUCED, VAGUE, PART, NEVER = 0.0, 1.0, 2.0, 3.0, 5.0, 9.0
 
 _ALL_ROUND = re.compile(
-    r"\b(?:arm to arm|front to back|back to front|side to side|corner to corner|top to bottom|"
+    r"\b(?:arm to arm|canopy to rim|ceiling to (?:rim|bottom)|"
+    r"front to back|back to front|side to side|corner to corner|top to bottom|"
     r"edge to edge|wall mount(?:ed)?|"
     r"(?:without|excluding|excl|before|un) ?(?:the )?(?:packag\w+|box|carton)|not (?:a )?package|"
     r"out of the box|easy to fit)\b"

@@ -123,6 +123,7 @@ PACKAGE = _set(
 )
 NEVER = _set(
     """
+    folded foldable stacked
     fits fit fitting suits suit suitable suitably accommodates accommodate holds hold compatible supports support tv
     tvs screen screens television televisions monitor monitors laptop laptops doorway doorways clearance distance
     apart spacing gap model person people adult wearing room rooms cable cord flex wire chain lead plug usb hose
@@ -132,6 +133,8 @@ NEVER = _set(
     sofas entrance
     """
 )
+# Where the words after a measurement stop belonging to it.
+AFTERWARDS = STOPPERS | _set("on at from to of off onto")
 # A part of the product: kept as second best for the axes where part and whole are nearly the same.
 PARTS: dict[str, str] = _spread(
     {

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - texts stand as merchants write them
 """Whatever a merchant writes: no crash, no nonsense numbers, no invented quotes."""
 
 import math

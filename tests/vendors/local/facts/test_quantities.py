@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - texts stand as merchants write them
 """Lengths as merchants spell them."""
 
 import pytest
