@@ -26,6 +26,9 @@ HINTS: Mapping[str, Mapping[str, Any]] = {
     "against_wall": {"prefer": "wall"},
 }
 
+# What the proposer was asked for, and the judge has to go by as well.
+STEERING = ("prefer", "margin", "scale")
+
 
 def read_geometry(content: bytes, f35_mm: float | None) -> tuple[dict[str, Any], bytes]:
     """Camera and regions of a room photo: the numbers as JSON, the label map as PNG."""
@@ -71,7 +74,9 @@ async def placement(
         f"pitched {geometry['pitch_deg']:.1f}° down, horizon at {geometry['horizon_y'] * 100:.0f} % of the height "
         f"(confidence {geometry['confidence']:.2f})."
     )
-    return {"room": {**geometry, "regions": regions}, "candidates": candidates}
+    asked = {**step.prompt("placement").params, **step.params, **hint_params(hints)}
+    steering = {name: asked[name] for name in STEERING if asked.get(name) is not None}
+    return {"room": {**geometry, "regions": regions}, "candidates": candidates, "params": steering}
 
 
 @stage("select", version=1, type="filter")
@@ -96,7 +101,7 @@ def select(
     scene = room_of(placement["room"], placement["room"]["regions"].read(), photo)
     candidates = [Placement.from_json(raw) for raw in placement["candidates"]]
     point = (tap["x"], tap["y"]) if tap else None
-    verdicts = judge(scene, product, candidates, tap=point, params=hint_params(hints))
+    verdicts = judge(scene, product, candidates, tap=point, params=placement.get("params") or hint_params(hints))
     accepted = sorted((v for v in verdicts if v.accepted), key=lambda v: (-v.score, v.placement_id))
     rejected = [verdict for verdict in verdicts if not verdict.accepted]
     reasons = Counter(verdict.reason or "low_rank" for verdict in rejected)
