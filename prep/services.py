@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -53,7 +54,7 @@ def save_asset(
     return asset
 
 
-def move_asset(asset_id: object, to: str, **changes: Any) -> bool:
+def move_asset(asset_id: UUID | str, to: str, **changes: Any) -> bool:
     """Move an asset along its states by compare-and-set; False when somebody else moved it first."""
     sources = [source for source, targets in ProductAsset.TRANSITIONS.items() if to in targets]
     moved = ProductAsset.objects.filter(id=asset_id, prep_status__in=sources)

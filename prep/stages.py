@@ -91,8 +91,9 @@ async def facts(
         step.reasoning(used_cache=True)
     else:
         extracted = await _extract(step, product, cutout)
-        stale = prepared_facts is not None
-        reason = f" (prepared with prompt {prepared_facts['prompt_version']}, now {current.version})" if stale else ""
+        reason = ""
+        if prepared_facts:
+            reason = f" (prepared with prompt {prepared_facts['prompt_version']}, now {current.version})"
         origin = f"Extracted the facts anew{reason}"
         step.reasoning(used_cache=False)
     merged = merge_overrides(extracted, merchant_overrides)

@@ -100,7 +100,7 @@ class Asker:
         started = time.monotonic()
         try:
             if vendor.kind == "cpu":
-                reply = await self._deps.compute(call_vendor, vendor, call)
+                reply: Reply = await self._deps.compute(call_vendor, vendor, call)
             else:
                 reply = await asyncio.wait_for(vendor.call(call), call.timeout_s)
         except TimeoutError as error:

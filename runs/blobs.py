@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import ProtectedError
@@ -65,7 +66,7 @@ def store_blob(
     return write_blobs(shop.pk if shop else None, [draft], retention)[draft.sha256]
 
 
-def write_blobs(shop_id: object | None, drafts: Iterable[BlobDraft], retention: str) -> dict[str, Blob]:
+def write_blobs(shop_id: UUID | None, drafts: Iterable[BlobDraft], retention: str) -> dict[str, Blob]:
     """Write or find the rows of stored bytes, by hash."""
     unique = {draft.sha256: draft for draft in drafts}
     if not unique:
@@ -85,7 +86,8 @@ def write_blobs(shop_id: object | None, drafts: Iterable[BlobDraft], retention: 
     ]
     Blob.objects.bulk_create(rows, ignore_conflicts=True)
     # Whoever wrote a row first, it is that row that counts.
-    known = Blob.objects.filter(shop_id=shop_id, sha256__in=unique)
+    mine = {"shop_id": shop_id} if shop_id else {"shop": None}
+    known = Blob.objects.filter(**mine, sha256__in=unique)
     return {row.sha256: row for row in known}
 
 

@@ -14,7 +14,7 @@ from core.ids import Ulid
 class Claim:
     """The right to change one run until the lease ends or a newer token exists."""
 
-    run_id: Ulid
+    run_id: UUID
     token: int
     owner: str
 

@@ -151,7 +151,7 @@ async def execute_run(context: RunContext, deps: Deps, database: Database, *, ma
     run = context.run
     try:
         if run.starts > max_starts:
-            return await database(park, context.claim, run.starts - 1, run.phase)
+            return bool(await database(park, context.claim, run.starts - 1, run.phase))
         await RunExecutor(context, deps, database).execute()
     except RunOver:
         return True

@@ -10,7 +10,10 @@ from django.utils import timezone
 from core.fields import UlidField, UlidPrimaryKey
 from runs.querysets import BlobQuerySet, RunQuerySet, StepQuerySet
 
-COST = {"max_digits": 12, "decimal_places": 6, "null": True, "blank": True}
+
+def cost_field() -> "models.DecimalField[Any, Any]":
+    """US dollars to a millionth; null where unknown, never 0 for unknown."""
+    return models.DecimalField(max_digits=12, decimal_places=6, null=True, blank=True)
 
 
 class Pipeline(models.Model):
@@ -100,7 +103,7 @@ class Run(models.Model):
     latency_ms = models.PositiveIntegerField(null=True)
     tokens_in = models.PositiveIntegerField(null=True)
     tokens_out = models.PositiveIntegerField(null=True)
-    cost_usd = models.DecimalField(**COST)
+    cost_usd = cost_field()
     release = models.CharField(max_length=63, blank=True)
     run_group_id = UlidField(null=True, blank=True)
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="forks")
@@ -216,7 +219,7 @@ class Step(models.Model):
     tokens_out = models.PositiveIntegerField(null=True)
     tokens_cached = models.PositiveIntegerField(null=True)
     tokens_thinking = models.PositiveIntegerField(null=True)
-    cost_usd = models.DecimalField(**COST)
+    cost_usd = cost_field()
     cost_source = models.CharField(max_length=31, blank=True)
     ir_schema = models.ForeignKey("irschemas.IRSchema", on_delete=models.PROTECT, null=True, related_name="+")
     ir_valid = models.BooleanField(null=True)
@@ -296,7 +299,7 @@ class RunError(models.Model):
     latency_ms = models.PositiveIntegerField(null=True)
     tokens_in = models.PositiveIntegerField(null=True)
     tokens_out = models.PositiveIntegerField(null=True)
-    cost_usd = models.DecimalField(**COST)
+    cost_usd = cost_field()
     details = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now)
 

@@ -10,14 +10,8 @@ if TYPE_CHECKING:
     from runs.models import Blob, Run, Step
     from shops.models import Shop
 
-    RunBase = models.QuerySet[Run]
-    StepBase = models.QuerySet[Step]
-    BlobBase = models.QuerySet[Blob]
-else:
-    RunBase = StepBase = BlobBase = models.QuerySet
 
-
-class RunQuerySet(RunBase):
+class RunQuerySet(models.QuerySet["Run"]):
     """Runs."""
 
     def for_shop(self, shop: "Shop | None") -> Self:
@@ -53,7 +47,7 @@ class RunQuerySet(RunBase):
         return self.filter(mode="live")
 
 
-class StepQuerySet(StepBase):
+class StepQuerySet(models.QuerySet["Step"]):
     """Steps."""
 
     def filters_dropping_more_than(self, ratio: float) -> Self:
@@ -61,7 +55,7 @@ class StepQuerySet(StepBase):
         return self.filter(type="filter", drop_ratio__gt=ratio).order_by("-drop_ratio", "-id")
 
 
-class BlobQuerySet(BlobBase):
+class BlobQuerySet(models.QuerySet["Blob"]):
     """Blobs."""
 
     def unreferenced(self) -> Self:

@@ -12,22 +12,19 @@ def composite_picture(
     ir: Mapping[str, Any], inputs: Mapping[str, Any], artifacts: Mapping[str, Any]
 ) -> list[MetricValue]:
     """Size, support, contact, drift, fidelity, seam and shadow of the result picture."""
+    from imaging.compose import compose
     from imaging.metrics import measure
-
     from imaging.photo import decode
     from imaging.placement import Placement
 
-    cutout = inputs["cutout"]
-    facts, geometry = inputs["facts"], inputs["placement"]["room"]
     photo = inputs["room"]["photo"]
+    geometry = inputs["placement"]["room"]
+    room = room_of(geometry, geometry["regions"].read(), photo)
+    pixels, cutout = decode(photo.read()), decode(inputs["cutout"].read())
+    product = product_of(inputs["facts"], cutout.shape[1] / cutout.shape[0])
+    place = Placement.from_json(inputs["select"]["selected"])
     mask = ir.get("product_mask")
-    measures = measure(
-        decode(ir["result"].read()),
-        decode(photo.read()),
-        room_of(geometry, geometry["regions"].read(), photo),
-        decode(cutout.read()),
-        product_of(facts, (cutout.width or 1) / (cutout.height or 1)),
-        Placement.from_json(inputs["select"]["selected"]),
-        decode(mask.read()) if mask is not None else None,
-    )
+    # A model that does not say where it painted is held to where our own engine would have.
+    outline = decode(mask.read()) if mask else compose(pixels, room, cutout, product, place).product_mask
+    measures = measure(decode(ir["result"].read()), pixels, room, cutout, product, place, outline)
     return [MetricValue(item.key, item.value, {"note": item.note} if item.note else {}) for item in measures]

@@ -133,8 +133,8 @@ def _verdict_json(verdict: "Verdict") -> dict[str, Any]:
 
 def _near(best: "Placement", tap: tuple[float, float]) -> bool:
     """Whether the chosen place is where the shopper tapped, within 8 % of the photo."""
-    contact = best.to_json()["contact"]
-    return abs(contact["x"] - tap[0]) <= 0.08 and abs(contact["y"] - tap[1]) <= 0.08
+    x, y = best.contact
+    return abs(x - tap[0]) <= 0.08 and abs(y - tap[1]) <= 0.08
 
 
 def _nowhere(reasons: Counter[str], *, tapped: bool) -> StageError:

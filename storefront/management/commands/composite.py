@@ -16,7 +16,7 @@ from runs.models import Run
 from storefront.demo_shop import ensure_demo_shop
 from storefront.execution import CompositeParams, execute_composite_run
 from storefront.photos import store_room_photo
-from storefront.report import composite_report, error_report
+from storefront.report import composite_report
 from storefront.services import Tap
 
 
@@ -91,8 +91,7 @@ class Command(SeeItCommand):
         elif done:
             self._tell(run, out)
         if not done:
-            error = error_report(run) or {}
-            self.fail(f"{error['code']}: {error['message']} (run {run.id})", RUN_FAILED)
+            self.fail(f"{run.error_code}: {run.error_message} (run {run.id})", RUN_FAILED)
 
     def _tell(self, run: Run, out: Path | None) -> None:
         for step in run.steps.all():

@@ -2,13 +2,11 @@
 
 import argparse
 import base64
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -99,6 +97,14 @@ def ensure_admin() -> str:
     return password
 
 
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own loopback address
+            return bool(answer.status == 200)
+    except OSError:  # refused, or not ready yet (urllib's errors are OSErrors)
+        return False
+
+
 class Servers:
     """Web and workers as children of this command, in its process group; one that dies is started again."""
 
@@ -160,10 +166,8 @@ class Servers:
                 self._stopping = True
                 self._command.stderr.write(f"The web server did not start; is port {self._port} in use? Try PORT=8001.")
                 return False
-            with contextlib.suppress(urllib.error.URLError, OSError):
-                with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=5) as answer:
-                    if answer.status == 200:
-                        return True
+            if _answers(f"http://127.0.0.1:{self._port}/readyz"):
+                return True
             time.sleep(0.2)
         return not self._stopping
 
