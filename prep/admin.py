@@ -29,7 +29,7 @@ class ProductForm(forms.ModelForm):
     merchant_overrides = forms.JSONField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 8, "cols": 60, "spellcheck": "false"}),
-        help_text='What the merchant states wins over what was extracted, for example {"dimensions_m": {"width": 2.1}}. '
+        help_text='What the merchant states wins over what was extracted: {"dimensions_m": {"width": 2.1}}. '
         "Known: title, product_type, mount, dimensions_m (metres), materials.",
     )
 

@@ -1,0 +1,48 @@
+"""One sentence about a run, made from what is recorded and from nothing else."""
+
+from collections.abc import Sequence
+
+from django.utils import timezone
+
+from monitor.templatetags.console import duration, percent
+from runs.models import MetricResult, Run, RunError, Step
+
+
+def write_headline(
+    run: Run, steps: Sequence[Step], errors: Sequence[RunError], metrics: Sequence[MetricResult]
+) -> str:
+    """What happened, in the order in which an operator asks."""
+    match run.status:
+        case Run.Status.PENDING:
+            return f"Waiting for a worker for {_since(run.created_at)}."
+        case Run.Status.RUNNING:
+            where = f"Working on {run.phase}" if run.phase else "Working"
+            return f"{where}, {run.steps_done} of {run.steps_expected} steps done, {_since(run.created_at)} so far."
+        case Run.Status.FAILED:
+            at = f" at {run.error_stage}" if run.error_stage else ""
+            took = f" after {duration(run.latency_ms)}" if run.latency_ms is not None else ""
+            return f"Failed{at}{took}: {run.error_message or run.error_code or 'no reason was recorded'}"
+        case Run.Status.CANCELLED:
+            return f"Cancelled after {run.steps_done} of {run.steps_expected} steps."
+    return f"Completed in {duration(run.latency_ms)}{_decisions(steps, errors, metrics)}."
+
+
+def _since(moment: object) -> str:
+    return str(duration((timezone.now() - moment).total_seconds() * 1000))  # type: ignore[operator]
+
+
+def _decisions(steps: Sequence[Step], errors: Sequence[RunError], metrics: Sequence[MetricResult]) -> str:
+    parts = []
+    narrow = max((step for step in steps if step.drop_ratio), key=lambda step: step.drop_ratio or 0, default=None)
+    if narrow is not None:
+        kept = f"{narrow} kept {narrow.candidates_out} of {narrow.candidates_in} candidates"
+        parts.append(kept if narrow.candidates_in is not None else f"{narrow} dropped {percent(narrow.drop_ratio)}")
+    final = {step.pk: step.attempt for step in steps}
+    judged = [item for item in metrics if item.passed is not None and item.attempt == final.get(item.step_id)]
+    if judged:
+        required = [item for item in judged if item.must_pass]
+        passed = sum(bool(item.passed) for item in judged)
+        parts.append(f"{passed} of {len(judged)} metrics passed ({len(required)} required)")
+    if errors:
+        parts.append("1 attempt failed on the way" if len(errors) == 1 else f"{len(errors)} attempts failed on the way")
+    return ": " + ", ".join(parts) if parts else ""

@@ -1,0 +1,148 @@
+"""How the console writes numbers, times and states; unknown is never written as zero."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from monitor.pictures import Picture, find_picture
+
+register = template.Library()
+UNKNOWN = format_html('<span class="unknown">{}</span>', "unknown")
+
+
+@register.filter
+def money(value: Decimal | float | None) -> str | SafeString:
+    """US dollars with as many digits as a small amount needs; `unknown` where nobody told."""
+    if value is None:
+        return UNKNOWN
+    amount = Decimal(str(value))
+    if amount == 0:
+        return "$0"
+    return f"${amount:,.2f}" if amount >= 1 else f"${amount.normalize():f}"[:9]
+
+
+@register.filter
+def duration(value: float | None) -> str | SafeString:
+    """Milliseconds as a person reads them: 340 ms, 6.4 s, 3 min 20 s."""
+    if value is None:
+        return UNKNOWN
+    if value < 1000:
+        return f"{value:.0f} ms"
+    seconds = value / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+@register.filter
+def age(moment: datetime | None) -> str | SafeString:
+    """How long ago, with the exact time in the tooltip."""
+    if moment is None:
+        return UNKNOWN
+    exact = timezone.localtime(moment)
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        exact.isoformat(), exact.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], _ago(timezone.now() - moment),
+    )  # fmt: skip
+
+
+def _ago(gone: Any) -> str:
+    seconds = max(0, int(gone.total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+@register.filter
+def bytes_text(value: int | None) -> str:
+    """A size in bytes, kB or MB."""
+    if value is None:
+        return ""
+    if value < 1000:
+        return f"{value} B"
+    return f"{value / 1000:.1f} kB" if value < 1_000_000 else f"{value / 1e6:.1f} MB"
+
+
+@register.filter
+def percent(value: float | None) -> str | SafeString:
+    """A share 0..1 as a percentage."""
+    return UNKNOWN if value is None else f"{value * 100:.1f}".removesuffix(".0") + " %"
+
+
+@register.filter
+def number(value: float | None) -> str | SafeString:
+    """A measured number with four significant digits."""
+    return UNKNOWN if value is None else f"{value:,.4g}"
+
+
+@register.filter
+def known(value: Any) -> Any:
+    """The value, or `unknown`."""
+    return UNKNOWN if value is None or value == "" else value
+
+
+@register.simple_tag
+def pill(status: str) -> SafeString:
+    """A status as a coloured word."""
+    return format_html('<span class="pill pill-{}">{}</span>', status, status)
+
+
+@register.filter
+def short(identifier: Any) -> SafeString:
+    """The end of an id or the start of a hash, whole in the tooltip."""
+    text = str(identifier or "")
+    brief = f"…{text[-8:]}" if len(text) == 26 else text[:12]
+    return format_html('<code title="{}">{}</code>', text, brief)
+
+
+@register.filter
+def words(name: str) -> str:
+    """A machine's name in a person's words: `overlaps_furniture` becomes `overlaps furniture`."""
+    return str(name).replace("_", " ")
+
+
+# What the pictures of a pipeline need: a template fed from IR alone has to look things up and scale them.
+
+
+@register.filter
+def get(mapping: Any, key: str) -> Any:
+    """The value under a key, or None."""
+    return mapping.get(key) if isinstance(mapping, Mapping) else None
+
+
+@register.filter
+def by(rows: Iterable[Mapping[str, Any]] | None, key: str) -> dict[str, Any]:
+    """Rows by one of their fields."""
+    return {str(row[key]): row for row in rows or () if isinstance(row, Mapping) and key in row}
+
+
+@register.filter
+def times(value: Any, factor: float) -> float:
+    """A product, 0 where there is no number."""
+    return round(float(value or 0) * float(factor), 5)
+
+
+@register.simple_tag
+def box_path(box: Mapping[str, float] | None, width: float, height: float) -> str:
+    """A box in fractions of a photo as an SVG path in its pixels; empty without a box."""
+    if not box:
+        return ""
+    x0, x1 = (round(float(box[name]) * width, 1) for name in ("x0", "x1"))
+    y0, y1 = (round(float(box[name]) * height, 1) for name in ("y0", "y1"))
+    return f"M{x0} {y0}H{x1}V{y1}H{x0}Z"
+
+
+@register.simple_tag(takes_context=True)
+def picture(context: template.Context, reference: Any, name: str = "") -> Picture | None:
+    """The picture that IR or input names (`{"$blob": sha256, ...}` or the bare hash), or None when it names none."""
+    return find_picture(context["page"].pictures, reference, name)
