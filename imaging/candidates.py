@@ -19,7 +19,7 @@ from imaging.scene import (
     turn_for_aspect,
     wall_corners,
 )
-from imaging.walls import find_walls, nearest_wall
+from imaging.walls import nearest_wall
 
 Float = NDArray[np.float64]
 Point = tuple[float, float]
@@ -32,7 +32,7 @@ WALL_COLUMNS = 17
 
 
 def floor_candidates(room: Room, product: Product, tap: Point | None) -> list[Placement]:
-    """Placements of a standing (or, from a ceiling, hanging) product over everything that the photo shows of its support."""
+    """Placements of a standing (or, from a ceiling, hanging) product wherever the photo shows its support."""
     camera = room.camera()
     spots = _tap_spots(room, camera, product, tap) + _grid_spots(room, camera, product)
     placements = []
@@ -110,7 +110,6 @@ def _standing(room: Room, camera: Camera, product: Product, pose: Pose, why: str
 def wall_candidates(room: Room, product: Product, tap: Point | None) -> list[Placement]:
     """Placements of a flat piece over the walls in view, at several heights."""
     camera = room.camera()
-    walls = find_walls(room.regions, camera, room.regions.shape[1] / room.width)
     pixels: list[tuple[float, float, str]] = []
     if tap is not None:
         near = _snap(room, tap, REGION.WALL)
@@ -126,23 +125,23 @@ def wall_candidates(room: Room, product: Product, tap: Point | None) -> list[Pla
         ]
     for column in np.linspace(0.04, 0.96, WALL_COLUMNS) * room.width:
         ray = camera.rays(np.array([[column, camera.horizon_at(column)]]))[0]
-        _, reach = nearest_wall(walls, ray)
+        _, reach = nearest_wall(room.walls, ray)
         if not np.isfinite(reach):
             continue
         for level in WALL_LEVELS_M:
             row = camera.project(np.array([[ray[0] * reach, level, ray[2] * reach]]))[0]
             pixels.append((float(row[0]), float(row[1]), f"on the wall, {level:.2f} m up"))
-    found = (_hanging(room, camera, product, walls, (x, y), why) for x, y, why in pixels)
+    found = (_hanging(room, camera, product, (x, y), why) for x, y, why in pixels)
     return [each for each in found if each is not None]
 
 
-def _hanging(room: Room, camera: Camera, product: Product, walls: list, pixel: Point, why: str) -> Placement | None:
+def _hanging(room: Room, camera: Camera, product: Product, pixel: Point, why: str) -> Placement | None:
     ray = camera.rays(np.array([pixel]))[0]
-    wall, reach = nearest_wall(walls, ray)
+    wall, reach = nearest_wall(room.walls, ray)
     if not 0.5 < reach < 12.0:
         return None
     middle = ray * reach + [0.0, camera.height_m, 0.0]
-    corners = wall_corners(*middle, product.width_m, product.height_m, wall.yaw_deg)
+    corners = wall_corners(middle, product.width_m, product.height_m, wall.yaw_deg)
     if camera.to_camera(corners)[:, 2].min() < 0.3:
         return None
     x0, y0, x1, y1 = room_box(camera, corners)

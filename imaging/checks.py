@@ -11,7 +11,7 @@ from imaging.geometry import Camera, footprint
 from imaging.labels import REGION
 from imaging.room import Room
 from imaging.scene import Placement, Pose, Product, room_box, stand_at, wall_corners, wall_middle
-from imaging.walls import find_walls, nearest_wall
+from imaging.walls import nearest_wall
 
 Float = NDArray[np.float64]
 INSIDE_SHARE, SUPPORT_SHARE, FURNITURE_SHARE, OPENING_SHARE = 0.97, 0.88, 0.06, 0.3
@@ -108,8 +108,9 @@ def _check_standing(check: Check, room: Room, product: Product, placement: Place
 def _measure_support(check: Check, room: Room, product: Product, pose: Pose, margin_m: float) -> None:
     """Share of the product's base (grown by the margin) on what carries it, and what stands in its way."""
     camera, measures = room.camera(), check.measures
-    grown = footprint(pose.x, pose.z, product.width_m + 2 * margin_m, product.depth_m + 2 * margin_m, pose.yaw_deg)
-    shares = region_shares(room, camera.project(grown + [0.0, pose.level_m, 0.0]))
+    size = product.width_m + 2 * margin_m, product.depth_m + 2 * margin_m
+    grown = footprint(pose.x, pose.z, *size, pose.yaw_deg, pose.level_m)
+    shares = region_shares(room, camera.project(grown))
     if product.mount == "ceiling":
         measures["support"] = shares[REGION.CEILING]
         check.fail("off_support", measures["support"] < 0.5)
@@ -143,10 +144,9 @@ def _check_wall(check: Check, room: Room, product: Product, placement: Placement
     camera, measures = room.camera(), check.measures
     pixel = placement.contact[0] * room.width, placement.contact[1] * room.height
     middle = wall_middle(camera, pixel, placement.px_per_m)
-    corners = wall_corners(*middle, product.width_m, product.height_m, placement.yaw_deg)
+    corners = wall_corners(middle, product.width_m, product.height_m, placement.yaw_deg)
     shares = region_shares(room, camera.project(corners))
-    walls = find_walls(room.regions, camera, room.regions.shape[1] / room.width)
-    wall, reach = nearest_wall(walls, camera.rays(np.array([pixel]))[0])
+    _, reach = nearest_wall(room.walls, camera.rays(np.array([pixel]))[0])
     box = room_box(camera, corners)
     measures["support"] = shares[REGION.WALL]
     measures["distance_m"] = hypot(middle[0], middle[2])
@@ -154,7 +154,7 @@ def _check_wall(check: Check, room: Room, product: Product, placement: Placement
     measures["view_deg"] = _view_angle(middle, placement.yaw_deg)
     measures["scale_error"] = ((placement.box[3] - placement.box[1]) * room.height) / max(box[3] - box[1], 1e-6) - 1.0
     measures["wall_gap"] = camera.focal_px / placement.px_per_m / max(reach, 1e-6) - 1.0
-    grown = wall_corners(*middle, product.width_m * 1.3, product.height_m * 1.3, placement.yaw_deg)
+    grown = wall_corners(middle, product.width_m * 1.8, product.height_m * 1.5, placement.yaw_deg)
     measures["around"] = region_shares(room, camera.project(grown))[REGION.WALL]
     check.fail("out_of_frame", measures["inside"] < 0.99)
     check.fail("blocks_opening", shares[REGION.OPENING] > 0.04)

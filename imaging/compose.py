@@ -25,8 +25,8 @@ from imaging.scene import (
     wall_middle,
 )
 from imaging.shadows import Shade, clip_shade, contact_shade, floor_shade, on_floor_only, wall_shade
-from imaging.stance import find_feet, stand_on_feet
 from imaging.sprite import Sprite, grained, lit_like, resized_sprite, warped_sprite
+from imaging.stance import find_feet, stand_on_feet
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -38,7 +38,7 @@ class PlacementOutside(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Composite:
-    """The picture (H, W, 3), the product's alpha in it (H, W), and which pixels differ from the room (product and shadow)."""
+    """The picture (H, W, 3), the product's alpha in it (H, W), and the pixels that differ from the room."""
 
     pixels: Pixels
     product_mask: Pixels
@@ -54,7 +54,7 @@ def compose(
     placement: Placement,
     params: Mapping[str, Any] | None = None,
 ) -> Composite:
-    """Composites one placement; params: scale (0.5..1.5, as in `propose`), shadow (0..1.5), relight (bool), grain (bool).
+    """Composites one placement; params: scale (0.5..1.5, as in `propose`), shadow (0..1.5), relight, grain.
 
     Raises PlacementOutside.
     """
@@ -102,7 +102,7 @@ def _lay_out(
     if placement.mount == "wall":
         pixel = placement.contact[0] * room.width, placement.contact[1] * room.height
         middle = wall_middle(camera, pixel, placement.px_per_m)
-        corners = camera.project(wall_corners(*middle, product.width_m, product.height_m, placement.yaw_deg))
+        corners = camera.project(wall_corners(middle, product.width_m, product.height_m, placement.yaw_deg))
         shade = wall_shade(camera, middle, product, placement.yaw_deg, room_pixels.shape)
         sprite = warped_sprite(rgba, corners, (room.width, room.height))
         return Layout(sprite, [shade] if strength > 0 else [])

@@ -24,14 +24,14 @@ Float = NDArray[np.float32]
 SEGMENT_SIDE, MATTE_SIDE = 640, 1000
 BUSY_RESIDUAL, BUSY_OUTLIERS, WEAK_CONTRAST = 3.0, 0.35, 4.0
 # ΔE from the backdrop: below FAINT surely backdrop, above CLEAR surely product.
-FAINT, CLEAR = 3.0, 14.0
+FAINT, CLEAR = 2.0, 14.0
 # A shadow stays within this a*b* distance of the backdrop and changes by less than this per pixel (L, at 640 px).
 SHADOW_CHROMA, SOFT_STEP = 5.5, 4.2
 
 
 @dataclass(frozen=True, eq=False)
 class Cutout:
-    """A product on its own: rgba (H, W, 4) with straight alpha, and where in the photo it was (px, x1 and y1 exclusive).
+    """A product on its own: rgba (H, W, 4) with straight alpha, and its box in the photo (px, x1 and y1 exclusive).
 
     Not accepted means: show the merchant the warnings, do not put this into a room.
     """
@@ -127,7 +127,7 @@ def _keep_main_parts(mask: Mask) -> Mask:
 
 
 def _fill_soft_holes(small: Pixels, mask: Mask) -> Mask:
-    """Fills enclosed holes whose rim is no edge: highlights blown out to the backdrop's colour, not gaps between legs."""
+    """Fills enclosed holes whose rim is no edge: blown-out highlights, not gaps between legs."""
     lab = to_lab(small)
     inside = cv2.dilate(lab, disk(2)), cv2.erode(lab, disk(2))
     step = np.linalg.norm(inside[0] - inside[1], axis=2)
@@ -142,7 +142,7 @@ def _fill_soft_holes(small: Pixels, mask: Mask) -> Mask:
 
 
 def _edge_contrast(small: Pixels, mask: Mask) -> float:
-    """20th percentile over the outline of the LAB distance between just inside and just outside; 100 without outline."""
+    """20th percentile, over the outline, of the LAB distance between just inside and just outside."""
     lab = to_lab(cv2.GaussianBlur(small, (0, 0), 0.8))
     solid = mask.astype(np.uint8)
     edge = (cv2.dilate(solid, disk(1)) - cv2.erode(solid, disk(1))) > 0

@@ -18,7 +18,7 @@ NEAR_M = 0.05
 
 
 def focal_pixels(width: int, height: int, f35_mm: float | None) -> float:
-    """Focal length in px by the diagonal convention of EXIF's FocalLengthIn35mmFilm; 26 mm (a phone's main camera) if unknown."""
+    """Focal length in px by the diagonal convention of EXIF's FocalLengthIn35mmFilm; a phone's 26 mm if unknown."""
     return (f35_mm or DEFAULT_F35) / DIAGONAL_35MM * hypot(width, height)
 
 
@@ -94,14 +94,14 @@ def pitch_from_horizon(horizon_px: float, cy: float, focal_px: float, roll_deg: 
     return degrees(atan2((cy - horizon_px) * cos(radians(roll_deg)), focal_px))
 
 
-def footprint(x: float, z: float, width_m: float, depth_m: float, yaw_deg: float) -> Float:
-    """Floor corners (4, 3) of a box centred at (x, z): front left, front right, back right, back left.
+def footprint(x: float, z: float, width_m: float, depth_m: float, yaw_deg: float, level_m: float = 0.0) -> Float:
+    """Base corners (4, 3) of a box centred at (x, z): front left, front right, back right, back left.
 
-    Yaw 0 turns the front towards the camera's side of the room (-z); positive turns it counter-clockwise seen from above.
+    Yaw 0 turns the front towards the camera's side (-z); positive turns it counter-clockwise seen from above.
     """
     c, s = cos(radians(yaw_deg)), sin(radians(yaw_deg))
     across, along = np.array([c, 0.0, s]), np.array([-s, 0.0, c])
-    centre = np.array([x, 0.0, z])
+    centre = np.array([x, level_m, z])
     half_w, half_d = across * width_m / 2, along * depth_m / 2
     return np.stack(
         [centre - half_w - half_d, centre + half_w - half_d, centre + half_w + half_d, centre - half_w + half_d]
@@ -110,8 +110,8 @@ def footprint(x: float, z: float, width_m: float, depth_m: float, yaw_deg: float
 
 def cuboid(x: float, z: float, size: tuple[float, float, float], yaw_deg: float, level_m: float = 0.0) -> Float:
     """The 8 corners (8, 3) of a width x depth x height box standing at (x, z): the bottom four, then the top four."""
-    base = footprint(x, z, size[0], size[1], yaw_deg) + [0.0, level_m, 0.0]
-    return np.vstack([base, base + [0.0, size[2], 0.0]])
+    base = footprint(x, z, size[0], size[1], yaw_deg, level_m)
+    return np.vstack([base, base + np.array([0.0, size[2], 0.0])])
 
 
 def bounds(pixels: Float) -> tuple[float, float, float, float]:

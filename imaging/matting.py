@@ -20,7 +20,7 @@ def solve_alpha(pixels: NDArray[np.uint8], trimap: Float, epsilon: float = 1e-5)
     if not unknown.any():
         return trimap.copy()
     image = pixels.astype(np.float64) / 255.0
-    laplacian, index, pixels_used = _laplacian_around(image, unknown, epsilon)
+    laplacian, pixels_used = _laplacian_around(image, unknown, epsilon)
     is_unknown = unknown.ravel()[pixels_used]
     values = trimap.ravel()[pixels_used].astype(np.float64)
     inner = laplacian[is_unknown][:, is_unknown]
@@ -42,9 +42,9 @@ def solve_alpha(pixels: NDArray[np.uint8], trimap: Float, epsilon: float = 1e-5)
 
 def _laplacian_around(
     image: NDArray[np.float64], unknown: NDArray[np.bool_], epsilon: float
-) -> tuple[sparse.csr_matrix, NDArray[np.int64], NDArray[np.int64]]:
-    """(Laplacian over the pixels used, index map, flat positions of the pixels used)."""
-    height, width = unknown.shape
+) -> tuple[sparse.csr_matrix, NDArray[np.int64]]:
+    """(Laplacian over the pixels used, their flat positions)."""
+    width = unknown.shape[1]
     centres = cv2.dilate(unknown.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     centres[[0, -1], :] = False
     centres[:, [0, -1]] = False
@@ -61,7 +61,7 @@ def _laplacian_around(
     rows = np.repeat(compact, 9, axis=1).ravel()
     columns = np.tile(compact, (1, 9)).ravel()
     matrix = sparse.coo_matrix((values.ravel(), (rows, columns)), shape=(used.size, used.size)).tocsr()
-    return matrix, compact, used
+    return matrix, used
 
 
 def foreground(pixels: NDArray[np.uint8], alpha: Float) -> NDArray[np.uint8]:

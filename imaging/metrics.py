@@ -1,4 +1,4 @@
-"""Measures of a finished composite: is the product where and as large as it should be, is it itself, is the room untouched.
+"""Measures of a finished composite: is the product in place, of the right size and itself, is the room untouched.
 
 Each measure looks at the picture, not at how it was made, so a model's picture and our own are judged alike.
 `measure` costs about a tenth of a second of CPU; pictures are compared at reduced size.
@@ -118,7 +118,7 @@ def expected_sprite(room: Room, cutout_rgba: Pixels, product: Product, placement
     if placement.mount == "wall":
         pixel = placement.contact[0] * room.width, placement.contact[1] * room.height
         middle = wall_middle(camera, pixel, placement.px_per_m)
-        corners = camera.project(wall_corners(*middle, product.width_m, product.height_m, placement.yaw_deg))
+        corners = camera.project(wall_corners(middle, product.width_m, product.height_m, placement.yaw_deg))
         return warped_sprite(cutout_rgba, corners, (room.width, room.height))
     pose = pose_of(room, product, placement)
     if product.lies_flat and pose is not None:
@@ -129,9 +129,8 @@ def expected_sprite(room: Room, cutout_rgba: Pixels, product: Product, placement
 
 
 def shadow_zone(room: Room, product: Product, placement: Placement, product_mask: Pixels) -> Mask:
-    """Where a change is the product's doing: itself with a rim, and the support around it as far as its shadow may fall."""
-    height, width = product_mask.shape
-    reach = max(3, round(0.012 * width))
+    """Where a change is the product's doing: itself with a rim, and its support as far as a shadow may fall."""
+    reach = max(3, round(0.012 * product_mask.shape[1]))
     zone = cv2.dilate((product_mask > 0).astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     if placement.mount == "wall":
         reach = max(3, round(0.12 * placement.px_per_m))
@@ -139,9 +138,9 @@ def shadow_zone(room: Room, product: Product, placement: Placement, product_mask
     pose = pose_of(room, product, placement) if placement.mount != "wall" else None
     if pose is not None:
         grow = 2 * (0.6 + 1.2 * product.height_m)
-        wide = footprint(pose.x, pose.z, product.width_m + grow, product.depth_m + grow, pose.yaw_deg)
+        wide = footprint(pose.x, pose.z, product.width_m + grow, product.depth_m + grow, pose.yaw_deg, pose.level_m)
         wide[:, 2] = np.maximum(wide[:, 2], 0.7)
-        corners = room.camera().project(wide + [0.0, pose.level_m, 0.0])
+        corners = room.camera().project(wide)
         cv2.fillPoly(zone, [np.rint(np.clip(corners, -8000, 8000)).astype(np.int32)], 1)
     return zone > 0
 
@@ -156,7 +155,7 @@ def _scale_error(room: Room, product: Product, placement: Placement, solid: Mask
         camera = room.camera()
         pixel = placement.contact[0] * room.width, placement.contact[1] * room.height
         middle = wall_middle(camera, pixel, placement.px_per_m)
-        box = room_box(camera, wall_corners(*middle, product.width_m, product.height_m, placement.yaw_deg))
+        box = room_box(camera, wall_corners(middle, product.width_m, product.height_m, placement.yaw_deg))
         return abs(seen / max(box[3] - box[1], 1.0) - 1.0)
     if product.lies_flat:
         return None
@@ -273,7 +272,7 @@ def _silhouette_iou(solid: Mask, expected: Sprite) -> float:
 
 
 def _seam(result: Pixels, mask: Pixels) -> float | None:
-    """Mean fringe along the outline (levels): edge pixels brighter or darker than both what is inside and what is outside."""
+    """Mean fringe along the outline (levels): edge pixels brighter or darker than both sides of it."""
     rows, columns = np.flatnonzero((mask > 0).any(axis=1)), np.flatnonzero((mask > 0).any(axis=0))
     y0, y1 = max(0, int(rows[0]) - 12), min(mask.shape[0], int(rows[-1]) + 13)
     x0, x1 = max(0, int(columns[0]) - 12), min(mask.shape[1], int(columns[-1]) + 13)
@@ -313,8 +312,8 @@ def _contact_shadow(
         pose = pose_of(room, product, placement)
         if pose is None:
             return None
-        wide = footprint(pose.x, pose.z, product.width_m + 0.06, product.depth_m + 0.06, pose.yaw_deg)
-        corners = camera.project(wide + [0.0, pose.level_m, 0.0])
+        wide = footprint(pose.x, pose.z, product.width_m + 0.06, product.depth_m + 0.06, pose.yaw_deg, pose.level_m)
+        corners = camera.project(wide)
         cv2.fillPoly(near, [np.rint(corners).astype(np.int32)], 1)
     beside = (near > 0) & (cv2.dilate(mask, np.ones((3, 3), np.uint8)) < 8)
     if beside.sum() < 20:

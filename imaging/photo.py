@@ -1,10 +1,10 @@
-"""The one door for every picture from outside: what comes through is upright, sRGB, stripped of metadata and small enough.
+"""The one door for pictures from outside: what comes through is upright, sRGB, small enough and has no metadata.
 
 1. Count bytes, then read the kind and the declared size from the header; nothing is decoded yet.
 2. Decode, turn upright, convert the colour profile to sRGB, flatten on white, shrink to the limit.
 3. Only pixels leave, with one number kept from EXIF: the 35 mm equivalent focal length.
 
-What follows the picture in the file (archives, scripts, second pictures) never survives, because we store our own encoding.
+What follows the picture in the file (archives, scripts) never survives, because we store our own encoding.
 """
 
 import struct
@@ -251,7 +251,7 @@ def _read_exif(image: Image.Image) -> tuple[int, float | None]:
 
 
 def _was_cropped(size: tuple[int, int], recorded: tuple[float, float]) -> bool:
-    """Whether the camera recorded another aspect than the file has: then its focal length says nothing about this crop."""
+    """Whether the camera recorded another aspect than the file has: its focal length does not fit a crop."""
     if min(recorded) <= 0:
         return False
     return abs(max(size) / min(size) / (max(recorded) / min(recorded)) - 1.0) > 0.03
@@ -277,7 +277,7 @@ def _check_pixels(width: int, height: int, limits: PhotoLimits) -> None:
 
 
 def _check_still(image: Image.Image) -> None:
-    """MPO (a JPEG with a second view or gain map) and HEIF bursts show one picture; WebP and PNG frames are an animation."""
+    """A JPEG with a second view (MPO) and a HEIF burst show one picture; WebP and PNG frames are an animation."""
     if image.format in ("WEBP", "PNG") and getattr(image, "is_animated", False):
         raise _animated()
 

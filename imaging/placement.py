@@ -42,13 +42,13 @@ def propose(
 ) -> list[Placement]:
     """Up to `limit` (or params["max_candidates"]) diverse placements, best first, deterministic.
 
-    params: prefer (left, right, center, back, front, wall), margin (m, clear floor around), scale (0.5..1.5, of the size).
+    params: prefer (left, right, center, back, front, wall), margin (m, clear floor around), scale (0.5..1.5).
     `tap` is where the shopper wants it, as fractions; it is snapped to the nearest fitting support.
     """
     chosen = dict(params or {})
     sized = product.scaled(_scale(chosen))
     make = wall_candidates if sized.mount == "wall" else floor_candidates
-    found = make(room, sized, tap)
+    found = [each for each in make(room, sized, tap) if all(-1 <= side <= 2 for side in each.box)]  # near the photo
     checks = [check_placement(room, sized, each, _margin(chosen)) for each in found]
     scores = [_score(room, sized, check, each, tap, chosen) for each, check in zip(found, checks, strict=True)]
     wanted = max(1, int(chosen.get("max_candidates") or limit))
@@ -124,7 +124,8 @@ def _floor_suits(check: Check, placement: Placement, product: Product) -> float:
     middle = 1.0 - abs((placement.box[0] + placement.box[2]) / 2 - 0.5)
     clear = float(np.clip(measures.get("clearance_m", 0.0) / 0.5, 0.0, 1.0))
     seen = 1.0 - min(1.0, measures.get("hides_things", 0.0))
-    return 0.28 * distance + 0.16 * angle + 0.12 * middle + 0.2 * clear + 0.24 * seen
+    room_around = float(np.clip(min(placement.box[0], 1 - placement.box[2], 1 - placement.box[3]) / 0.04, 0.0, 1.0))
+    return 0.24 * distance + 0.15 * angle + 0.11 * middle + 0.18 * clear + 0.22 * seen + 0.1 * room_around
 
 
 def _wall_suits(check: Check) -> float:

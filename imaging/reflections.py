@@ -12,7 +12,7 @@ from imaging.sprite import Sprite
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
-HIDDEN_SHARE, OWN_SHARE, SHINY_EXCESS = 0.95, 0.12, 0.05
+HIDDEN_SHARE, OWN_SHARE, SHINY_EXCESS = 0.95, 0.12, 0.06
 
 
 def hide_reflections(pixels: Pixels, regions: Pixels, sprite: Sprite, pose: Pose, camera: Camera) -> None:
@@ -30,7 +30,7 @@ def hide_reflections(pixels: Pixels, regions: Pixels, sprite: Sprite, pose: Pose
     on_floor = floor[y0:y1, x0:x1]
     step = max(1, max(height, width) // 500)
     sample = to_linear(np.ascontiguousarray(pixels[::step, ::step]))[floor[::step, ::step]]
-    calm = np.percentile(sample, 30, axis=0).astype(np.float32)
+    calm = np.percentile(sample, 60, axis=0).astype(np.float32)
     linear = to_linear(part)
     broad = cv2.GaussianBlur(linear, (0, 0), max(2.0, width / 40))
     excess = np.clip(broad - calm - SHINY_EXCESS, 0.0, None) * on_floor[..., None]
@@ -44,16 +44,18 @@ def hide_reflections(pixels: Pixels, regions: Pixels, sprite: Sprite, pose: Pose
 def _mirror_image(sprite: Sprite, pose: Pose, camera: Camera, shape: tuple[int, ...]) -> tuple[Float | None, int, int]:
     """The sprite upside down below its base (h, w, 4: linear colour, veil), fading with the distance from the floor."""
     rows = camera.project(pose.base)[:, 1]
-    line = int(round(float(np.percentile(rows, 60))))
-    flipped_alpha = sprite.alpha[::-1]
-    colour = to_linear(np.clip(np.rint(sprite.colour[::-1]), 0, 255).astype(np.uint8))
-    bottom = sprite.y + sprite.alpha.shape[0]
-    top = 2 * line - bottom
+    line = round(float(np.percentile(rows, 60)))
+    pad = max(4, shape[1] // 40)  # so that the veil fades out before it is cut off
+    flipped_alpha = np.pad(sprite.alpha[::-1], pad)
+    colour = to_linear(
+        np.clip(np.rint(np.pad(sprite.colour[::-1], ((pad, pad), (pad, pad), (0, 0)))), 0, 255).astype(np.uint8)
+    )
+    top, left = 2 * line - sprite.y - sprite.alpha.shape[0] - pad, sprite.x - pad
     y0, y1 = max(0, top), min(shape[0], top + len(flipped_alpha))
-    x0, x1 = max(0, sprite.x), min(shape[1], sprite.x + sprite.alpha.shape[1])
+    x0, x1 = max(0, left), min(shape[1], left + flipped_alpha.shape[1])
     if y1 - y0 < 4 or x1 - x0 < 4:
         return None, 0, 0
-    part = slice(y0 - top, y1 - top), slice(x0 - sprite.x, x1 - sprite.x)
+    part = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
     fade = np.clip(1.15 - (np.arange(y0, y1) - line) / max(len(flipped_alpha), 1), 0.0, 1.0).astype(np.float32)
     return np.dstack([colour[part], flipped_alpha[part] * fade[:, None]]), x0, y0
 

@@ -45,7 +45,7 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixe
 
 
 def _view(camera: Camera, size: tuple[int, int], scale: float) -> tuple[Float, Wide]:
-    """Per pixel: forward distance of the floor there (99 above the horizon), and the ray in the room's frame (H, W, 3)."""
+    """Per pixel: forward distance of the floor (99 above the horizon), and the ray in the room's frame (H, W, 3)."""
     y, x = np.mgrid[0 : size[1], 0 : size[0]]
     centres = (np.stack([x.ravel(), y.ravel()], axis=1) + 0.5) / scale
     forward = camera.floor_points(centres)[:, 1].reshape(size[1], size[0])
@@ -161,7 +161,7 @@ def _calm_areas(small: Pixels) -> Mask:
 def _ceiling_and_wall(
     small: Pixels, calm: Mask, floor: Mask, rays: Wide, camera: Camera, scale: float
 ) -> tuple[Mask, Mask]:
-    """Large calm areas off the floor, told apart by which plane their rays meet first: the walls that end the floor, or a ceiling."""
+    """Calm areas off the floor, told apart by what their rays meet first: walls that end the floor, or a ceiling."""
     draft = np.full(floor.shape, REGION.OTHER, np.uint8)
     up = np.asarray(rays[..., 1], dtype=np.float32)
     draft[_wall_like(small, calm, up)], draft[floor] = REGION.WALL, REGION.FLOOR
@@ -172,7 +172,7 @@ def _ceiling_and_wall(
     overhead = up * np.where(np.isfinite(reach), reach, 8.0) > CEILING_M - camera.height_m
     wall_part = (draft == REGION.WALL) & ~overhead
     wall_part = _grown_by_colour(small, wall_part, ~overhead & ~floor)
-    return (draft == REGION.WALL) & overhead, _fill_small(wall_part, 0.008)
+    return (draft == REGION.WALL) & overhead, _fill_small(wall_part, 0.004)
 
 
 def _wall_like(small: Pixels, calm: Mask, up: Float) -> Mask:
@@ -208,14 +208,14 @@ def _things(floor: Mask, wall: Mask, ceiling: Mask) -> Mask:
 
 
 def _openings(small: Pixels, regions: Pixels, elevation: Float) -> Mask:
-    """Windows, roughly: things off the floor that are far brighter, bluer or darker than the wall, with straight flanks."""
+    """Windows, roughly: compact things off the floor that are brighter than the wall (so are some framed pictures)."""
     light = to_lab(small)
     wall = regions == REGION.WALL
     found = np.zeros(wall.shape, bool)
     if not wall.any():
         return found
     level = float(np.median(light[..., 0][wall]))
-    labels, count = ndimage.label((regions == REGION.FURNITURE) | (wall & (light[..., 0] > max(88.0, level + 14.0))))
+    labels, _ = ndimage.label((regions == REGION.FURNITURE) | (wall & (light[..., 0] > max(88.0, level + 14.0))))
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
         part = labels[box] == label
         if part.sum() < 0.008 * wall.size or float(elevation[box][part].min()) < -22.0:

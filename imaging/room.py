@@ -1,7 +1,8 @@
-"""What a single photo says about a room: how the camera was held, and which pixels are floor, wall, furniture, opening, ceiling."""
+"""What a single photo says about a room: how the camera was held, and which pixels are floor, wall or things."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from imaging.geometry import Camera, camera_for, focal_pixels, pitch_from_horizon
 from imaging.regions import read_regions
 from imaging.vanishing import Manhattan, fit_manhattan
+from imaging.walls import Wall, find_walls
 
 Pixels = NDArray[np.uint8]
 DEFAULT_CAMERA_HEIGHT_M = 1.5
@@ -39,6 +41,11 @@ class Room:
     def camera(self) -> Camera:
         """The camera in px of the photo."""
         return camera_for(self.width, self.height, self.focal_px, self.pitch_deg, self.roll_deg, self.camera_height_m)
+
+    @cached_property
+    def walls(self) -> list[Wall]:
+        """The walls that the region map shows, as planes."""
+        return find_walls(self.regions, self.camera(), self.regions.shape[1] / self.width)
 
     def to_json(self) -> dict[str, float]:
         """The numbers of this room; the region map travels beside them as a picture."""

@@ -1,4 +1,4 @@
-"""Where a product of known size stands, hangs or lies: one metric pose per placement, shared by proposing, judging and compositing."""
+"""Where a product of known size stands, hangs or lies: one metric pose for proposing, judging and compositing."""
 
 from dataclasses import dataclass, field
 from math import atan2, cos, degrees, hypot, radians, sin
@@ -6,7 +6,7 @@ from math import atan2, cos, degrees, hypot, radians, sin
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.geometry import Camera, bounds, cuboid, cuboid_box, footprint
+from imaging.geometry import Camera, bounds, cuboid_box, footprint
 
 Float = NDArray[np.float64]
 Box = tuple[float, float, float, float]
@@ -43,9 +43,9 @@ class Placement:
     """One spot for a product; fractions of the upright photo, y down.
 
     box is the product in the picture. contact is where it meets its support: the middle of the box's lower edge on
-    floor or table, the middle of the piece on a wall, the middle of the upper edge on a ceiling. distance_m is horizontal,
-    from the camera to the product's middle; yaw_deg 0 turns its front against the viewing direction, positive turns it
-    counter-clockwise seen from above.
+    floor or table, the middle of the piece on a wall, the middle of the upper edge on a ceiling. distance_m is
+    horizontal, from the camera to the product's middle; yaw_deg 0 turns its front against the viewing direction,
+    positive turns it counter-clockwise seen from above.
     """
 
     id: str
@@ -91,7 +91,7 @@ class Placement:
 
 @dataclass(frozen=True, eq=False)
 class Pose:
-    """A product in the room's frame: its middle on the support plane, its yaw, its box in px and its base corners (4, 3)."""
+    """A product in the room's frame: its middle on the support plane, yaw, box in px and base corners (4, 3)."""
 
     x: float
     z: float
@@ -120,12 +120,12 @@ def standing_pose(camera: Camera, x: float, z: float, product: Product, yaw_deg:
     level = support_level(product.mount)
     lowest = level - product.height_m if product.mount == "ceiling" else level
     box = cuboid_box(camera, x, z, product.size, yaw_deg, lowest)
-    base = footprint(x, z, product.width_m, product.depth_m, yaw_deg) + [0.0, level, 0.0]
+    base = footprint(x, z, product.width_m, product.depth_m, yaw_deg, level)
     return Pose(x, z, level, yaw_deg, _with_aspect(box, product), base)
 
 
 def _with_aspect(box: Box, product: Product) -> Box:
-    """The cutout's box inside the cuboid's: same lower middle (upper, if hanging), same area, the cutout's own aspect."""
+    """The cutout's box for the cuboid's: same lower middle (upper, if hanging), same area, the cutout's aspect."""
     width, height = box[2] - box[0], box[3] - box[1]
     area = max(width * height, 1e-6)
     new_width, new_height = (area * product.aspect) ** 0.5, (area / product.aspect) ** 0.5
@@ -153,7 +153,7 @@ def turn_for_aspect(camera: Camera, x: float, z: float, product: Product) -> flo
 
 
 def stand_at(camera: Camera, pixel: tuple[float, float], product: Product, yaw_deg: float | None) -> Pose | None:
-    """The pose whose box has its lower middle (upper middle, if hanging) at a pixel; None where no support is seen there.
+    """The pose whose box has its lower middle (upper, if hanging) at a pixel; None where no support is seen there.
 
     Without a yaw the product is turned as its cutout's aspect says. A fixed-point search on the support plane.
     """
@@ -180,11 +180,10 @@ def stand_at(camera: Camera, pixel: tuple[float, float], product: Product, yaw_d
     return pose
 
 
-def wall_corners(x: float, y: float, z: float, width_m: float, height_m: float, yaw_deg: float) -> Float:
+def wall_corners(middle: Float, width_m: float, height_m: float, yaw_deg: float) -> Float:
     """Corners (4, 3) of a piece on a wall around its middle: top left, top right, bottom right, bottom left."""
     across = np.array([cos(radians(yaw_deg)), 0.0, sin(radians(yaw_deg))]) * width_m / 2
     up = np.array([0.0, height_m / 2, 0.0])
-    middle = np.array([x, y, z])
     return np.stack([middle - across + up, middle + across + up, middle + across - up, middle - across - up])
 
 
@@ -212,5 +211,4 @@ __all__ = [
     "turn_for_aspect",
     "wall_corners",
     "wall_middle",
-    "cuboid",
 ]

@@ -27,7 +27,7 @@ DEPTH, PHOTO_SHARE = 0.94, 0.55
 LIGHT_CELLS = (16, 9)
 WALL_M, CEILING_M = 5.0, 2.5
 # Floor under a product also loses the light that the shaded floor around it would have bounced.
-CORE = 1.6
+CORE = 1.9
 CONTACT_DEPTH, FOOT_SPREAD_M = 0.85, 0.03
 
 
@@ -101,7 +101,7 @@ def wall_shade(camera: Camera, middle: Wide, product: Product, yaw_deg: float, s
     """The shadow of a piece that hangs close to a wall: lower and a little wider than itself, soft as its depth."""
     depth = float(np.clip(product.depth_m, 0.015, 0.15))
     lower = middle - np.array([0.0, 0.7 * depth, 0.0])
-    corners = wall_corners(*lower, product.width_m + 0.5 * depth, product.height_m + 0.5 * depth, yaw_deg)
+    corners = wall_corners(lower, product.width_m + 0.5 * depth, product.height_m + 0.5 * depth, yaw_deg)
     pixels = camera.project(corners)
     softness = max(1.0, 0.55 * depth * float(np.linalg.norm(pixels[0] - pixels[1])) / (product.width_m + 0.5 * depth))
     pad = int(3 * softness) + 2
@@ -142,7 +142,7 @@ def leg_gap(sprite: Sprite, pose: Pose, camera: Camera, product: Product) -> flo
 
 
 def photo_lights(camera: Camera, room_pixels: Pixels, pose: Pose) -> Wide:
-    """Lights (N, 4: direction from the product, weight; weights sum to 1) from the parts of the photo above the product.
+    """Lights (N, 4: direction from the product, weight; weights sum to 1) from the photo's parts above the product.
 
     Each part is taken to lie on a far wall or on the ceiling, whichever its ray meets first.
     """

@@ -11,9 +11,9 @@ from imaging.colour import luma, to_linear, to_srgb
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 Corners = NDArray[np.float64]
-# Studio photos are exposed to near white, rooms are not: where a room's brightest calm surfaces lie, a product's whites belong.
+# Studio photos are exposed to near white, rooms are not: a product's whites belong where a room's bright surfaces lie.
 GAIN_RANGE = (0.45, 0.8)
-CAST_STRENGTH, MAX_CAST = 0.75, 1.22
+CAST_STRENGTH, MAX_CAST = 1.0, 1.32
 QUAD_FILL = 0.93
 
 
@@ -39,7 +39,7 @@ def resized_sprite(rgba: Pixels, box: tuple[float, float, float, float]) -> Spri
 
 
 def warped_sprite(rgba: Pixels, target: Corners, frame: tuple[int, int]) -> Sprite:
-    """A flat cutout laid onto four corners (px: top left, top right, bottom right, bottom left) in a photo of (width, height).
+    """A flat cutout laid onto four corners (px, clockwise from the top left) in a photo of (width, height).
 
     A piece photographed at an angle is straightened by its own corners.
     """
@@ -111,7 +111,7 @@ def grained(sprite: Sprite, room_pixels: Pixels) -> Sprite:
 
 
 def noise_level(pixels: Pixels) -> float:
-    """Standard deviation of luma in a photo's calmest blocks (10th percentile of 16 px blocks, of what a blur removes)."""
+    """Standard deviation of what a blur removes from luma, in a photo's calm blocks (10th percentile, 16 px)."""
     grey = luma(pixels)
     rest = grey - cv2.GaussianBlur(grey, (0, 0), 1.5)
     height, width = (side // 16 * 16 for side in rest.shape)

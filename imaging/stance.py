@@ -21,7 +21,7 @@ MAX_FOOT_WIDTH, OVERHANG, RIM_SHARE = 0.2, 1.05, 0.05
 
 
 def find_feet(sprite: Sprite, pose: Pose, camera: Camera) -> list[Foot]:
-    """Runs (left, right, row; px in the sprite) where it touches its support: low points near the rim of the predicted base."""
+    """Runs (left, right, row; px in the sprite) where it touches its support: low points near its base's rim."""
     base = cv2.convexHull(camera.project(pose.base).astype(np.float32)).reshape(-1, 1, 2)
     width = sprite.alpha.shape[1]
     feet = []
@@ -35,7 +35,7 @@ def find_feet(sprite: Sprite, pose: Pose, camera: Camera) -> list[Foot]:
 def stand_on_feet(
     pose: Pose, feet: list[Foot], sprite: Sprite, camera: Camera, product: Product
 ) -> tuple[Pose, list[Foot]]:
-    """The pose with its base through the nearest foot and the outer feet to both sides, and the feet that lie on its rim.
+    """The pose with its base through the nearest foot and the outer ones, and the feet that lie on its rim.
 
     Both are unchanged where that makes no sense.
     """

@@ -1,7 +1,7 @@
 """The walls of a room as planes, read from where the floor ends."""
 
 from dataclasses import dataclass
-from math import cos, hypot, radians, sin
+from math import cos, radians, sin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from imaging.geometry import Camera
 from imaging.labels import REGION
 
 Float = NDArray[np.float64]
-TRIALS, TOLERANCE_M, MAX_WALLS = 160, 0.12, 3
+TOLERANCE_M, MAX_WALLS, LEAST_SUPPORT = 0.15, 3, 8
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,48 @@ class Wall:
 
 
 def find_walls(regions: NDArray[np.uint8], camera: Camera, scale: float) -> list[Wall]:
-    """Up to three walls, best supported first; `scale` is region px per photo px. One across the far end if none is seen."""
+    """Up to three perpendicular walls, best supported first, or one across the far end; scale: region px per photo px.
+
+    Tries every direction: the one in which the floor's ends fall onto the fewest lines is the room's.
+    """
     points = _floor_ends(regions, camera, scale)
-    walls: list[Wall] = []
-    chance = np.random.default_rng(7)
-    while len(walls) < MAX_WALLS and len(points) >= 12:
-        wall, near = _best_line(points, chance)
-        if wall is None or wall.support < 10:
-            break
-        walls.append(wall)
-        points = points[~near]
+    if len(points) < LEAST_SUPPORT:
+        return [_far_wall(regions, camera, scale)]
+    tries = [_walls_along(points, float(yaw)) for yaw in np.arange(-45.0, 45.0, 1.5)]
+    walls, _ = max(tries, key=lambda found: found[1])
     return walls or [_far_wall(regions, camera, scale)]
+
+
+def _walls_along(points: Float, yaw_deg: float) -> tuple[list[Wall], float]:
+    """At most one wall to each of four sides, each with the points that it explains, and how well it explains them."""
+    c, s = cos(radians(yaw_deg)), sin(radians(yaw_deg))
+    sides = [(-s, c), (c, s), (-c, -s), (s, -c)]
+    found: list[Wall] = []
+    score = 0.0
+    left = np.ones(len(points), bool)
+    while sides and len(found) < MAX_WALLS:
+        options = [_densest(points[left], side) for side in sides]
+        wall, gain, near = max(options, key=lambda option: option[1])
+        if wall.support < LEAST_SUPPORT:
+            break
+        found.append(wall)
+        score += gain
+        sides.remove((wall.nx, wall.nz))
+        left[np.flatnonzero(left)[near]] = False
+    return found, score
+
+
+def _densest(points: Float, normal: tuple[float, float]) -> tuple[Wall, float, NDArray[np.bool_]]:
+    """The offset along a normal where most points lie, more loosely the farther they are, and how closely they do."""
+    along = points @ np.array(normal)
+    tolerance = TOLERANCE_M * np.maximum(1.0, points[:, 1] / 4.0)
+    close = 1.0 - (np.abs(along[:, None] - along[None, :]) / tolerance[:, None]) ** 2
+    gains = np.where(along > 0.3, np.maximum(close, 0.0).sum(axis=0), -1.0)
+    if gains.size == 0 or gains.max() < 0:
+        return Wall(*normal, 0.0, 0), -1.0, np.zeros(len(points), bool)
+    at = int(np.argmax(gains))
+    near = np.abs(along - along[at]) < tolerance
+    return Wall(*normal, float(along[near].mean()), int(near.sum())), float(gains[at]), near
 
 
 def nearest_wall(walls: list[Wall], ray: Float) -> tuple[Wall, float]:
@@ -70,34 +101,6 @@ def _floor_ends(regions: NDArray[np.uint8], camera: Camera, scale: float) -> Flo
         return np.zeros((0, 2))
     plan = camera.floor_points(np.array(ends))
     return plan[(~np.isnan(plan).any(axis=1)) & (np.hypot(plan[:, 0], plan[:, 1]) < 10.0)]
-
-
-def _best_line(points: Float, chance: np.random.Generator) -> tuple[Wall | None, NDArray[np.bool_]]:
-    """The plan line with most points near it; RANSAC with a fixed seed, refined by total least squares."""
-    best, best_near = None, np.zeros(len(points), bool)
-    pairs = chance.integers(0, len(points), (TRIALS, 2))
-    for first, second in pairs:
-        dx, dz = points[second] - points[first]
-        span = hypot(dx, dz)
-        if span < 0.3:
-            continue
-        off = np.abs((points[:, 0] - points[first, 0]) * dz - (points[:, 1] - points[first, 1]) * dx) / span
-        near = off < TOLERANCE_M * np.maximum(1.0, points[:, 1] / 4.0)
-        if near.sum() > best_near.sum():
-            best_near = near
-    if best_near.sum() >= 10:
-        best = _fit(points[best_near])
-    return best, best_near
-
-
-def _fit(points: Float) -> Wall:
-    middle = points.mean(axis=0)
-    _, _, axes = np.linalg.svd(points - middle, full_matrices=False)
-    nx, nz = (float(v) for v in axes[1])
-    distance = float(nx * middle[0] + nz * middle[1])
-    if distance < 0:
-        nx, nz, distance = -nx, -nz, -distance
-    return Wall(nx, nz, distance, len(points))
 
 
 def _far_wall(regions: NDArray[np.uint8], camera: Camera, scale: float) -> Wall:
