@@ -11,6 +11,7 @@ from vendors.local.facts.scopes import NEVER, PART, VAGUE, usable
 
 Side = Literal["width", "depth", "height"]
 Labelled = dict[str, list[float]]
+FITS, MISFITS = 0.1, 0.3
 SIDES: tuple[Side, ...] = ("width", "depth", "height")
 # Unlabelled triples are written width, depth, height most of the time; other orders need a reason.
 _ORDER_COST: dict[tuple[Side, ...], float] = {
@@ -159,8 +160,11 @@ def _pair(values: list[float], kind: Kind | None, aspect: float | None, labelled
     if any(_agree(values[0], height) and not _agree(values[1], height) for height in labelled.get("height", [])):
         return "height", "width"
     usual = kind.typical[0] / kind.typical[2] if kind and kind.has("flat") else None
-    shape = aspect if aspect and usual else usual if usual and abs_log(usual) > 0.6 else None
-    if shape and abs_log(values[1] / values[0] / shape) + 0.2 < abs_log(values[0] / values[1] / shape):
+    if usual and abs_log(usual) > 0.6:
+        return ("height", "width") if (usual < 1) == (values[0] > values[1]) else ("width", "height")
+    # A poor cutout has a poor shape: only one that fits the turned picture well, and the upright one badly, turns it.
+    turned = usual is not None and aspect is not None and abs_log(values[1] / values[0] / aspect) < FITS
+    if turned and aspect is not None and abs_log(values[0] / values[1] / aspect) > MISFITS:
         return "height", "width"
     return "width", "height"
 

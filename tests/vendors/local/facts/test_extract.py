@@ -183,3 +183,28 @@ def test_the_same_input_gives_the_same_bytes():
     noise[..., 3] = cv2.GaussianBlur(noise[..., 3], (9, 9), 0) // 2 + 127
     first, second = (canonical_json(extract_facts(**HALDEN, cutout_rgba=noise)) for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ships in a carton of 118 x 68 x 12 cm",
+        "Package: 118 x 68 x 12 cm",
+        "Box dimensions: W 118 x D 68 x H 12 cm",
+        "<h3>Packaging</h3><ul><li>Width: 118 cm</li><li>Depth: 68 cm</li><li>Height: 12 cm</li></ul>",
+        "Verpackung: 118 x 68 x 12 cm",
+        "Seat height 42 cm, max. load 120 kg",
+        "Cable length: 150 cm. Fits through an 80 cm doorway.",
+        "Our model is 175 cm tall",
+    ],
+)
+def test_sizes_of_other_things_are_never_the_products(text):
+    facts = extract_facts("Rima Armchair", text, "Chairs")
+    assert set(facts["dimension_sources"].values()) == {"estimated"}
+    assert facts["conflicts"] == []
+
+
+def test_a_poor_cutout_does_not_turn_a_picture():
+    squarish = plain_cutout([(120, 110, 100)], 140, 120)
+    facts = extract_facts(**TERRA, cutout_rgba=squarish)
+    assert (facts["dimensions_m"]["width"], facts["dimensions_m"]["height"]) == (0.7, 0.95)
