@@ -1,5 +1,7 @@
 """What can go wrong between us and a shop."""
 
+from typing import ClassVar
+
 from core.errors import SeeItError
 
 
@@ -8,6 +10,7 @@ class KeyInvalid(SeeItError):
 
     code = "key_invalid"
     status = 401
+    headers: ClassVar = {"WWW-Authenticate": "Bearer"}
 
 
 class ShopInactive(SeeItError):

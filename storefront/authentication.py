@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from shops.errors import KeyInvalid, ShopInactive
-from shops.models import ApiKey, Shop
+from shops.models import ApiKey
 from shops.services import authenticate_key
 
 
@@ -20,8 +21,8 @@ class PublishableKeyAuthentication(BaseAuthentication):
     so quotas and rate limits hold them, not this check.
     """
 
-    def authenticate(self, request: Request) -> tuple[Shop, ApiKey]:
-        """The shop and its key.
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey]:
+        """Nobody by name, with the shop's key.
 
         Raises:
             KeyInvalid: no key, a wrong one, or a page that may not use it.
@@ -36,7 +37,7 @@ class PublishableKeyAuthentication(BaseAuthentication):
         check_origin(request, key)
         if not key.shop.is_active:
             raise ShopInactive()
-        return key.shop, key
+        return AnonymousUser(), key
 
     def authenticate_header(self, request: Request) -> str:
         """What `WWW-Authenticate` says."""

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from core.errors import NotFound
 from core.ids import parse_id
 from prep.models import ProductAsset
-from shops.models import Shop
+from shops.models import ApiKey, Shop
 from storefront.authentication import PublishableKeyAuthentication
 from storefront.errors import UploadIncomplete
 from storefront.models import CompositeRun
@@ -34,7 +34,7 @@ class StorefrontView(APIView):
     @property
     def shop(self) -> Shop:
         """The shop whose key the page carries."""
-        return cast(Shop, self.request.user)
+        return cast(Shop, cast(ApiKey, self.request.auth).shop)
 
     def handle_exception(self, exc: Exception) -> Response:
         """A body that broke off is the sender's to repeat, not a crash of ours."""

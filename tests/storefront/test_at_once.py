@@ -15,7 +15,7 @@ from runs.models import Run
 from shops.models import Usage
 from storefront.models import CompositeRun, Upload
 from tests.factories import CompositeFactory, room_jpeg
-from tests.storefront.doors import Page, a_page, finish
+from tests.storefront.doors import Page, a_page, code_of, finish
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("door")]
 CROWD = 8
@@ -139,3 +139,22 @@ def test_half_a_form_starts_nothing(live_server: Any, door: Path) -> None:
     assert answer.split(b" ")[1][:1] == b"4"
     assert list(door.rglob("*")) == before
     assert not Run.objects.exists()
+
+
+def test_when_the_database_goes_away_a_page_is_told_to_try_again() -> None:
+    page, asset = a_page()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    at_once(lambda _: end_connection(pid), times=1)
+    response = page.get(f"products/{asset.product_id}")
+    connection.close()
+    assert code_of(response) == (503, "temporarily_unavailable")
+    assert response.json()["error"]["retryable"] is True
+    assert page.get(f"products/{asset.product_id}").status_code == 200
+
+
+def end_connection(pid: int) -> None:
+    """What a restart of the database does to one of its connections."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])

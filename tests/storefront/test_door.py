@@ -27,7 +27,9 @@ def test_a_page_with_its_shops_key_gets_in() -> None:
 )
 def test_without_a_good_key_nobody_gets_in(authorization: str | None) -> None:
     page, asset = a_page()
-    assert code_of(page.get(f"products/{asset.product_id}", Authorization=authorization)) == (401, "key_invalid")
+    response = page.get(f"products/{asset.product_id}", Authorization=authorization)
+    assert code_of(response) == (401, "key_invalid")
+    assert response["WWW-Authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize("scope", ["monitor", "ingest"])
