@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "django_structlog",
     "django_q",
     "csp",
+    "config.apps.InstallationConfig",
     "shops",
     "irschemas",
     "prompts",

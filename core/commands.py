@@ -1,10 +1,13 @@
 """What our management commands have in common: one plain line on stderr, and exit codes that mean something."""
 
 import json
+import logging
+import os
 import sys
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, DjangoHelpFormatter
+from django.db import OperationalError, ProgrammingError
 
 BAD_INPUT, RUN_FAILED = 2, 3
 
@@ -32,6 +35,19 @@ class SeeItCommand(BaseCommand):
     def _bad_arguments(self, message: str) -> NoReturn:
         """What argparse says about bad arguments, without the usage lines before it."""
         self.fail(f"{message[:1].upper()}{message[1:]}. See --help.")
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run the command; its log lines are warnings and worse, unless LOG_LEVEL asks for more."""
+        if "LOG_LEVEL" not in os.environ:
+            logging.getLogger().setLevel(logging.WARNING)
+        try:
+            return super().execute(*args, **options)
+        except ProgrammingError as error:
+            if "does not exist" not in str(error):
+                raise
+            self.fail("The database is not set up: run `make demo`, or `manage.py migrate` and `publish_pipelines`.")
+        except OperationalError as error:
+            self.fail(f"The database cannot be reached: {str(error).splitlines()[0]}")
 
     def fail(self, message: str, code: int = BAD_INPUT) -> NoReturn:
         """End with one plain line and an exit code."""

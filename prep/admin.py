@@ -37,6 +37,11 @@ class ProductForm(forms.ModelForm):
         model = ProductAsset
         fields = ("merchant_overrides",)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.initial.get("merchant_overrides") is None:
+            self.initial["merchant_overrides"] = {}
+
     def clean_merchant_overrides(self) -> dict[str, Any]:
         """Only known fields in their ranges."""
         value = self.cleaned_data["merchant_overrides"] or {}

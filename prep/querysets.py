@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Self
 from django.db import models
 
 if TYPE_CHECKING:
-    from prep.models import ProductAsset
+    from prep.models import ProductAsset  # noqa: F401 - named in a string subscript
     from shops.models import Shop
 
 

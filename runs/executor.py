@@ -77,7 +77,7 @@ class RunExecutor:
                 await run_attempt(self.context, self.deps, attempt, self._saver(attempt))
                 return await self._commit(attempt)
             except AttemptFailed as failure:
-                logger.warning("attempt failed", extra={"node": key, "attempt": number, "code": failure.code})
+                logger.info("attempt failed", extra={"node": key, "attempt": number, "code": failure.code})
                 wait, moved = self._next(node, attempt, failure, retries)
                 if wait is None:
                     await self._give_up(attempt, failure)

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from core.fields import UlidField, UlidPrimaryKey
-from runs.querysets import BlobQuerySet, RunQuerySet, StepQuerySet
+from runs.querysets import BlobQuerySet, RunQuerySet, StepQuerySet, WorkerQuerySet
 
 
 def cost_field() -> "models.DecimalField[Any, Any]":
@@ -440,6 +440,8 @@ class Worker(models.Model):
     runs_in_flight = models.PositiveIntegerField(default=0)
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField()
+
+    objects = WorkerQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name

@@ -7,8 +7,10 @@ from django.db import models
 from django.db.models.functions import Now
 
 if TYPE_CHECKING:
-    from runs.models import Blob, Run, Step
+    from runs.models import Blob, Run, Step, Worker  # noqa: F401 - named in string subscripts
     from shops.models import Shop
+
+WORKER_SILENCE = timedelta(seconds=30)
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -53,6 +55,14 @@ class StepQuerySet(models.QuerySet["Step"]):
     def filters_dropping_more_than(self, ratio: float) -> Self:
         """Completed filter steps that dropped more than a share of their candidates, steepest first."""
         return self.filter(type="filter", drop_ratio__gt=ratio).order_by("-drop_ratio", "-id")
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    """Worker processes."""
+
+    def alive(self) -> Self:
+        """Workers heard from within the last 30 seconds, by the database's clock."""
+        return self.filter(beat_at__gt=Now() - WORKER_SILENCE)
 
 
 class BlobQuerySet(models.QuerySet["Blob"]):

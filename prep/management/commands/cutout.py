@@ -7,8 +7,8 @@ from typing import Any
 from asgiref.sync import async_to_sync
 
 from core.canonical import sha256_hex
+from core.commands import RUN_FAILED, SeeItCommand
 from prep.stages import WARNINGS, normalise_product
-from runs.commands import RUN_FAILED, SeeItCommand
 from runs.errors import AttemptFailed
 from runs.inline import default_deps
 from vendors.base import Call, Image, VendorError

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.apps import apps
 
+from core.commands import SeeItCommand
 from core.errors import SeeItError
 from irschemas.publishing import sync_library
-from runs.commands import SeeItCommand
 from runs.services import publish_pipeline
 
 

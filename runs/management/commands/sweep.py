@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runs.commands import SeeItCommand
+from core.commands import SeeItCommand
 from runs.sweeping import keep_house, sweep
 
 

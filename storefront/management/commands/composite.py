@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from core.canonical import sha256_hex
+from core.commands import RUN_FAILED, SeeItCommand
 from core.errors import SeeItError
 from core.storage import BlobStore
 from prep.models import ProductAsset
 from prep.services import prepare_inline, save_asset
 from runs.blobs import owner_of
-from runs.commands import RUN_FAILED, SeeItCommand
 from runs.models import Run
 from storefront.demo_shop import ensure_demo_shop
 from storefront.execution import CompositeParams, execute_composite_run

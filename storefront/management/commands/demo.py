@@ -15,9 +15,9 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 
+from core.commands import RUN_FAILED, SeeItCommand
 from core.errors import SeeItError
-from runs.commands import RUN_FAILED, SeeItCommand
-from runs.models import Run
+from runs.models import Run, Worker
 from shops.models import Shop
 from storefront.demo_catalog import load_catalog
 from storefront.demo_shop import ensure_demo_key, ensure_demo_shop, prepare_products, seed_products
@@ -166,7 +166,7 @@ class Servers:
                 self._stopping = True
                 self._command.stderr.write(f"The web server did not start; is port {self._port} in use? Try PORT=8001.")
                 return False
-            if _answers(f"http://127.0.0.1:{self._port}/readyz"):
+            if _answers(f"http://127.0.0.1:{self._port}/healthz") and Worker.objects.alive().exists():
                 return True
             time.sleep(0.2)
         return not self._stopping

@@ -1,0 +1,51 @@
+"""System checks: what is wrong with this installation, said before the first request instead of at it."""
+
+from typing import Any
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from vendors.registry import build_vendors, require_vendors
+from vendors.routes import RoutesInvalid, load_routes
+
+MIN_SECRET = 32
+
+
+@register(Tags.security)
+def check_secrets(**_: Any) -> list[CheckMessage]:
+    """Keys that can do their work."""
+    found: list[CheckMessage] = []
+    for number, key in enumerate(settings.FIELD_ENCRYPTION_KEYS, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            hint = 'Make one: python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+            found.append(Error(f"FIELD_ENCRYPTION_KEYS: key {number} is not a Fernet key.", hint=hint, id="seeit.E001"))
+    if len(settings.SECRET_KEY) < MIN_SECRET:
+        found.append(Error(f"SECRET_KEY is shorter than {MIN_SECRET} characters.", id="seeit.E002"))
+    return found
+
+
+@register()
+def check_routes(**_: Any) -> list[CheckMessage]:
+    """A routes file that leads to vendors that are there."""
+    try:
+        require_vendors(load_routes(settings.MODEL_ROUTES), build_vendors({}))
+    except RoutesInvalid as error:
+        return [Error(f"Model routes cannot be used: {error}.", hint="See MODEL_ROUTES.", id="seeit.E003")]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def check_production(**_: Any) -> list[CheckMessage]:
+    """What is fine on a laptop and not in production."""
+    found: list[CheckMessage] = []
+    if settings.EMBEDDED:
+        found.append(Warning("The embedded PostgreSQL is for trying out; set DATABASE_URL.", id="seeit.W001"))
+    if settings.DEBUG:
+        found.append(Error("DEBUG is on.", id="seeit.E004"))
+    if not settings.STORAGE_BUCKET:
+        text = "Pictures are files of this machine; several machines need STORAGE_BUCKET."
+        found.append(Warning(text, id="seeit.W002"))
+    return found
