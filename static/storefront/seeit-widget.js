@@ -186,7 +186,10 @@ async function watch(run) {
     }
     if (ticket !== turn) return;
     if (run.status === "completed") return finish(run);
-    if (run.status === "failed") { again = submit; return fail({ code: OUTAGE, ...run.error }); }
+    if (run.status === "failed") {
+      again = () => show("place");
+      return fail({ code: OUTAGE, ...run.error });
+    }
     pause = Math.min(pause * 1.2, 5000);
   }
 }
@@ -261,7 +264,7 @@ async function remove() {
   } catch (error) {
     return fail(error);
   }
-  file = null;
+  file = refining = null;
   root.querySelectorAll(".photo img").forEach((image) => image.removeAttribute("src"));
   show("gone");
 }
@@ -273,6 +276,7 @@ function fail({ code, message, retryable, wait }) {
   $("#retry").hidden = action !== "retry";
   $("#other").hidden = !action || !(file || action === "photo");
   $("#other").className = action === "photo" ? "main" : "";
+  $("[data-do=leave]").textContent = refining ? "Back" : "Close";
   show("error");
   hold(code === "throttled" ? wait || 10 : 0);
 }
@@ -320,7 +324,7 @@ async function check() {
 function begin() {
   const { api: base = "/proxy/v1/", store, privacy, samples = "[]" } = button.dataset;
   api = new URL(base, document.baseURI);
-  turn = file = null;
+  turn = file = refining = null;
   made = [];
   $("#store").textContent = store || location.hostname;
   $("#privacy").hidden = !privacy;
@@ -342,6 +346,7 @@ function listen() {
   const actions = {
     remove, submit,
     close: () => dialog.close(),
+    leave: () => (refining ? show("result") : dialog.close()),
     pick: () => browse(false),
     take: () => browse(true),
     back: () => show("intro"),

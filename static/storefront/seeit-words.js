@@ -39,7 +39,7 @@ export const ERRORS = {
   validation: another("That did not work", "Please try another photo."),
   quota_exceeded: ["The shop has used up its previews", "Please come back tomorrow."],
   throttled: ["That was a little fast", "Please wait a moment.", "retry"],
-  gate_rejected: ["That picture was not good enough to show", "Please try again, or choose another photo.", "retry"],
+  gate_rejected: ["That picture was not good enough to show", "Please try another spot or photo.", "retry"],
 };
 
 export const VIEWS = `
@@ -100,7 +100,7 @@ export const VIEWS = `
 </section>
 <section id=error>
   <h2 tabindex=-1></h2><p id=hint class=note></p>
-  <div class=row><button id=retry class=main data-do=retry>Try again</button><button id=other data-do=back>Choose another photo</button><button data-do=close>Close</button></div>
+  <div class=row><button id=retry class=main data-do=retry>Try again</button><button id=other data-do=back>Choose another photo</button><button data-do=leave></button></div>
 </section>
 <p class=hear role=status></p>
 </dialog>`;

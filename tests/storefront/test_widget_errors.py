@@ -59,9 +59,19 @@ def test_a_failed_run_may_be_tried_again_as_a_new_one(
     api.run_error = {"code": code, "message": "for staff", "retryable": True}
     shopper.ask().sees(heading)
     api.run_error = None
-    shopper.press(offer).sees("Here it is")
+    shopper.press(offer).sees("Tap where it should stand").press("Show it in my room").sees("Here it is")
     first, second = api.sent("POST", "composites")
     assert first.headers["idempotency-key"] != second.headers["idempotency-key"]
+
+
+def test_a_change_that_fails_leaves_the_picture_that_was_there(shopper: Shopper, api: FakeApi) -> None:
+    shopper.ask().sees("Here it is").press("Move it")
+    shopper.room.click()
+    api.run_error = {"code": "gate_rejected", "message": "for staff", "retryable": True}
+    shopper.press("Show it in my room").sees("That picture was not good enough to show").press("Back")
+    shopper.sees("Here it is").press("Yes")
+    expect(shopper.button("Yes")).to_have_attribute("aria-pressed", "true")
+    assert len(api.sent("POST", "composites/run0/feedback")) == 1
 
 
 def test_an_unknown_code_is_told_in_the_servers_words(shopper: Shopper, api: FakeApi) -> None:
