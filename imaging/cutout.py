@@ -22,7 +22,7 @@ Mask = NDArray[np.bool_]
 Float = NDArray[np.float32]
 
 SEGMENT_SIDE, MATTE_SIDE = 640, 1000
-BUSY_RESIDUAL, BUSY_OUTLIERS, WEAK_CONTRAST = 3.0, 0.35, 4.0
+BUSY_RESIDUAL, BUSY_OUTLIERS, WEAK_CONTRAST, TOUCHED_SHARE = 3.0, 0.35, 4.0, 0.04
 # ΔE from the backdrop: below FAINT surely backdrop, above CLEAR surely product.
 FAINT, CLEAR = 2.0, 14.0
 # A shadow stays within this a*b* distance of the backdrop and changes by less than this per pixel (L, at 640 px).
@@ -33,7 +33,8 @@ SHADOW_CHROMA, SOFT_STEP = 5.5, 4.2
 class Cutout:
     """A product on its own: rgba (H, W, 4) with straight alpha, and its box in the photo (px, x1 and y1 exclusive).
 
-    Not accepted means: show the merchant the warnings, do not put this into a room.
+    Not accepted means: show the merchant the warnings, do not put this into a room. Warnings: busy_background,
+    weak_edge (product and backdrop look alike), touches_border (cut off, or not alone), nothing_found.
     """
 
     rgba: Pixels
@@ -54,6 +55,7 @@ def cut_out(pixels: Pixels, alpha: Pixels | None = None) -> Cutout:
     signals = {"border_residual": backdrop.residual, "border_outliers": backdrop.outlier_share}
     mask = _segment(small, backdrop)
     signals["coverage"] = float(mask.mean())
+    signals["border_touched"] = float((~_backdrop_and_shadow(backdrop))[_frame(mask.shape, 4)].mean())
     signals["edge_contrast"] = _edge_contrast(small, mask)
     warnings = _warnings(signals)
     if not mask.any():
@@ -71,6 +73,8 @@ def _warnings(signals: dict[str, float]) -> list[str]:
         found.append("busy_background")
     if signals["edge_contrast"] < WEAK_CONTRAST:
         found.append("weak_edge")
+    if signals["border_touched"] > TOUCHED_SHARE:
+        found.append("touches_border")
     if signals["coverage"] < 0.005:
         found.append("nothing_found")
     return found
@@ -91,8 +95,18 @@ def _segment(small: Pixels, backdrop: Backdrop) -> Mask:
     back, fore = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)
     cv2.grabCut(cv2.cvtColor(small, cv2.COLOR_RGB2BGR), trimap, None, back, fore, 3, cv2.GC_INIT_WITH_MASK)
-    mask = (trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)
-    return _fill_soft_holes(small, _keep_main_parts(mask))
+    mask = (trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD) | (product & _plainly_other(backdrop))
+    return _fill_soft_holes(small, _keep_main_parts(_without_slivers(mask, backdrop)))
+
+
+def _plainly_other(backdrop: Backdrop) -> Mask:
+    """Pixels that differ in hue from a calm backdrop, at least half as much as what is next to them.
+
+    GrabCut gives away pale rims whose colour it also knows from shadows; on a calm backdrop the distance knows better.
+    """
+    around = cv2.dilate(backdrop.distance, disk(3))
+    floor = max(3.5, 6.0 * backdrop.residual)
+    return np.asarray((backdrop.distance > np.maximum(floor, 0.5 * around)) & (backdrop.chroma_gap > 3.0))
 
 
 def _backdrop_and_shadow(backdrop: Backdrop) -> Mask:
@@ -110,10 +124,26 @@ def _backdrop_and_shadow(backdrop: Backdrop) -> Mask:
     return ndimage.binary_propagation(plain, mask=plain | soft)
 
 
-def _frame(shape: tuple[int, ...]) -> Mask:
+def _frame(shape: tuple[int, ...], width: int = 2) -> Mask:
     frame = np.ones(shape, bool)
-    frame[2:-2, 2:-2] = False
+    frame[width:-width, width:-width] = False
     return frame
+
+
+def _without_slivers(mask: Mask, backdrop: Backdrop) -> Mask:
+    """Without small patches of backdrop at the product's rim, such as between a leg and its shadow.
+
+    In a coloured product, grey patches are shadow too.
+    """
+    coloured = mask.any() and float(np.median(backdrop.chroma_gap[mask])) > 2.5 * SHADOW_CHROMA
+    grey = (backdrop.chroma_gap < 0.8 * SHADOW_CHROMA) & backdrop.darker if coloured else backdrop.distance < FAINT
+    labels, count = ndimage.label(ndimage.binary_opening(mask & grey))
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    outside = ndimage.binary_dilation(~mask, iterations=3)
+    at_rim = np.bincount(labels[outside], minlength=count + 1) > 0
+    sliver = at_rim & (sizes < 0.005 * mask.sum()) & (sizes >= 8)
+    sliver[0] = False
+    return mask & ~ndimage.binary_dilation(sliver[labels])
 
 
 def _keep_main_parts(mask: Mask) -> Mask:
