@@ -6,6 +6,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from monitor.keyset import AFTER, BEFORE, KeysetPage, read_page
+from monitor.known_values import known_values
 from monitor.run_list import find_run, read_run_list
 from monitor.run_page import read_run_page
 from monitor.templatetags.console import age, duration, known, percent, pill, short
@@ -113,8 +115,6 @@ class RunAdmin(TraceAdmin):
         return super().get_queryset(request).select_related(*related)
 
     def _check(self, request: HttpRequest) -> None:
-        from django.core.exceptions import PermissionDenied
-
         if not self.has_view_permission(request):
             raise PermissionDenied
 
@@ -142,7 +142,7 @@ class DropRatio(admin.SimpleListFilter):
 class StepAdmin(TraceAdmin):
     """Decisions across all pipelines; a step's own page is its place on the run page."""
 
-    list_display = ("step", "run_link", "pipeline_slug", "type", "state", "candidates", "dropped", "why", "model",
+    list_display = ("step", "run_link", "pipeline", "type", "state", "candidates", "dropped", "why", "model",
                     "latency", "age")  # fmt: skip
     list_display_links = None
     list_select_related = ("run",)
@@ -160,6 +160,10 @@ class StepAdmin(TraceAdmin):
     @admin.display(description="Step")
     def step(self, row: Step) -> SafeString:
         return format_html('<a href="{}">{}</a>', _place(row), row)
+
+    @admin.display(description="Pipeline")
+    def pipeline(self, row: Step) -> str:
+        return row.pipeline_slug
 
     @admin.display(description="Status")
     def state(self, row: Step) -> SafeString:
@@ -182,6 +186,19 @@ def _place(step: Step) -> str:
     return reverse("admin:runs_run_change", args=[str(step.run_id)]) + f"#step-{step.pk}"
 
 
+class ErrorCode(admin.SimpleListFilter):
+    """By code, from the codes that were ever recorded."""
+
+    title = "code"
+    parameter_name = "code"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(code, code) for code in known_values("runs_runerror", "code")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[RunError]) -> QuerySet[RunError]:
+        return queryset.filter(code=self.value()) if self.value() else queryset
+
+
 @admin.register(RunError)
 class RunErrorAdmin(TraceAdmin):
     """Every attempt that failed, whether or not its run came through in the end."""
@@ -189,8 +206,7 @@ class RunErrorAdmin(TraceAdmin):
     list_display = ("code", "stage", "attempt", "message", "run_link", "model", "retryable", "age")
     list_display_links = None
     list_select_related = ("run",)
-    list_filter = ("retryable", "stage")
-    search_fields = ("code",)
+    list_filter = (ErrorCode, "retryable")
 
 
 @admin.register(Artifact)
