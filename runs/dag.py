@@ -17,7 +17,17 @@ SCHEMA = json.loads((Path(__file__).parent / "dag.schema.json").read_text())
 DEFAULT_TIMEOUT_MS = 180_000
 DEFAULT_RETRY_ON = ("timeout", "rate_limit", "vendor", "worker_lost")
 # What the schema allows and this engine does not do yet is refused at publication, never ignored at run time.
-NOT_YET = ("condition", "on_condition_error", "join", "parallel_group", "order")
+# (A policy and the values of it that ask for nothing special.)
+NOT_YET: Mapping[str, tuple[Any, ...]] = {
+    "condition": (),
+    "on_condition_error": (),
+    "join": ("all_success",),
+    "parallel_group": (),
+    "order": (),
+    "continue_on_fail": (False,),
+    "cache": ("none",),
+    "side_effects": ("none", "idempotent"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,6 @@ class Node:
     timeout_ms: int = DEFAULT_TIMEOUT_MS
     ir_mode: str | None = None
     metric_profile: str | None = None
-    continue_on_fail: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,6 @@ def _node(defaults: Mapping[str, Any], entry: Mapping[str, Any]) -> Node:
         timeout_ms=int(policy.get("timeout_ms", DEFAULT_TIMEOUT_MS)),
         ir_mode=policy.get("ir_mode"),
         metric_profile=policy.get("metric_profile"),
-        continue_on_fail=bool(policy.get("continue_on_fail", False)),
     )
 
 
@@ -123,12 +131,10 @@ def _graph_problems(raw: Mapping[str, Any], nodes: list[Node]) -> list[str]:
         ]
         if find_stage(node.step) is None:
             problems.append(f"node {node.key}: there is no stage {node.step}")
-    for entry in raw["nodes"]:
-        problems += [
-            f"node {entry['key']}: {name} is not supported by this engine" for name in NOT_YET if name in entry
-        ]
-        if entry.get("side_effects") == "external":
-            problems.append(f"node {entry['key']}: side_effects external is not supported by this engine")
+    for entry in [{"key": "defaults", **raw.get("defaults", {})}, *raw["nodes"]]:
+        for name, harmless in NOT_YET.items():
+            if name in entry and entry[name] not in harmless:
+                problems.append(f"{entry['key']}: {name} is not supported by this engine yet")
     if not problems:
         try:
             list(Dag({node.key: node for node in nodes}).order)
