@@ -136,4 +136,4 @@ def _overflow(shopper: Shopper) -> int:
     """How many pixels stick out on the right, of the page and of the dialog."""
     wide = "each => each.scrollWidth - each.clientWidth"
     dialog = shopper.page.locator("dialog[open]").evaluate_all(f"all => all.map({wide})")
-    return max([shopper.page.locator("html").evaluate(wide), *dialog])
+    return max(int(each) for each in [shopper.page.locator("html").evaluate(wide), *dialog])
