@@ -85,6 +85,11 @@ class Shop(models.Model):
         return self.status == self.Status.INSTALLED
 
     @property
+    def origins(self) -> list[str]:
+        """Where its pages live: its own domain, and what it has allowed."""
+        return [f"https://{self.domain}", *self.allowed_origins]
+
+    @property
     def flags(self) -> Features:
         """The feature flags, typed."""
         return Features.from_json(self.features)
@@ -151,7 +156,7 @@ class ApiKey(models.Model):
     @property
     def origins(self) -> list[str]:
         """The origins this key may be used from."""
-        return self.allowed_origins or (self.shop.allowed_origins if self.shop else [])
+        return self.allowed_origins or (self.shop.origins if self.shop else [])
 
     def is_live(self, now: datetime | None = None) -> bool:
         """Neither revoked nor expired."""

@@ -21,10 +21,9 @@ class ShopQuerySet(models.QuerySet["Shop"]):
 
     def knowing_origin(self, origin: str) -> "ShopQuerySet":
         """Active shops in whose pages this origin may use a key."""
-        return self.active().filter(
-            Q(allowed_origins__contains=[origin])
-            | Q(api_keys__in=_live_keys().filter(allowed_origins__contains=[origin]))
-        )
+        own = Q(domain=origin.removeprefix("https://")) if origin.startswith("https://") else Q(pk__in=[])
+        keys = _live_keys().filter(allowed_origins__contains=[origin])
+        return self.active().filter(Q(allowed_origins__contains=[origin]) | Q(api_keys__in=keys) | own)
 
 
 def _live_keys() -> "ApiKeyQuerySet":

@@ -1,19 +1,30 @@
-"""Who may knock at the shopper's door: a page with a shop's publishable key, on one of the shop's origins."""
+"""Who may knock at the shopper's door: Shopify's app proxy, or a page with a shop's key on one of its origins."""
 
+import time
+from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from shops.errors import KeyInvalid, ShopInactive
-from shops.models import ApiKey
+from shops.models import ApiKey, Shop
 from shops.services import authenticate_key
+from storefront.app_proxy import verify
 
 
-class PublishableKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer pk_…`, and an `Origin` that the shop has allowed.
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The shop whose page is calling."""
+
+    shop: Shop
+
+
+class StorefrontAuthentication(BaseAuthentication):
+    """A query signed by Shopify's app proxy, or `Authorization: Bearer pk_…` from an `Origin` that the shop allows.
 
     The origin keeps other sites' pages from using the key in a shopper's browser, which always sends `Origin` across
     sites. Our own pages (the demo shop) pass as well. A request without `Origin` is no page of another site: browsers
@@ -21,27 +32,46 @@ class PublishableKeyAuthentication(BaseAuthentication):
     so quotas and rate limits hold them, not this check.
     """
 
-    def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey]:
-        """Nobody by name, with the shop's key.
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, Caller]:
+        """Nobody by name, calling from a shop's page.
 
         Raises:
+            SignatureInvalid: a signature that is not Shopify's.
             KeyInvalid: no key, a wrong one, or a page that may not use it.
             ShopInactive: the shop has closed its doors.
         """
-        kind, _, plain = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() != "bearer":
-            raise KeyInvalid("This request carries no API key.")
-        key = authenticate_key(plain=plain.strip(), scope=ApiKey.Scope.STOREFRONT)
-        if key.shop is None:
-            raise KeyInvalid()
-        check_origin(request, key)
-        if not key.shop.is_active:
+        shop = signed_shop(request) if "signature" in request.query_params else keyed_shop(request)
+        if shop is None or not shop.is_active:
             raise ShopInactive()
-        return AnonymousUser(), key
+        return AnonymousUser(), Caller(shop)
 
     def authenticate_header(self, request: Request) -> str:
         """What `WWW-Authenticate` says."""
         return "Bearer"
+
+
+def signed_shop(request: Request) -> Shop | None:
+    """The shop that Shopify's app proxy speaks for, if we know it.
+
+    Raises:
+        SignatureInvalid: see `app_proxy.verify`.
+    """
+    domain = verify(request.query_params, settings.SHOPIFY_API_SECRET, time.time())
+    return Shop.objects.filter(domain=domain).first()
+
+
+def keyed_shop(request: Request) -> Shop | None:
+    """The shop whose publishable key the page carries.
+
+    Raises:
+        KeyInvalid: no key, a wrong one, or a page that may not use it.
+    """
+    kind, _, plain = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer":
+        raise KeyInvalid("This request carries no API key.")
+    key = authenticate_key(plain=plain.strip(), scope=ApiKey.Scope.STOREFRONT)
+    check_origin(request, key)
+    return key.shop
 
 
 def check_origin(request: Request, key: ApiKey) -> None:
@@ -63,7 +93,7 @@ def check_origin(request: Request, key: ApiKey) -> None:
 class PublishableKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the key stands in the OpenAPI document."""
 
-    target_class = "storefront.authentication.PublishableKeyAuthentication"
+    target_class = "storefront.authentication.StorefrontAuthentication"
     name = "publishableKey"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:

@@ -4,6 +4,13 @@ from core.errors import SeeItError
 from imaging.photo import PhotoError
 
 
+class SignatureInvalid(SeeItError):
+    """This request does not come from the shop's page."""
+
+    code = "signature_invalid"
+    status = 401
+
+
 class CompositesUnavailable(SeeItError):
     """Pictures are switched off in this shop."""
 

@@ -1,6 +1,7 @@
 """What all storefront views share: the key, the shop, no caching, and fields that survive strange bytes."""
 
 import json
+import logging
 from typing import Any, cast
 
 from django.http.request import UnreadablePostError
@@ -10,16 +11,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from core.errors import NotFound
+from core.api import error_body
+from core.errors import NotFound, TemporarilyUnavailable
 from core.ids import parse_id
 from prep.models import ProductAsset
-from shops.models import ApiKey, Shop
-from storefront.authentication import PublishableKeyAuthentication
+from shops.models import Shop
+from storefront.authentication import Caller, StorefrontAuthentication
 from storefront.errors import UploadIncomplete
 from storefront.models import CompositeRun
 from storefront.services import Tap
 from storefront.visitors import Visitor
 
+logger = logging.getLogger(__name__)
 VISITOR_PARAMETER = OpenApiParameter("visitor", str, description="The token that we issued with the composite.")
 KEY_PARAMETER = OpenApiParameter(
     "Idempotency-Key", str, OpenApiParameter.HEADER, description="Makes the request safe to repeat, as `n` does."
@@ -27,20 +30,34 @@ KEY_PARAMETER = OpenApiParameter(
 
 
 class StorefrontView(APIView):
-    """A door that opens with a shop's publishable key."""
+    """A door that opens for a shop's page."""
 
-    authentication_classes = [PublishableKeyAuthentication]
+    authentication_classes = [StorefrontAuthentication]
 
     @property
     def shop(self) -> Shop:
         """The shop whose key the page carries."""
-        return cast(Shop, cast(ApiKey, self.request.auth).shop)
+        return cast(Caller, self.request.auth).shop
 
     def handle_exception(self, exc: Exception) -> Response:
-        """A body that broke off is the sender's to repeat, not a crash of ours."""
+        """A body that broke off is the sender's to repeat; and Shopify's proxy never hears of a failure of ours.
+
+        Behind the app proxy a 5xx would reach the shopper as a page of Shopify's, so it is said in a 200.
+        """
         if isinstance(exc, UnreadablePostError):
             exc = UploadIncomplete()
-        return super().handle_exception(exc)
+        proxied = "signature" in self.request.query_params
+        try:
+            response = super().handle_exception(exc)
+        except Exception:  # what DRF lets through is a crash; without the proxy Django answers it
+            if not proxied:
+                raise
+            logger.exception("storefront request failed")
+            failure = TemporarilyUnavailable()
+            response = Response(error_body(failure.code, failure.message, retryable=True))
+        if proxied and response.status_code >= 500:
+            response.status_code = 200
+        return response
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         """Nothing here may be cached, by anybody."""

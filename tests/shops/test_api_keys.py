@@ -87,5 +87,5 @@ def test_a_readable_key_can_never_open_more_than_the_shoppers_door() -> None:
 
 def test_a_key_uses_its_own_origins_before_the_shops() -> None:
     shop = ShopFactory.create(allowed_origins=["https://a.test"])
-    assert ApiKeyFactory.create(shop=shop).origins == ["https://a.test"]
+    assert ApiKeyFactory.create(shop=shop).origins == [f"https://{shop.domain}", "https://a.test"]
     assert ApiKeyFactory.create(shop=shop, allowed_origins=["https://B.test/"]).origins == ["https://b.test"]
