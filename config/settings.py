@@ -140,6 +140,8 @@ STORAGES = {
 }
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles" if not EMBEDDED else DATA_DIR / "static"
+if EMBEDDED:
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # served by the finders; whitenoise wants the folder all the same
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = EMBEDDED or DEBUG or TESTING
 WHITENOISE_AUTOREFRESH = DEBUG
@@ -172,6 +174,7 @@ MODEL_ROUTES = env.path("MODEL_ROUTES", BASE_DIR / "config" / "models.toml")
 IR_VALIDATION_MODE = env.choice("IR_VALIDATION_MODE", "log" if EMBEDDED else "off", ("off", "log", "enforce"))
 PIPELINE_LOGGING_ENABLED = env.flag("PIPELINE_LOGGING_ENABLED", DEMO)
 MONITORING_ENABLED = env.flag("MONITORING_ENABLED", DEMO)
+SHOPIFY_API_SECRET = env.words("SHOPIFY_API_SECRET")
 PRODUCT_IMAGE_HOSTS = env.words("PRODUCT_IMAGE_HOSTS", ["cdn.shopify.com"])
 
 REST_FRAMEWORK = {

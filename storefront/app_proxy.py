@@ -34,12 +34,11 @@ def verify(query: QueryDict, secrets: Sequence[str], now: float) -> str:
     """
     if any(len(query.getlist(name)) != 1 for name in ONCE):
         raise SignatureInvalid()
-    given = query["signature"].encode()
-    if not any(hmac.compare_digest(sign(query, secret).encode(), given) for secret in secrets):
+    signature, domain, stamp = (str(query[name]) for name in ONCE)
+    if not any(hmac.compare_digest(sign(query, secret).encode(), signature.encode()) for secret in secrets):
         raise SignatureInvalid()
-    stamp = query["timestamp"]
     if not (stamp.isascii() and stamp.isdigit()) or abs(now - int(stamp)) > MAX_SKEW_S:
         raise SignatureInvalid("This request is too old. Please reload the page.")
-    if not SHOP_DOMAIN.fullmatch(query["shop"]):
+    if not SHOP_DOMAIN.fullmatch(domain):
         raise SignatureInvalid()
-    return query["shop"]
+    return domain
