@@ -92,6 +92,12 @@ def known(value: Any) -> Any:
 
 
 @register.simple_tag
+def first(*values: Any) -> Any:
+    """The first value there is; a lookup that finds nothing counts as none."""
+    return next((value for value in values if value), None)
+
+
+@register.simple_tag
 def pill(status: str) -> SafeString:
     """A status as a coloured word."""
     return format_html('<span class="pill pill-{}">{}</span>', status, status)
