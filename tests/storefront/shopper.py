@@ -12,6 +12,8 @@ from tests.storefront.shop_pages import PRODUCT_PAGE
 
 DESKTOP = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=320, height=640)
+PATIENCE_MS = 20_000  # only a failing test waits as long
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def jpeg(width: int = 1280, height: int = 960, color: str = "#b9a98f", exif: bytes = b"") -> bytes:
@@ -27,7 +29,7 @@ class Shopper:
     def __init__(self, page: Page, origin: str, api: FakeApi) -> None:
         self.page, self.origin, self.api = page, origin, api
         self.troubles: list[str] = []
-        page.set_default_timeout(8000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
         page.on("console", lambda said: self.troubles.extend([said.text] if "Content Security" in said.text else []))
 

@@ -110,6 +110,7 @@ def test_nothing_turns_for_those_who_want_no_motion(shopper: Shopper, api: FakeA
         shopper.page.locator("[aria-current]"),
         "each => getComputedStyle(each, '::before').animationName",
     )
+    expect(current).to_have_text("Reading the product's real size")
     assert current.evaluate(turning) == "turn"
     shopper.page.emulate_media(reduced_motion="reduce")
     assert current.evaluate(turning) == "none"
