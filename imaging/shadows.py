@@ -27,7 +27,7 @@ DEPTH, PHOTO_SHARE = 0.94, 0.55
 LIGHT_CELLS = (16, 9)
 WALL_M, CEILING_M = 5.0, 2.5
 # Floor under a product also loses the light that the shaded floor around it would have bounced.
-CORE = 1.9
+CORE = 1.75
 CONTACT_DEPTH, FOOT_SPREAD_M = 0.85, 0.03
 
 
@@ -87,10 +87,12 @@ def contact_shade(sprite: Sprite, feet: list[Foot], pose: Pose, camera: Camera, 
 
 
 def on_floor_only(shade: Shade, regions: Pixels, shape: tuple[int, ...], base_row: float) -> Shade:
-    """The shade without what would fall on walls and things: kept on floor, and below `base_row` whatever is there."""
-    carrier = np.where(regions == REGION.FLOOR, 1.0, 0.0).astype(np.float32)
-    carrier = cv2.resize(cv2.dilate(carrier, np.ones((3, 3))), (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
-    carrier[max(0, int(base_row)) :] = 1.0
+    """The shade without what would fall on walls and things: kept on floor and on what is unknown below `base_row`."""
+    carrier = cv2.dilate((regions == REGION.FLOOR).astype(np.float32), np.ones((3, 3)))
+    first = max(0, int(base_row * regions.shape[0] / shape[0]))
+    below = np.where(regions[first:] == REGION.FURNITURE, 0.35, 1.0)
+    carrier[first:] = np.maximum(carrier[first:], below.astype(np.float32))
+    carrier = cv2.resize(carrier, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
     height, width = shade.factor.shape
     part = carrier[shade.y : shade.y + height, shade.x : shade.x + width]
     part = cv2.GaussianBlur(part, (0, 0), max(1.0, shape[1] / 500))

@@ -118,6 +118,9 @@ def _explain(
 ) -> Manhattan:
     agreement = _agreement(np.array([[pitch, roll, yaw]]), normals, np.hypot(noise, radians(0.8)))[0]
     axis = np.where(agreement.max(axis=0) > 0.3, agreement.argmax(axis=0), -1)
+    # A seam between floorboards in mid-photo points upwards too; upright is only what nothing else explains.
+    level = agreement[:2]
+    axis = np.where((axis == 2) & (level.max(axis=0) > 0.3), level.argmax(axis=0), axis)
     fit = float(weights[axis >= 0].sum())
     return Manhattan(pitch, roll, (yaw + 45.0) % 90.0 - 45.0, fit, segments, axis)
 

@@ -55,20 +55,10 @@ def exif_with(orientation: int = 1, f35: int | None = None) -> Image.Exif:
 
 def png_claiming(width: int, height: int) -> bytes:
     def chunk(name: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body))
-            + name
-            + body
-            + struct.pack(">I", zlib.crc32(name + body))
-        )
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0"))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
 
 
 def webp_claiming(width: int, height: int) -> bytes:
@@ -83,15 +73,7 @@ def webp_claiming(width: int, height: int) -> bytes:
 
 
 def ftyp(brand: bytes) -> bytes:
-    return (
-        struct.pack(">I", 24)
-        + b"ftyp"
-        + brand
-        + b"\0\0\0\0"
-        + brand
-        + b"miaf"
-        + b"\0" * 4000
-    )
+    return struct.pack(">I", 24) + b"ftyp" + brand + b"\0\0\0\0" + brand + b"miaf" + b"\0" * 4000
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -119,9 +101,7 @@ def test_the_three_kinds_are_opened(kind: str) -> None:
         (8, (-1, 0)),
     ],
 )
-def test_each_exif_orientation_is_applied(
-    orientation: int, corner: tuple[int, int]
-) -> None:
+def test_each_exif_orientation_is_applied(orientation: int, corner: tuple[int, int]) -> None:
     photo = open_photo(saved(scene(), "JPEG", exif=exif_with(orientation)))
     turned = orientation >= 5
     assert photo.pixels.shape == ((640, 480, 3) if turned else (480, 640, 3))
@@ -137,11 +117,7 @@ def test_focal_length_is_kept_as_a_number_and_nothing_else_of_the_metadata() -> 
     with Image.open(BytesIO(stored)) as again:
         assert not dict(again.getexif())
         assert "comment" not in again.info and "icc_profile" not in again.info
-    assert (
-        b"SecretCam" in data
-        and b"SecretCam" not in stored
-        and b"taken at home" not in stored
-    )
+    assert b"SecretCam" in data and b"SecretCam" not in stored and b"taken at home" not in stored
 
 
 def test_a_focal_length_from_before_cropping_is_not_believed() -> None:
@@ -151,9 +127,7 @@ def test_a_focal_length_from_before_cropping_is_not_believed() -> None:
 
 
 def test_unreadable_exif_does_not_refuse_a_photo() -> None:
-    photo = open_photo(
-        saved(scene(), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff garbage")
-    )
+    photo = open_photo(saved(scene(), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff garbage"))
     assert photo.f35_mm is None
 
 
@@ -191,9 +165,7 @@ def test_pillow_bomb_warning_counts_as_too_many_pixels() -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_a_truncated_file_is_corrupt(kind: str, share: float) -> None:
-    noisy = Image.fromarray(
-        np.random.default_rng(1).integers(0, 255, (480, 640, 3), dtype=np.uint8)
-    )
+    noisy = Image.fromarray(np.random.default_rng(1).integers(0, 255, (480, 640, 3), dtype=np.uint8))
     data = saved(noisy, kind)
     assert refusal(data[: int(len(data) * share)]).code == "photo_corrupt"
 
@@ -205,10 +177,7 @@ def test_an_empty_file_and_a_bare_magic_are_corrupt() -> None:
 
 def test_heic_is_refused_with_advice_where_it_cannot_be_opened() -> None:
     error = refusal(ftyp(b"heic"))
-    assert (
-        error.code
-        == {False: "photo_unsupported", True: "photo_corrupt"}[HEIF_AVAILABLE]
-    )
+    assert error.code == {False: "photo_unsupported", True: "photo_corrupt"}[HEIF_AVAILABLE]
     assert {False: "Most Compatible", True: "damaged"}[HEIF_AVAILABLE] in error.message
 
 
@@ -225,9 +194,7 @@ def test_heic_is_refused_with_advice_where_it_cannot_be_opened() -> None:
         (b"just words", "not a photo"),
     ],
 )
-def test_other_kinds_are_unsupported_and_the_message_names_them(
-    data: bytes, words: str
-) -> None:
+def test_other_kinds_are_unsupported_and_the_message_names_them(data: bytes, words: str) -> None:
     error = refusal(data)
     assert error.code == "photo_unsupported"
     assert words in error.message and "JPEG" in error.message
@@ -304,18 +271,12 @@ def test_a_palette_with_a_transparent_colour_keeps_its_alpha() -> None:
     image = scene().convert("P", palette=Image.Palette.ADAPTIVE, colors=4)
     data = saved(image, "PNG", transparency=int(np.asarray(image)[0, 0]))
     photo = open_photo(data, keep_alpha=True)
-    assert (
-        photo.alpha is not None
-        and int(photo.alpha[0, 0]) == 0
-        and int(photo.alpha[-1, -1]) == 255
-    )
+    assert photo.alpha is not None and int(photo.alpha[0, 0]) == 0 and int(photo.alpha[-1, -1]) == 255
 
 
 def swapped_primaries() -> bytes:
     """An sRGB profile whose red and green primaries are exchanged: tag signatures in its table (ICC.1, 7.3)."""
-    profile = bytearray(
-        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    )
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     red, green = profile.index(b"rXYZ"), profile.index(b"gXYZ")
     profile[red : red + 4], profile[green : green + 4] = b"gXYZ", b"rXYZ"
     return bytes(profile)
@@ -335,9 +296,7 @@ def test_a_broken_profile_is_ignored() -> None:
 def test_the_tail_of_a_polyglot_does_not_survive() -> None:
     data = saved(scene(), "PNG") + b"PK\x03\x04<script>alert(1)</script>"
     photo = open_photo(data)
-    assert b"script" not in encode_png(photo.pixels) and b"script" not in encode_jpeg(
-        photo.pixels
-    )
+    assert b"script" not in encode_png(photo.pixels) and b"script" not in encode_jpeg(photo.pixels)
 
 
 def test_stored_pictures_come_back_as_they_were() -> None:
@@ -345,16 +304,12 @@ def test_stored_pictures_come_back_as_they_were() -> None:
     for shape in ((40, 50), (40, 50, 3), (40, 50, 4)):
         pixels = rng.integers(0, 255, shape, dtype=np.uint8)
         assert np.array_equal(decode(encode_png(pixels)), pixels)
-    assert np.array_equal(
-        decode(encode_png(np.eye(9, dtype=bool))), np.eye(9, dtype=np.uint8) * 255
-    )
+    assert np.array_equal(decode(encode_png(np.eye(9, dtype=bool))), np.eye(9, dtype=np.uint8) * 255)
     with pytest.raises(PhotoError):
         decode(b"nothing")
 
 
 def test_the_same_bytes_give_the_same_bytes() -> None:
     data = saved(scene(3000, 2000), "JPEG", exif=exif_with(6))
-    first, second = (
-        hashlib.sha256(encode_jpeg(open_photo(data).pixels)).digest() for _ in range(2)
-    )
+    first, second = (hashlib.sha256(encode_jpeg(open_photo(data).pixels)).digest() for _ in range(2))
     assert first == second

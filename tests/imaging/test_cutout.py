@@ -1,0 +1,111 @@
+"""Cutouts of drawn studio photos with a known outline, and the refusals."""
+
+import numpy as np
+import pytest
+
+from imaging.cutout import cut_out
+from imaging.matting import UNKNOWN, foreground, solve_alpha
+from tests.imaging.scenes import sofa_cutout, studio_sofa
+
+
+def whole_alpha(cutout, shape) -> np.ndarray:
+    full = np.zeros(shape, np.uint8)
+    x0, y0, x1, y1 = cutout.crop
+    full[y0:y1, x0:x1] = cutout.rgba[..., 3]
+    return full
+
+
+def test_a_product_on_a_sweep_is_cut_out_without_its_shadow() -> None:
+    truth = studio_sofa()[1]
+    cutout = sofa_cutout()
+    found = whole_alpha(cutout, truth.shape) > 127
+    assert cutout.accepted and cutout.warnings == []
+    assert (found & truth).sum() / (found | truth).sum() > 0.97
+    assert found[505:525, 300:600].mean() < 0.02
+
+
+def test_the_crop_is_tight_and_matches_the_rgba() -> None:
+    cutout = sofa_cutout()
+    x0, y0, x1, y1 = cutout.crop
+    assert cutout.rgba.shape == (y1 - y0, x1 - x0, 4)
+    assert abs(x0 - 130) < 8 and abs(x1 - 770) < 8 and abs(y0 - 230) < 8 and abs(y1 - 531) < 8
+
+
+def test_edge_pixels_carry_the_products_colour_not_the_backdrops() -> None:
+    rgba = sofa_cutout().rgba
+    soft = (rgba[..., 3] > 20) & (rgba[..., 3] < 200)
+    assert soft.sum() > 50
+    assert np.median(rgba[soft][:, :3].max(axis=1)) < 170
+
+
+def test_a_merchants_own_alpha_is_kept() -> None:
+    photo, truth = studio_sofa()
+    alpha = np.where(truth, 255, 0).astype(np.uint8)
+    cutout = cut_out(photo, alpha)
+    assert cutout.accepted and cutout.signals == {"merchant_alpha": 1.0}
+    assert np.array_equal(whole_alpha(cutout, truth.shape), alpha)
+
+
+def test_an_alpha_that_covers_everything_says_nothing() -> None:
+    photo, truth = studio_sofa()
+    cutout = cut_out(photo, np.full(truth.shape, 255, np.uint8))
+    assert "merchant_alpha" not in cutout.signals
+
+
+def test_a_gap_between_legs_stays_open() -> None:
+    photo, truth = studio_sofa()
+    ring = photo.copy()
+    ring[300:400, 300:600] = photo[5:105, 300:600]
+    alpha = whole_alpha(cut_out(ring), truth.shape)
+    assert alpha[320:380, 330:570].max() < 30
+
+
+def test_a_cluttered_background_is_refused() -> None:
+    rng = np.random.default_rng(4)
+    photo = np.kron(rng.integers(0, 255, (14, 18, 3)), np.ones((50, 50, 1))).astype(np.uint8)
+    cutout = cut_out(photo)
+    assert not cutout.accepted
+    assert "busy_background" in cutout.warnings
+
+
+def test_white_on_white_is_refused() -> None:
+    photo = np.full((600, 600, 3), 250, np.uint8)
+    photo[200:400, 200:400] = 247
+    cutout = cut_out(photo)
+    assert not cutout.accepted
+    assert {"weak_edge", "nothing_found"} & set(cutout.warnings)
+
+
+def test_a_product_cut_off_by_the_photo_is_refused() -> None:
+    photo = np.full((600, 600, 3), 250, np.uint8)
+    photo[100:600, 150:450] = (40, 90, 160)
+    assert "touches_border" in cut_out(photo).warnings
+
+
+def test_matting_recovers_a_soft_edge() -> None:
+    alpha = np.clip((np.arange(120) - 50) / 20.0, 0, 1).astype(np.float32)[None].repeat(60, axis=0)
+    colours = np.array([30.0, 120.0, 200.0]) * alpha[..., None] + np.array([240.0, 230.0, 60.0]) * (
+        1 - alpha[..., None]
+    )
+    trimap = np.where(alpha == 0, 0.0, np.where(alpha == 1, 1.0, UNKNOWN)).astype(np.float32)
+    solved = solve_alpha(np.rint(colours).astype(np.uint8), trimap)
+    assert np.abs(solved - alpha).max() < 0.05
+
+
+def test_foreground_colours_are_unmixed() -> None:
+    alpha = np.clip((np.arange(120) - 50) / 20.0, 0, 1).astype(np.float32)[None].repeat(60, axis=0)
+    colours = np.array([30.0, 120.0, 200.0]) * alpha[..., None] + np.array([240.0, 230.0, 60.0]) * (
+        1 - alpha[..., None]
+    )
+    found = foreground(np.rint(colours).astype(np.uint8), alpha)
+    half = (alpha > 0.3) & (alpha < 0.9)
+    assert np.abs(found[half].astype(float) - [30, 120, 200]).mean() < 20
+
+
+@pytest.mark.parametrize("side", [300, 1900])
+def test_small_and_large_photos_keep_their_own_resolution(side: int) -> None:
+    photo = np.full((side, side, 3), 245, np.uint8)
+    quarter = side // 4
+    photo[quarter : 3 * quarter, quarter : 3 * quarter] = (60, 90, 160)
+    cutout = cut_out(photo)
+    assert abs(cutout.rgba.shape[0] - 2 * quarter) < 8
