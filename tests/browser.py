@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from django.db import connections
 from playwright.sync_api import Browser, sync_playwright
 
 FLAGS = (
@@ -41,4 +42,5 @@ def launch_browser() -> Iterator[Browser]:
         try:
             yield browser
         finally:
+            connections.close_all()  # what the test opened inside Playwright's loop is not the fixture's connection
             browser.close()

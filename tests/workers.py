@@ -16,14 +16,17 @@ from django.db import connection
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 60
+APPLICATION = "seeit-test-worker"
 
 
 def database_url() -> str:
     """The test database as another process reaches it."""
     values = connection.settings_dict
-    if values["HOST"].startswith("/"):
-        return f"postgresql://{values['USER']}@/{values['NAME']}?host={quote(values['HOST'], safe='')}"
-    return f"postgresql://{values['USER']}:{values['PASSWORD']}@{values['HOST']}:{values['PORT'] or 5432}/{values['NAME']}"
+    user, name, host = values["USER"], values["NAME"], values["HOST"]
+    if host.startswith("/"):
+        return f"postgresql://{user}@/{name}?host={quote(host, safe='')}&application_name={APPLICATION}"
+    server = f"{user}:{values['PASSWORD']}@{host}:{values['PORT'] or 5432}"
+    return f"postgresql://{server}/{name}?application_name={APPLICATION}"
 
 
 def worker_environment(files: Path, **extra: str) -> dict[str, str]:
@@ -46,7 +49,9 @@ class Cluster:
 
     def __init__(self, files: Path, **environment: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "qcluster"], cwd=ROOT, env=worker_environment(files, **environment),
+            [sys.executable, "manage.py", "qcluster"],
+            cwd=ROOT,
+            env=worker_environment(files, **environment),
             start_new_session=True,
         )
 
@@ -75,6 +80,17 @@ class Cluster:
             except psutil.NoSuchProcess:
                 continue
         self.process.wait(timeout=10)
+        end_other_sessions()
+
+
+def end_other_sessions() -> None:
+    """End the database sessions of processes that are gone, so that the test database can be dropped."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = %s",
+            [APPLICATION],
+        )
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
