@@ -1,0 +1,44 @@
+"""`python -m bench`: measure, print, and write `docs/benchmarks.md`."""
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+from bench.report import REPORT, markdown, stamp, terminal, write_report
+from bench.scratch import scratch_folder
+
+MEASUREMENTS = {
+    "engine": "Engine overhead",
+    "dispatch": "Dispatch",
+    "pages": "Operator pages with 50,000 runs",
+    "waiting": "Many runs that wait",
+    "recovery": "Leases under load, and killed workers",
+    "widget": "Widget",
+    "clone": "Clone to first picture",
+}
+ON_REQUEST = {"clone"}
+
+
+def main(arguments: list[str]) -> int:
+    """Take the measurements asked for, one after another on a scratch installation."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", choices=sorted(MEASUREMENTS), action="append", help="measure this; may be repeated")
+    parser.add_argument("--clone", action="store_true", help="also clone, install and start the demo (minutes)")
+    options = parser.parse_args(arguments)
+    usual = [name for name in MEASUREMENTS if options.clone or name not in ON_REQUEST]
+    measured = {}
+    with scratch_folder():
+        for name in options.only or usual:
+            print(f"Measuring: {MEASUREMENTS[name]} ...", flush=True)
+            stamped = stamp(os.getloadavg()[0])
+            section = import_module(f"bench.{name}").measure(MEASUREMENTS[name])
+            print(terminal(section), flush=True)
+            measured[section.title] = markdown(section, stamped)
+            write_report(measured, list(MEASUREMENTS.values()))
+    print(f"Written: {REPORT.relative_to(REPORT.parent.parent)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,112 @@
+"""The operator's run list and run page, with few runs in the table and with many."""
+
+import time
+from dataclasses import dataclass
+
+from django.contrib.auth import get_user_model
+from django.http import HttpResponseBase
+from django.test import Client
+from django.urls import reverse
+
+from bench.counting import counting
+from bench.figures import MEDIAN, SLOWEST, Figure, Section, percentile
+from bench.scratch import scratch_database
+from bench.seeding import make_model_run, seed_runs, seeded_counts
+from runs.models import Run
+
+FEW, MANY, WARM_UP, TIMES = 50, 50_000, 3, 40
+QUERIES_TARGET, TARGET_MS = 20, 150
+HOUR, MONTH = 3600, 30 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One page, asked for many times: how many queries, which bytes, and milliseconds of each answer."""
+
+    queries: int
+    size: int
+    ms: list[float]
+
+
+def measure(title: str) -> Section:
+    """The same pages at both sizes of the table, beside a view that does nothing."""
+    how = (
+        f"Django's test client with a signed-in member of staff: the whole request through middleware, view, template "
+        f"and database, {TIMES} times after {WARM_UP} to warm up. All runs are copies of one real picture of the demo "
+        f"shop; the newest {FEW} come with payloads, evidence and metrics and are the same at both table sizes. The "
+        "empty view is `/healthz` through the same middleware."
+    )
+    with scratch_database("pages"):
+        client = _staff()
+        model = make_model_run()
+        seed_runs(model, FEW, newest_s=60, oldest_s=HOUR, whole=True)
+        few = _visits(client, model)
+        seed_runs(model, MANY - FEW, newest_s=HOUR + 1, oldest_s=MONTH, whole=False)
+        many = _visits(client, model)
+        empty = _visit(client, reverse("healthz"))
+        counts = seeded_counts()
+    section = Section(title, how)
+    for name, visit in many.items():
+        section.figures += _figures(name, visit, few[name])
+    page = percentile(many["run page"].ms, MEDIAN)
+    section.figures.append(Figure("run page, p50", page, "ms", "empty view", percentile(empty.ms, MEDIAN)))
+    sizes = ", ".join(f"{name} {visit.size / 1024:.0f} KiB" for name, visit in many.items())
+    section.notes = [
+        f"In the tables: {counts}.",
+        f"HTML, uncompressed: {sizes}.",
+        "Queries include the two of every signed-in request (session and user).",
+    ]
+    return section
+
+
+def _figures(name: str, visit: Visit, few: Visit) -> list[Figure]:
+    """Run page: at most 20 queries; run list: as many as with few runs; both under 150 ms, by the 95th percentile."""
+    with_few = f"with {FEW} runs"
+    target = QUERIES_TARGET if name == "run page" else few.queries
+    return [
+        Figure(f"{name}, queries", visit.queries, "", with_few, few.queries, target),
+        Figure(f"{name}, p50", percentile(visit.ms, MEDIAN), "ms", with_few, percentile(few.ms, MEDIAN), TARGET_MS),
+        Figure(f"{name}, p95", percentile(visit.ms, SLOWEST), "ms", with_few, percentile(few.ms, SLOWEST), TARGET_MS),
+    ]
+
+
+def _staff() -> Client:
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser("bench", password=None))
+    return client
+
+
+def _visits(client: Client, model: Run) -> dict[str, Visit]:
+    runs = reverse("admin:runs_run_changelist")
+    ids = list(Run.objects.order_by("-id").values_list("id", flat=True)[:FEW])
+    model_name = next(iter(model.summary["models"].values())).split("/", 1)[1]
+    addresses = {
+        "run page": reverse("admin:runs_run_change", args=[str(ids[FEW // 2])]),
+        "run list": runs,
+        "run list, all time by model": f"{runs}?range=all&model={model_name}",
+        "run list, second page": f"{runs}?range=all&before={ids[-1]}",
+        "run list, failed of all time": f"{runs}?range=all&error=vendor_timeout",
+        "dashboard": reverse("admin:index"),
+    }
+    return {name: _visit(client, address) for name, address in addresses.items()}
+
+
+def _visit(client: Client, address: str) -> Visit:
+    answer = _get(client, address)
+    for _ in range(WARM_UP):
+        _get(client, address)
+    with counting() as asked:
+        _get(client, address)
+    ms = []
+    for _ in range(TIMES):
+        begun = time.perf_counter()
+        _get(client, address)
+        ms.append((time.perf_counter() - begun) * 1000)
+    return Visit(len(asked.statements), len(answer.content), ms)
+
+
+def _get(client: Client, address: str) -> HttpResponseBase:
+    answer = client.get(address)
+    if answer.status_code != 200:
+        raise RuntimeError(f"{address} answered {answer.status_code}.")
+    return answer

@@ -1,0 +1,30 @@
+"""Stages that cost nothing but what they say: they answer at once, wait, or burn processor time."""
+
+import asyncio
+import time
+from typing import Any
+
+from runs.registry import stage
+from runs.step import StepHandle
+
+
+@stage("bench_noop", version=1, type="analysis")
+async def bench_noop(step: StepHandle) -> dict[str, Any]:
+    """Answers at once."""
+    return {"node": step.spec.node_key}
+
+
+@stage("bench_wait", version=1, type="api")
+async def bench_wait(step: StepHandle) -> dict[str, Any]:
+    """Waits on the event loop, as for a model, `seconds` from its params."""
+    await asyncio.sleep(step.params["seconds"])
+    return {"waited_s": step.params["seconds"]}
+
+
+@stage("bench_burn", version=1, type="transform")
+def bench_burn(step: StepHandle) -> dict[str, Any]:
+    """Computes without a pause, `seconds` from its params."""
+    end, rounds = time.monotonic() + step.params["seconds"], 0
+    while time.monotonic() < end:
+        rounds += 1
+    return {"rounds": rounds}
