@@ -117,11 +117,11 @@ def _backdrop_and_shadow(backdrop: Backdrop) -> Mask:
     plain = ndimage.binary_propagation(_frame(backdrop.distance.shape), mask=backdrop.distance < FAINT)
     rows = np.flatnonzero((~plain).sum(axis=1) > 2)
     if rows.size == 0:
-        return plain
+        return np.asarray(plain)
     low = np.zeros(plain.shape, bool)
     low[int(rows[0] + 0.4 * (rows[-1] - rows[0])) :] = True
     soft = low & (backdrop.step < SOFT_STEP) & (backdrop.chroma_gap < SHADOW_CHROMA) & backdrop.darker
-    return ndimage.binary_propagation(plain, mask=plain | soft)
+    return np.asarray(ndimage.binary_propagation(plain, mask=plain | soft))
 
 
 def _frame(shape: tuple[int, ...], width: int = 2) -> Mask:
@@ -143,7 +143,7 @@ def _without_slivers(mask: Mask, backdrop: Backdrop) -> Mask:
     at_rim = np.bincount(labels[outside], minlength=count + 1) > 0
     sliver = at_rim & (sizes < 0.005 * mask.sum()) & (sizes >= 8)
     sliver[0] = False
-    return mask & ~ndimage.binary_dilation(sliver[labels])
+    return np.asarray(mask & ~ndimage.binary_dilation(sliver[labels]))
 
 
 def _keep_main_parts(mask: Mask) -> Mask:
@@ -199,9 +199,9 @@ def _refine(pixels: Pixels, mask: Mask) -> Float:
     trimap[cv2.dilate(solid, disk(radius)) == 0] = 0.0
     alpha = matting.solve_alpha(image, trimap)
     alpha = np.clip((alpha - 0.04) / 0.92, 0.0, 1.0).astype(np.float32)
-    if size == (width, height):
-        return alpha
-    return np.clip(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR), 0.0, 1.0)
+    if size != (width, height):
+        alpha = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.clip(alpha, 0.0, 1.0), dtype=np.float32)
 
 
 def _crop(pixels: Pixels, alpha: Float, warnings: list[str], signals: dict[str, float]) -> Cutout:

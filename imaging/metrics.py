@@ -142,7 +142,7 @@ def shadow_zone(room: Room, product: Product, placement: Placement, product_mask
         wide[:, 2] = np.maximum(wide[:, 2], 0.7)
         corners = room.camera().project(wide)
         cv2.fillPoly(zone, [np.rint(np.clip(corners, -8000, 8000)).astype(np.int32)], 1)
-    return zone > 0
+    return np.asarray(zone > 0)
 
 
 def _scale_error(room: Room, product: Product, placement: Placement, solid: Mask) -> float | None:
@@ -193,13 +193,14 @@ def _identity(
     else:
         core = np.ascontiguousarray(_tight(rgba))
         sprite = resized_sprite(core, (0, 0, x1 - x0, y1 - y0))
-        wanted, alpha = sprite.colour / np.maximum(sprite.alpha, 1e-3)[..., None], sprite.alpha
+        wanted = np.asarray(sprite.colour / np.maximum(sprite.alpha, 1e-3)[..., None], dtype=np.float32)
+        alpha = sprite.alpha
     shown = result[y0:y1, x0:x1]
     both = np.minimum(alpha, mask[y0:y1, x0:x1] / 255.0).astype(np.float32)
     if min(shown.shape[:2]) < 8 or (both > 0.95).sum() < 30:
         return {"product_delta_e": None, "product_ssim": None}
-    wanted = np.clip(np.rint(wanted), 0, 255).astype(np.uint8)
-    return {"product_delta_e": _delta_e(shown, wanted, both), "product_ssim": _ssim(shown, wanted, both)}
+    own = np.clip(np.rint(wanted), 0, 255).astype(np.uint8)
+    return {"product_delta_e": _delta_e(shown, own, both), "product_ssim": _ssim(shown, own, both)}
 
 
 def _tight(rgba: Pixels) -> Pixels:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from imaging.colour import fit_within, resize
 
 Float = NDArray[np.float64]
+Span = tuple[float, float, float]
 WORKING_SIDE = 800
 MAX_SEGMENTS = 250
 
@@ -53,7 +54,7 @@ def fit_manhattan(pixels: NDArray[np.uint8], focal_px: float) -> Manhattan:
         return Manhattan(8.0, 0.0, 0.0, 0.0, segments, np.full(len(segments), -1))
     normals, weights, noise = _great_circles(segments, width, height, focal_px)
     best = np.array([[8.0, 0.0, 0.0]])
-    spans = [((-15, 40, 2.5), (-7.5, 7.5, 2.5), (0, 90, 3.0), 2.5)]
+    spans: list[tuple[Span, Span, Span, float]] = [((-15, 40, 2.5), (-7.5, 7.5, 2.5), (0, 90, 3.0), 2.5)]
     spans += [((-2.5, 2.5, 1.25), (-2.5, 2.5, 1.25), (-3, 3, 1.5), 1.2)]
     spans += [((-1, 1, 0.25), (-1, 1, 0.25), (-1, 1, 0.5), 0.5)]
     spans += [((-0.2, 0.2, 0.1), (-0.2, 0.2, 0.1), (-0.4, 0.4, 0.2), 0.35)]
