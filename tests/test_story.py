@@ -86,6 +86,7 @@ def test_from_a_photo_to_the_picture_and_to_the_run_that_made_it(browser: Browse
     page.goto(f"{demo}/admin/runs/run/")
     page.get_by_role("link", name="Halden").first.click()
     page.wait_for_url(f"**/admin/runs/run/{run.id}/change/**")
+    page.get_by_role("button", name="Open all").click()
     for text in ("Timeline", "facts", "placement", "select", "composite", "What it was asked", "What it answered"):
         expect(page.get_by_text(text).filter(visible=True).first).to_be_visible()
     why = run.steps.get(node_key="select").why[:60]
