@@ -64,9 +64,9 @@ class StepFactory(DjangoModelFactory[Step]):
     latency_ms = 1000
 
     @factory.post_generation
-    def payload(step: Step, create: bool, extracted: dict[str, Any] | None, **_: Any) -> None:
+    def payload(self: Step, create: bool, extracted: dict[str, Any] | None, **_: Any) -> None:
         """The texts of the step, as given."""
-        StepPayload.objects.create(step=step, **(extracted or {"ir": {"answer": 42}}))
+        StepPayload.objects.create(step=self, **(extracted or {"ir": {"answer": 42}}))
 
 
 class RunErrorFactory(DjangoModelFactory[RunError]):

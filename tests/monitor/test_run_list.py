@@ -72,7 +72,7 @@ def test_until_looks_back_from_another_moment(console: Client) -> None:
     assert titles(console, range="1h", until=moment.strftime("%Y-%m-%dT%H:%M")) == ["Long ago"]
 
 
-@pytest.mark.parametrize("spelling", [str, lambda identifier: str(identifier).lower(), lambda identifier: identifier.hex])
+@pytest.mark.parametrize("spelling", [str, lambda pasted: str(pasted).lower(), lambda pasted: pasted.hex])
 def test_a_pasted_run_id_leads_to_its_page(console: Client, spelling: Any) -> None:
     run = RunFactory(created_at=timezone.now() - timedelta(days=90))
     answer = console.get(URL, {"q": spelling(run.pk)})
@@ -131,7 +131,8 @@ def test_pictures_are_thumbnails_and_deleted_ones_say_so(console: Client) -> Non
 
 
 def test_a_title_cannot_become_markup(console: Client) -> None:
-    RunFactory(subject_label="<img src=x onerror=alert(1)>", error_message='"><script>', status="failed", error_code="x")
+    evil = {"subject_label": "<img src=x onerror=alert(1)>", "error_message": '"><script>'}
+    RunFactory(status="failed", error_code="x", **evil)
     page = console.get(URL).content.decode()
     assert "<img src=x" not in page
     assert '"><script>' not in page

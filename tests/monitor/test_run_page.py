@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from runs.blobs import delete_pictures
 from runs.models import Run
+from tests.factories import cutout_png
 from tests.monitor.factories import (
     MetricFactory,
     RunErrorFactory,
@@ -138,7 +139,8 @@ def test_a_failed_attempt_keeps_its_error_metrics_and_picture(console: Client) -
     step = run.steps.get(node_key="composite")
     type(step).objects.filter(pk=step.pk).update(attempt=2)
     RunErrorFactory(step=step, attempt=1, code="gate_rejected", message="The shadow floats.")
-    MetricFactory(step=step, attempt=1, key="contact_gap", passed=False, details={"reason": "0.2 where 0.02 is allowed"})
+    reason = {"reason": "0.2 where 0.02 is allowed"}
+    MetricFactory(step=step, attempt=1, key="contact_gap", passed=False, details=reason)
     page = page_of(console, run)
     assert "attempt 1 failed" in page
     assert "The shadow floats." in page
@@ -164,15 +166,9 @@ def test_deleted_pictures_are_said_to_be_gone(console: Client) -> None:
 
 def test_a_pipeline_without_its_own_pictures_gets_the_gallery(console: Client) -> None:
     run = RunFactory(pipeline_slug="somebody-elses")
-    artifact(run, "chart", room_picture())
+    artifact(run, "chart", cutout_png())
     page = page_of(console, run)
     assert "<figcaption>chart" in page
-
-
-def room_picture() -> bytes:
-    from tests.factories import cutout_png
-
-    return cutout_png()
 
 
 def test_other_runs_of_the_same_product_are_linked(console: Client) -> None:
