@@ -23,8 +23,8 @@ def measure(title: str) -> Section:
     """Clone, install into an empty virtual environment, prepare, serve; stop; start again; stop."""
     how = (
         "`git clone` of this repository's last commit into an empty folder, then `make demo` (no virtual environment, "
-        "no database, no pictures yet) until it prints its addresses, which is after the sample picture is made and the "
-        "shop answers. Ctrl-C (SIGINT to the process group), and the same command again."
+        "no database, no pictures yet) until it prints its addresses: the sample picture is made by then "
+        "and the shop answers. Ctrl-C (SIGINT to the process group), and the same command again."
     )
     with tempfile.TemporaryDirectory(prefix="seeit-clone-") as name:
         checkout = Path(name) / "see-it"

@@ -31,8 +31,8 @@ def measure(title: str) -> Section:
     """POST to claim through the real web server, beside the parts of the way."""
     how = (
         f"`POST {API}composites` over loopback to Gunicorn (two processes, four threads each), with two workers and "
-        "the demo shop's real pictures; from just before the request to the run's `started_at`, which the claiming worker "
-        f"writes by the database's clock. {TIMES} requests, one after another, each after the run before has ended."
+        "the demo shop's real pictures; from just before the request to the run's `started_at`, which the "
+        f"claiming worker writes by the database's clock. {TIMES} requests, each after the run before has ended."
     )
     with scratch_database("dispatch"), running_workers():
         publish_dag("bench", noop_chain(1))

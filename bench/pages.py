@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 
 from django.contrib.auth import get_user_model
-from django.http import HttpResponseBase
 from django.test import Client
 from django.urls import reverse
 
@@ -102,11 +101,11 @@ def _visit(client: Client, address: str) -> Visit:
         begun = time.perf_counter()
         _get(client, address)
         ms.append((time.perf_counter() - begun) * 1000)
-    return Visit(len(asked.statements), len(answer.content), ms)
+    return Visit(len(asked.statements), len(answer), ms)
 
 
-def _get(client: Client, address: str) -> HttpResponseBase:
+def _get(client: Client, address: str) -> bytes:
     answer = client.get(address)
     if answer.status_code != 200:
         raise RuntimeError(f"{address} answered {answer.status_code}.")
-    return answer
+    return answer.content
