@@ -5,8 +5,8 @@ from datetime import timedelta
 from runs.registry import chore
 from shops.services import forget_idle_buckets
 from storefront.consent import KEPT_FOR
+from storefront.endings import delete_composite
 from storefront.models import CompositeRun
-from storefront.services import delete_composite
 from storefront.uploads import forget_expired_uploads
 
 MARGIN = timedelta(minutes=30)  # `within 24 hours` holds even when the workers rest for a while

@@ -2,7 +2,8 @@
 
 from runs.models import Run
 from runs.registry import NodeOutput, on_finish, output
-from storefront.services import PIPELINE, record_result, settle_composite
+from storefront.endings import record_result, settle_composite
+from storefront.services import PIPELINE
 
 
 @output(PIPELINE, "composite")

@@ -1,6 +1,5 @@
-"""Composites: asked for, changed, judged, deleted."""
+"""Composites: asked for, changed, judged."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +9,10 @@ from django.utils import timezone
 
 from core.canonical import json_hash, sha256_hex
 from prep.models import ProductAsset
-from runs.blobs import delete_pictures
-from runs.models import Blob, Run
+from runs.models import Blob
 from runs.services import start_run
 from shops.models import Shop
-from shops.services import give_back_quota, lock_shop, reserve_quota
+from shops.services import lock_shop, reserve_quota
 from storefront.errors import (
     CompositesUnavailable,
     DuplicateNonce,
@@ -27,7 +25,6 @@ from storefront.models import CompositeRun, Upload
 from storefront.photos import RoomPhoto
 from storefront.visitors import Visitor
 
-logger = logging.getLogger(__name__)
 PIPELINE = "composite"
 
 
@@ -257,41 +254,3 @@ def give_feedback(*, composite: CompositeRun, verdict: str, issue: str = "", com
     CompositeRun.objects.filter(pk=composite.pk).update(
         feedback_verdict=verdict, feedback_issue=issue, feedback_comment=comment, feedback_at=timezone.now()
     )
-
-
-def delete_composite(*, composite: CompositeRun) -> None:
-    """Delete every picture made from this composite's photo, the photo included, at once; decisions stay.
-
-    The whole chain goes, for it was made from one photo. A run still under way loses its pictures when it ends.
-    """
-    with transaction.atomic():
-        chain = list(CompositeRun.objects.in_chain_of(composite).select_for_update(of=("self",)).select_related("run"))
-        CompositeRun.objects.filter(pk__in=[made.pk for made in chain]).update(
-            room=None, result=None, upload=None, deleted_at=timezone.now()
-        )
-        uploads = {made.upload_id for made in chain if made.upload_id}
-        Upload.objects.filter(pk__in=uploads, composites=None).delete()
-        for made in chain:
-            delete_pictures(made.run)
-    logger.info("composite deleted", extra={"run_id": str(composite.pk), "pictures_of": len(chain)})
-
-
-def record_result(*, run: Run, blob: Blob) -> bool:
-    """Show a run's picture to its shopper; False when there is none to show it to. Rows only."""
-    return bool(CompositeRun.objects.visible().filter(pk=run.pk).update(result=blob))
-
-
-def settle_composite(*, run: Run) -> None:
-    """What the end of a run means for its shopper, however it ended. Rows only.
-
-    1. A picture that never came to be is given back to the shop's quota, once.
-    2. Pictures of a composite that was deleted meanwhile go now.
-    """
-    composite = CompositeRun.objects.select_for_update(of=("self",)).select_related("shop").filter(pk=run.pk).first()
-    if composite is None:
-        return
-    if run.status != Run.Status.COMPLETED and composite.quota_day is not None:
-        give_back_quota(composite.shop, composite.quota_day)
-        CompositeRun.objects.filter(pk=composite.pk).update(quota_day=None)
-    if composite.deleted_at is not None:
-        delete_pictures(run)

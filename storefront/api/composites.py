@@ -24,13 +24,13 @@ from storefront.api.base import (
     read_visitor,
 )
 from storefront.consent import consent_hash
+from storefront.endings import delete_composite
 from storefront.errors import ConsentRequired
 from storefront.models import CompositeRun
 from storefront.services import (
     RequestKey,
     check_open,
     create_composite,
-    delete_composite,
     find_repeated,
     give_feedback,
     refine_composite,

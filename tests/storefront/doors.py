@@ -16,8 +16,8 @@ from prep.models import ProductAsset
 from runs.blobs import store_blob
 from runs.models import Artifact, Blob, Run, Step, StepPayload
 from shops.models import Shop
+from storefront.endings import record_result, settle_composite
 from storefront.models import CompositeRun
-from storefront.services import record_result, settle_composite
 from tests.factories import ApiKeyFactory, ProductAssetFactory, room_jpeg
 
 PIPELINE_FILE = Path(__file__).parents[2] / "storefront" / "pipelines" / "composite.json"

@@ -6,11 +6,15 @@ from pathlib import Path
 import pytest
 import time_machine
 from django.core import signing
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
+from core.ids import new_id
+from runs.blobs import store_blob
 from runs.models import Artifact, Blob, Run
 from shops.models import Usage
+from storefront.endings import settle_composite
 from storefront.links import SALT
 from storefront.models import CompositeRun, Upload
 from tests.factories import CompositeFactory, room_jpeg
@@ -281,6 +285,41 @@ def test_a_picture_that_is_finished_after_its_deletion_goes_too(door: Path) -> N
     assert not Blob.objects.filter(pk=late.pk).exists()
     assert not (door / late.storage_key).exists()
     assert not Artifact.objects.filter(run=composite.run, blob__retention=Blob.Retention.SHOPPER).exists()
+
+
+def a_fork_of(run: Run) -> Run:
+    """A run that staff forked from a shopper's, with the same photo."""
+    values = {field.attname: getattr(run, field.attname) for field in Run._meta.concrete_fields}
+    new = {"id": new_id(), "parent_id": run.pk, "mode": Run.Mode.FORK, "idempotency_key": None, "trigger": "rerun"}
+    fork = Run.objects.create(**{**values, **new})
+    room = run.artifacts.get(name="room")
+    Artifact.objects.create(run=fork, role=room.role, name=room.name, blob=room.blob)
+    return fork
+
+
+@pytest.mark.django_db(transaction=True)
+def test_forks_by_staff_lose_the_shoppers_photo_too(door: Path) -> None:
+    page, composite, query = made()
+    fork = a_fork_of(a_fork_of(composite.run))
+    photo = door / composite.room.storage_key
+    assert photo.exists()
+    page.delete(f"composites/{composite.pk}{query}")
+    assert not photo.exists()
+    assert fork.artifacts.get().blob is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_fork_that_ends_after_the_deletion_keeps_nothing() -> None:
+    page, composite, query = made()
+    fork = a_fork_of(composite.run)
+    page.delete(f"composites/{composite.pk}{query}")
+    late = store_blob(
+        shop=composite.shop, content=room_jpeg(seed=5), media_type="image/jpeg", retention=Blob.Retention.SHOPPER
+    )
+    Artifact.objects.create(run=fork, role=Artifact.Role.RESULT, name="result", blob=late)
+    with transaction.atomic():
+        settle_composite(run=fork)
+    assert not Blob.objects.filter(pk=late.pk).exists()
 
 
 def _id(response: object) -> str:
