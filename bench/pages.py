@@ -10,11 +10,12 @@ from django.urls import reverse
 from bench.counting import counting
 from bench.figures import MEDIAN, SLOWEST, Figure, Section, percentile
 from bench.scratch import scratch_database
-from bench.seeding import make_model_run, seed_runs, seeded_counts
+from bench.seeding import RARE_MODEL, make_model_run, seed_runs, seeded_counts
 from runs.models import Run
 
 FEW, MANY, WARM_UP, TIMES = 50, 50_000, 3, 40
 QUERIES_TARGET, TARGET_MS = 20, 150
+LIST = "run list"
 HOUR, MONTH = 3600, 30 * 24 * 3600
 
 
@@ -46,7 +47,8 @@ def measure(title: str) -> Section:
         counts = seeded_counts()
     section = Section(title, how)
     for name, visit in many.items():
-        section.figures += _figures(name, visit, few[name])
+        limit = QUERIES_TARGET if name == "run page" else few[LIST if name.startswith(LIST) else name].queries
+        section.figures += _figures(name, visit, few[name], limit)
     page = percentile(many["run page"].ms, MEDIAN)
     section.figures.append(Figure("run page, p50", page, "ms", "empty view", percentile(empty.ms, MEDIAN)))
     sizes = ", ".join(f"{name} {visit.size / 1024:.0f} KiB" for name, visit in many.items())
@@ -58,12 +60,11 @@ def measure(title: str) -> Section:
     return section
 
 
-def _figures(name: str, visit: Visit, few: Visit) -> list[Figure]:
-    """Run page: at most 20 queries; run list: as many as with few runs; both under 150 ms, by the 95th percentile."""
+def _figures(name: str, visit: Visit, few: Visit, queries: int) -> list[Figure]:
+    """Queries under their limit (for the list as many as with few runs), and answers under 150 ms."""
     with_few = f"with {FEW} runs"
-    target = QUERIES_TARGET if name == "run page" else few.queries
     return [
-        Figure(f"{name}, queries", visit.queries, "", with_few, few.queries, target),
+        Figure(f"{name}, queries", visit.queries, "", with_few, few.queries, queries),
         Figure(f"{name}, p50", percentile(visit.ms, MEDIAN), "ms", with_few, percentile(few.ms, MEDIAN), TARGET_MS),
         Figure(f"{name}, p95", percentile(visit.ms, SLOWEST), "ms", with_few, percentile(few.ms, SLOWEST), TARGET_MS),
     ]
@@ -77,14 +78,16 @@ def _staff() -> Client:
 
 def _visits(client: Client, model: Run) -> dict[str, Visit]:
     runs = reverse("admin:runs_run_changelist")
-    ids = list(Run.objects.order_by("-id").values_list("id", flat=True)[:FEW])
-    model_name = next(iter(model.summary["models"].values())).split("/", 1)[1]
+    ids = list(Run.objects.order_by("-id").values_list("id", flat=True))
     addresses = {
         "run page": reverse("admin:runs_run_change", args=[str(ids[FEW // 2])]),
-        "run list": runs,
-        "run list, all time by model": f"{runs}?range=all&model={model_name}",
-        "run list, second page": f"{runs}?range=all&before={ids[-1]}",
-        "run list, failed of all time": f"{runs}?range=all&error=vendor_timeout",
+        LIST: runs,
+        "run list, a page in the middle": f"{runs}?range=all&before={ids[len(ids) // 2]}",
+        "run list, one shop": f"{runs}?range=all&shop={model.shop_id}",
+        "run list, one error": f"{runs}?range=all&error=vendor_timeout",
+        "run list, a rare model": f"{runs}?range=all&model={RARE_MODEL}",
+        "run list, a rare title": f"{runs}?range=all&q=%2048123",
+        "steps that dropped over 90 %": f"{reverse('admin:runs_step_changelist')}?dropped=0.9",
         "dashboard": reverse("admin:index"),
     }
     return {name: _visit(client, address) for name, address in addresses.items()}

@@ -13,7 +13,8 @@ from storefront.demo_shop import ensure_demo_shop, prepare_products, seed_produc
 from storefront.execution import CompositeParams, execute_composite_run
 from storefront.photos import store_room_photo
 
-SHOPS, FAILED_EVERY = 20, 25
+SHOPS, FAILED_EVERY, STEEP_EVERY, RARE_EVERY = 20, 25, 100, 10_000
+RARE_MODEL = "rare-1"
 
 
 def make_model_run() -> Run:
@@ -34,7 +35,8 @@ def seed_runs(model: Run, count: int, *, newest_s: int, oldest_s: int, whole: bo
     """Copy a run and its steps, the copies spread evenly over an age span in seconds.
 
     With `whole` payloads, evidence and metrics come along and all belong to the model's shop; otherwise the copies are
-    spread over all shops, and every 25th has failed.
+    spread over all shops, every 25th has failed, every 100th has a filter that dropped almost everything, and every
+    10,000th was made by a rare model.
     """
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS bench_new")
@@ -92,6 +94,8 @@ def _copy_steps(cursor: Any, model: Run, *, whole: bool) -> None:
         "started_at": "new.at",
         "finished_at": "new.at + make_interval(secs => 1)",
         "shop_id": "(SELECT shop_id FROM runs_run WHERE id = new.id)",
+        "drop_ratio": f"CASE WHEN new.number %% {STEEP_EVERY} > 0 THEN old.drop_ratio WHEN old.type = 'filter' THEN 0.95 END",
+        "model": f"CASE WHEN new.number %% {RARE_EVERY} = 77 THEN '{RARE_MODEL}' ELSE old.model END",
     }
     _copy(cursor, Step, {**ids, **at, **changed}, each, given)
     if not whole:
