@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from imaging.colour import disk, fit_within, resize, to_lab
+from imaging.frames import framed_areas
 from imaging.geometry import Camera
 from imaging.labels import REGION
 from imaging.vanishing import Manhattan
@@ -37,7 +38,9 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixe
     floor, clarity = _floor(small, distance, upright)
     calm = _calm_areas(small)
     regions = np.full(floor.shape, REGION.OTHER, np.uint8)
+    framed = framed_areas(lines, scale, size)
     ceiling, wall = _ceiling_and_wall(small, calm & ~floor, floor, rays, camera, scale)
+    wall &= ~framed
     regions[_things(floor, wall, ceiling)] = REGION.FURNITURE
     regions[wall], regions[ceiling], regions[floor] = REGION.WALL, REGION.CEILING, REGION.FLOOR
     regions[_openings(small, regions, elevation)] = REGION.OPENING

@@ -35,6 +35,14 @@ def test_floor_and_wall_are_found_and_the_cupboard_is_neither() -> None:
     assert (room.regions[things] == REGION.FURNITURE).mean() > 0.8
 
 
+def test_the_window_is_no_wall_although_its_frame_is_as_calm() -> None:
+    room, drawn = read_drawn_room(), drawn_room()
+    glass = drawn.pixels.min(axis=2) > 245
+    small = np.asarray(Image.fromarray(glass).resize(room.regions.shape[::-1], Image.Resampling.NEAREST))
+    assert small.sum() > 200
+    assert (room.regions[small] == REGION.WALL).mean() < 0.1
+
+
 def test_walls_are_planes_at_their_true_distance_and_angle() -> None:
     back = min(read_drawn_room().walls, key=lambda wall: abs(wall.yaw_deg))
     assert back.distance_m == pytest.approx(BACK_M, abs=0.3)
