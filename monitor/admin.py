@@ -1,9 +1,9 @@
 """The trace in the operator console. Everything here is read-only: the engine writes it, people read it."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.apps import apps
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
@@ -62,7 +62,7 @@ class TraceAdmin(admin.ModelAdmin):
     show_full_result_count = False
     sortable_by = ()
     actions = None
-    paginator = NoCount
+    paginator: ClassVar[type[Paginator]] = NoCount
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return KeysetChangeList
@@ -75,6 +75,11 @@ class TraceAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def back_to_list(self, request: HttpRequest) -> HttpResponse:
+        """Where an address names nothing that exists (any more)."""
+        messages.warning(request, f"There is no such {self.opts.verbose_name}.")
+        return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"))
 
     @admin.display(description="Run")
     def run_link(self, row: Any) -> SafeString:
@@ -106,7 +111,7 @@ class RunAdmin(TraceAdmin):
         self._check(request)
         run = self.get_object(request, unquote(object_id))
         if run is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return self.back_to_list(request)
         title = f"{run.subject_label or run.pipeline_slug}, {run.status}"
         return self._page(request, "monitor/run_page.html", title=title, run=run, page=read_run_page(run))
 
@@ -119,7 +124,7 @@ class RunAdmin(TraceAdmin):
             raise PermissionDenied
 
     def _page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(request, template, {**self.admin_site.each_context(request), "opts": self.opts,
                                                     **context})  # fmt: skip
 
@@ -154,7 +159,7 @@ class StepAdmin(TraceAdmin):
         """A step is read on its run's page."""
         step = self.get_object(request, unquote(object_id))
         if step is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return self.back_to_list(request)
         return HttpResponseRedirect(_place(step))
 
     @admin.display(description="Step")
@@ -241,7 +246,7 @@ class WorkerAdmin(TraceAdmin):
         """A handful of rows with names for keys: Django's own list serves."""
         return ChangeList
 
-    paginator = Paginator
+    paginator: ClassVar[type[Paginator]] = Paginator
 
     @admin.display(description="Last heartbeat")
     def beat(self, row: Worker) -> Any:

@@ -97,7 +97,7 @@ def run_input(request: HttpRequest, run_id: str) -> HttpResponse:
 @for_readers
 def asked(request: HttpRequest, step_id: str, attempt: int) -> HttpResponse:
     """What one attempt of a step was asked: the messages as sent and the pictures by role."""
-    step = _find(Step.objects.all(), step_id)
+    step = _find(Step.objects.select_related("shop"), step_id)
     return render(request, "monitor/_question.html", {"question": read_question(step, attempt)})
 
 

@@ -37,7 +37,7 @@ def _decisions(steps: Sequence[Step], errors: Sequence[RunError], metrics: Seque
     if narrow is not None:
         kept = f"{narrow} kept {narrow.candidates_out} of {narrow.candidates_in} candidates"
         parts.append(kept if narrow.candidates_in is not None else f"{narrow} dropped {percent(narrow.drop_ratio)}")
-    final = {step.pk: step.attempt for step in steps}
+    final: dict[object, int] = {step.pk: step.attempt for step in steps}
     judged = [item for item in metrics if item.passed is not None and item.attempt == final.get(item.step_id)]
     if judged:
         required = [item for item in judged if item.must_pass]

@@ -36,7 +36,7 @@ class ConsoleSite(AdminSite):
     index_template = "monitor/dashboard.html"
     enable_nav_sidebar = False
 
-    def get_urls(self) -> list[URLPattern | URLResolver]:  # type: ignore[override]
+    def get_urls(self) -> list[URLPattern | URLResolver]:
         """The addresses of pictures and other evidence come before the models' own."""
         from monitor.urls import evidence_urls
 

@@ -47,7 +47,7 @@ def make_thumbnail(content: bytes, size: int) -> bytes:
             if image.width * image.height > MAX_PIXELS:
                 raise NotAPicture
             opened.draft("RGB", (size * 2, size * 2))
-            if image.mode == "L" and (top := image.getextrema()[1]) and top < LABELS:
+            if image.mode == "L" and 0 < (top := max(image.tobytes(), default=0)) < LABELS:
                 image = image.point(lambda value: value * 255 // top)
             mode = "RGBA" if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info else "RGB"
             small = image.convert(mode)

@@ -105,7 +105,7 @@ class ProductAssetAdmin(admin.ModelAdmin):
         """The form, beside the product's pictures, its facts and its prep jobs."""
         asset = self.get_object(request, object_id)
         if asset is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return self._back_to_list(request)
         shown = {"asset": asset, "jobs": _latest_jobs(asset), "facts": asset.extracted_facts,
                  "facts_text": json.dumps(asset.extracted_facts, indent=2, ensure_ascii=False)}  # fmt: skip
         return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
@@ -119,7 +119,7 @@ class ProductAssetAdmin(admin.ModelAdmin):
             return HttpResponseNotAllowed(["POST"])
         asset = self.get_object(request, object_id)
         if asset is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return self._back_to_list(request)
         if not self.has_change_permission(request, asset):
             raise PermissionDenied
         try:
@@ -130,6 +130,11 @@ class ProductAssetAdmin(admin.ModelAdmin):
             self.log_change(request, asset, "Prep started.")
             messages.success(request, f"Prep of {asset} has started.")
         return HttpResponseRedirect(reverse("admin:prep_productasset_change", args=[str(asset.pk)]))
+
+    def _back_to_list(self, request: HttpRequest) -> HttpResponse:
+        """Where nobody can be helped further: the address names no product."""
+        messages.warning(request, "There is no such product.")
+        return HttpResponseRedirect(reverse("admin:prep_productasset_changelist"))
 
     @admin.action(description="Prepare selected products", permissions=["change"])
     def prepare_selected(self, request: HttpRequest, queryset: QuerySet[ProductAsset]) -> None:
