@@ -5,6 +5,7 @@ import os
 import sys
 from importlib import import_module
 
+from bench.processes import program_log
 from bench.report import REPORT, markdown, stamp, terminal, write_report
 from bench.scratch import scratch_folder
 
@@ -32,12 +33,22 @@ def main(arguments: list[str]) -> int:
         for name in options.only or usual:
             print(f"Measuring: {MEASUREMENTS[name]} ...", flush=True)
             stamped = stamp(os.getloadavg()[0])
-            section = import_module(f"bench.{name}").measure(MEASUREMENTS[name])
+            try:
+                section = import_module(f"bench.{name}").measure(MEASUREMENTS[name])
+            except Exception:
+                print(_last_words(), file=sys.stderr)
+                raise
             print(terminal(section), flush=True)
             measured[section.title] = markdown(section, stamped)
             write_report(measured, list(MEASUREMENTS.values()))
     print(f"Written: {REPORT.relative_to(REPORT.parent.parent)}")
     return 0
+
+
+def _last_words() -> str:
+    """What the programs of a measurement that failed have said."""
+    log = program_log()
+    return "\n".join(log.read_text(errors="replace").splitlines()[-30:]) if log.exists() else ""
 
 
 if __name__ == "__main__":

@@ -22,9 +22,10 @@ class Program:
     """One program in a session of its own, with its children."""
 
     def __init__(self, arguments: list[str], **environment: str) -> None:
-        self.process = subprocess.Popen(
-            arguments, cwd=ROOT, env={**os.environ, **environment}, start_new_session=True, stdout=subprocess.DEVNULL
-        )
+        with program_log().open("ab") as log:
+            self.process = subprocess.Popen(
+                arguments, cwd=ROOT, env={**os.environ, **environment}, start_new_session=True, stdout=log, stderr=log
+            )
 
     def family(self) -> list[psutil.Process]:
         """The program's living processes."""
@@ -72,6 +73,11 @@ def running_web() -> Iterator[str]:
         yield base
     finally:
         program.stop()
+
+
+def program_log() -> Path:
+    """Where the programs write; shown when a measurement fails."""
+    return Path(os.environ["SEEIT_DATA_DIR"]) / "programs.log"
 
 
 def free_port() -> int:

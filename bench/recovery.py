@@ -15,6 +15,7 @@ from runs.models import Run
 from runs.services import publish_dag, start_run
 
 WORKERS, KILLS, BURN_SECONDS, SAMPLES = 2, 5, 20, 10
+DISPATCH_TARGET_MS = 250
 LEASE, SWEEP = settings.RUN_LEASE_SECONDS, settings.RUN_SWEEP_SECONDS
 
 
@@ -42,9 +43,13 @@ def measure(title: str) -> Section:
         Figure("SIGKILL to next claim, p50", percentile(reclaims, MEDIAN), "s", "lease", LEASE, LEASE + SWEEP),
         Figure("SIGKILL to next claim, slowest", max(reclaims), "s", "lease", LEASE, LEASE + SWEEP),
         Figure("start_run to claim after the kills, p50", percentile(after, MEDIAN), "ms", "before the kills",
-               percentile(before, MEDIAN)),
+               percentile(before, MEDIAN), DISPATCH_TARGET_MS),
     ]  # fmt: skip
-    section.notes = ["Target of a reclaim: what is left of the lease, and at most one sweep."]
+    section.notes = [
+        "Target of a reclaim: what is left of the lease, and at most one sweep.",
+        "A worker that was killed while idle can leave the queue's lock held, so that no message is delivered any more; "
+        "runs then start by the sweep, which the last figure shows.",
+    ]
     return section
 
 

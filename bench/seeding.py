@@ -94,7 +94,7 @@ def _copy_steps(cursor: Any, model: Run, *, whole: bool) -> None:
         "started_at": "new.at",
         "finished_at": "new.at + make_interval(secs => 1)",
         "shop_id": "(SELECT shop_id FROM runs_run WHERE id = new.id)",
-        "drop_ratio": f"CASE WHEN new.number %% {STEEP_EVERY} > 0 THEN old.drop_ratio WHEN old.type = 'filter' THEN 0.95 END",
+        "drop_ratio": f"CASE WHEN new.number %% {STEEP_EVERY} = 0 THEN old.drop_ratio ^ 0.1 ELSE old.drop_ratio END",
         "model": f"CASE WHEN new.number %% {RARE_EVERY} = 77 THEN '{RARE_MODEL}' ELSE old.model END",
     }
     _copy(cursor, Step, {**ids, **at, **changed}, each, given)
