@@ -857,6 +857,8 @@ CREATE INDEX step_run_seq ON public.runs_step USING btree (run_id, seq);
 
 CREATE INDEX stepoutputlink_target ON public.runs_stepoutputlink USING btree (target_type, target_id);
 
+CREATE INDEX storefront_composite_aging ON public.storefront_compositerun USING btree (created_at) WHERE ((deleted_at IS NULL) AND (root_id IS NULL));
+
 CREATE INDEX storefront_composite_shop_new ON public.storefront_compositerun USING btree (shop_id, created_at DESC);
 
 CREATE INDEX storefront_compositerun_asset_id_d445bd7b ON public.storefront_compositerun USING btree (asset_id);

@@ -42,8 +42,11 @@ def picture_size(content: bytes, media_type: str) -> tuple[int | None, int | Non
     """Width and height in pixels from a picture's header; (None, None) for anything else."""
     if not media_type.startswith("image/"):
         return None, None
-    with Image.open(io.BytesIO(content)) as image:
-        return image.size
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.size
+    except (OSError, Image.DecompressionBombError):  # claimed to be a picture; whoever opens it will say what it is
+        return None, None
 
 
 def draft_blob(store: BlobStore, owner: str, content: bytes, media_type: str) -> BlobDraft:

@@ -1,7 +1,9 @@
 """The demo shop: a tenant with products, a publishable key and everything switched on."""
 
 import mimetypes
+from contextlib import suppress
 
+from prep.errors import AlreadyComplete
 from prep.models import ProductAsset
 from prep.services import prepare_inline, save_asset
 from shops.features import Features
@@ -63,5 +65,6 @@ def prepare_products(assets: list[ProductAsset]) -> list[ProductAsset]:
     """Prepare what is not ready, here and now; returns the assets that could not be made ready."""
     for asset in assets:
         if not asset.is_ready:
-            prepare_inline(asset, trigger="demo")
+            with suppress(AlreadyComplete):  # an earlier start was killed half-way: a worker will take its run over
+                prepare_inline(asset, trigger="demo")
     return [asset for asset in assets if not asset.is_ready]

@@ -57,7 +57,9 @@ def test_a_malformed_setting_stops_the_start_with_one_line_that_names_it(name: s
 def test_a_server_database_wants_its_secrets_from_the_environment() -> None:
     done = run("manage.py", "check", DATABASE_URL="postgresql://x@127.0.0.1/x", SECRET_KEY="")
     assert (done.returncode, done.stderr.strip()) == (
-        1, "Environment variable SECRET_KEY: required when DATABASE_URL is set")
+        1,
+        "Environment variable SECRET_KEY: required when DATABASE_URL is set",
+    )
 
 
 def test_a_bad_encryption_key_and_a_bad_routes_file_are_found_by_the_checks(tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ def database_url() -> Iterator[str]:
         port = free_port()
 
         def program(*command: str) -> None:
-            subprocess.run([str(programs / command[0]), *command[1:]], check=True, capture_output=True, cwd=folder, **user)
+            subprocess.run(
+                [str(programs / command[0]), *command[1:]], check=True, capture_output=True, cwd=folder, **user
+            )
 
         program("initdb", "--auth=trust", "--encoding=utf8", "-U", owner, "-D", str(cluster))
         options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder}"
@@ -82,8 +84,19 @@ def test_a_server_database_runs_the_main_job(database_url: str, tmp_path: Path) 
         assert done.returncode == 0, done.stderr
     sofa, room = load_catalog().products[0], load_catalog().rooms[0]
     out = tmp_path / "out.jpg"
-    done = manage("composite", "--product", str(sofa.photo_path), "--room", str(room.photo_path), "--title", sofa.title,
-                  "--description", sofa.description_html, "--out", str(out))
+    done = manage(
+        "composite",
+        "--product",
+        str(sofa.photo_path),
+        "--room",
+        str(room.photo_path),
+        "--title",
+        sofa.title,
+        "--description",
+        sofa.description_html,
+        "--out",
+        str(out),
+    )
     assert done.returncode == 0, done.stderr
     assert out.read_bytes().startswith(b"\xff\xd8")
     assert not (tmp_path / "postgres").exists(), "no embedded server was started"

@@ -44,19 +44,20 @@ def chain(*steps: str, **extra: Any) -> list[dict[str, Any]]:
     """Nodes a, b, c, ... of the given stages, each after the one before."""
     keys = "abcdefgh"
     return [
-        {"key": keys[i], "step": step, "depends_on": [keys[i - 1]] if i else [], **extra} for i, step in enumerate(steps)
+        {"key": keys[i], "step": step, "depends_on": [keys[i - 1]] if i else [], **extra}
+        for i, step in enumerate(steps)
     ]
 
 
 def deps(*vendors: ScriptedVendor, move_on: Sequence[str] = ()) -> Deps:
     """Dependencies with these vendors routed to the task `facts`, in order."""
     routes = tuple(Route(vendor.name, f"{vendor.name}-1", {}, tuple(move_on)) for vendor in vendors)
-    return Deps({vendor.name: vendor for vendor in vendors}, Routes({"facts": routes}), BlobStore(), timezone.now, InPlace())
+    return Deps(
+        {vendor.name: vendor for vendor in vendors}, Routes({"facts": routes}), BlobStore(), timezone.now, InPlace()
+    )
 
 
 def run_inline(slug: str, input: Mapping[str, Any] | None = None, given: Deps | None = None, **extra: Any) -> Run:
     """Start and execute a run here and now."""
     run = start_run(pipeline=slug, shop=extra.pop("shop", None), input=input or {}, inline_owner="inline", **extra)
     return execute_inline(run, given or deps())
-
-

@@ -29,7 +29,9 @@ def test_nodes_run_in_dependency_order_and_the_run_completes() -> None:
 
 def test_a_run_of_four_no_op_nodes_takes_at_most_25_statements() -> None:
     publish("noops", *chain("noop@1", "noop@1", "noop@1", "noop@1"))
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
         run_inline("noops")
     statements = [query["sql"] for query in queries if not query["sql"].startswith(("SAVEPOINT", "RELEASE", "BEGIN"))]
     # The last one is the caller's look at the finished run.
@@ -48,9 +50,13 @@ def test_a_node_gets_its_ancestors_answers_and_else_the_input() -> None:
 
 
 def test_parallel_nodes_share_a_parent_and_join() -> None:
-    publish("diamond", {"key": "a", "step": "noop@1"}, {"key": "b", "step": "noop@1", "depends_on": ["a"]},
-            {"key": "c", "step": "noop@1", "depends_on": ["a"]},
-            {"key": "d", "step": "noop@1", "depends_on": ["b", "c"]})
+    publish(
+        "diamond",
+        {"key": "a", "step": "noop@1"},
+        {"key": "b", "step": "noop@1", "depends_on": ["a"]},
+        {"key": "c", "step": "noop@1", "depends_on": ["a"]},
+        {"key": "d", "step": "noop@1", "depends_on": ["b", "c"]},
+    )
     run = run_inline("diamond")
     assert run.status == Run.Status.COMPLETED
     assert run.steps.get(node_key="d").started_at >= run.steps.get(node_key="b").finished_at
@@ -78,8 +84,14 @@ def test_a_filter_that_does_not_count_fails() -> None:
 
 
 def test_retries_repeat_an_attempt_and_log_every_failure() -> None:
-    node = {"key": "a", "step": "flaky@1", "retries": 2, "retry_on": ["vendor"], "params": {"failures": 2},
-            "backoff": {"initial_ms": 1}}
+    node = {
+        "key": "a",
+        "step": "flaky@1",
+        "retries": 2,
+        "retry_on": ["vendor"],
+        "params": {"failures": 2},
+        "backoff": {"initial_ms": 1},
+    }
     publish("flaky", node)
     run = run_inline("flaky")
     assert run.status == Run.Status.COMPLETED
@@ -88,18 +100,35 @@ def test_retries_repeat_an_attempt_and_log_every_failure() -> None:
 
 
 def test_retries_end_and_other_failures_are_not_repeated() -> None:
-    publish("flaky", {"key": "a", "step": "flaky@1", "retries": 1, "retry_on": ["vendor"], "params": {"failures": 9},
-                      "backoff": {"initial_ms": 1}})
+    publish(
+        "flaky",
+        {
+            "key": "a",
+            "step": "flaky@1",
+            "retries": 1,
+            "retry_on": ["vendor"],
+            "params": {"failures": 9},
+            "backoff": {"initial_ms": 1},
+        },
+    )
     assert run_inline("flaky").steps.get().attempt == 2
-    publish("stubborn", {"key": "a", "step": "flaky@1", "retries": 5, "retry_on": ["timeout"],
-                         "params": {"failures": 9}})
+    publish(
+        "stubborn", {"key": "a", "step": "flaky@1", "retries": 5, "retry_on": ["timeout"], "params": {"failures": 9}}
+    )
     assert run_inline("stubborn").steps.get().attempt == 1
 
 
 def test_ir_validation_enforced_fails_and_logged_only_notes() -> None:
-    schema = create_schema(target="stage:asking", name="Asking", schema={
-        "type": "object", "additionalProperties": False, "required": ["answer", "picture"],
-        "properties": {"answer": {"type": "integer", "minimum": 10}, "picture": {"type": "null"}}})
+    schema = create_schema(
+        target="stage:asking",
+        name="Asking",
+        schema={
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["answer", "picture"],
+            "properties": {"answer": {"type": "integer", "minimum": 10}, "picture": {"type": "null"}},
+        },
+    )
     activate_schema(schema_id=schema.id)
     publish("strict", *chain("asking@1"), ir_mode="enforce")
     publish("lax", *chain("asking@1"), ir_mode="log")
@@ -118,12 +147,20 @@ def test_ir_validation_enforced_fails_and_logged_only_notes() -> None:
 
 
 def test_an_invalid_answer_is_asked_again_when_policy_says_so() -> None:
-    schema = create_schema(target="stage:asking", name="Asking", schema={
-        "type": "object", "additionalProperties": False, "required": ["answer", "picture"],
-        "properties": {"answer": {"type": "integer", "minimum": 10}, "picture": {"type": "null"}}})
+    schema = create_schema(
+        target="stage:asking",
+        name="Asking",
+        schema={
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["answer", "picture"],
+            "properties": {"answer": {"type": "integer", "minimum": 10}, "picture": {"type": "null"}},
+        },
+    )
     activate_schema(schema_id=schema.id)
-    publish("again", *chain("asking@1", retries=1, retry_on=["ir_invalid"]), ir_mode="enforce",
-            backoff={"initial_ms": 1})
+    publish(
+        "again", *chain("asking@1", retries=1, retry_on=["ir_invalid"]), ir_mode="enforce", backoff={"initial_ms": 1}
+    )
     vendor = ScriptedVendor([3, 30])
     run = run_inline("again", given=deps(vendor))
     assert run.status == Run.Status.COMPLETED
@@ -133,12 +170,24 @@ def test_an_invalid_answer_is_asked_again_when_policy_says_so() -> None:
 def test_everything_about_a_model_call_is_captured() -> None:
     publish("asking", *chain("asking@1"))
     picture = Image("drawing", PNG, "image/png")
-    reply = Reply(model="scripted-1", data={"n": 1}, images=(picture,), request={"ask": 1, "api_key": "sk-secret"},
-                  response={"parts": [{"thought": True, "text": "hmm"}, {"text": "1"}]}, response_id="r-1",
-                  cost_usd=0.25, cost_source="vendor")
+    reply = Reply(
+        model="scripted-1",
+        data={"n": 1},
+        images=(picture,),
+        request={"ask": 1, "api_key": "sk-secret"},
+        response={"parts": [{"thought": True, "text": "hmm"}, {"text": "1"}]},
+        response_id="r-1",
+        cost_usd=0.25,
+        cost_source="vendor",
+    )
     run = run_inline("asking", given=deps(ScriptedVendor([reply])))
     step = run.steps.get()
-    assert (step.vendor, step.model, float(step.cost_usd), step.cost_source) == ("scripted", "scripted-1", 0.25, "vendor")
+    assert (step.vendor, step.model, float(step.cost_usd), step.cost_source) == (
+        "scripted",
+        "scripted-1",
+        0.25,
+        "vendor",
+    )
     assert step.tokens_in is None, "unknown is not zero"
     assert float(run.cost_usd) == 0.25
     kept = {artifact.role: artifact.blob for artifact in Artifact.objects.select_related("blob").filter(run=run)}

@@ -18,7 +18,9 @@ def quality(ir: dict, inputs: dict, artifacts: dict) -> list[MetricValue]:
 
 @pytest.fixture(autouse=True)
 def gate() -> None:
-    metric = MetricDefinition.objects.create(key="quality", name="Quality", direction="higher", evaluator="test_quality")
+    metric = MetricDefinition.objects.create(
+        key="quality", name="Quality", direction="higher", evaluator="test_quality"
+    )
     profile = MetricProfile.objects.create(key="quality_v1")
     MetricProfileItem.objects.create(profile=profile, metric=metric, threshold=0.8, must_pass=True)
 
@@ -28,7 +30,13 @@ def test_a_result_that_passes_completes_the_node_with_its_metrics() -> None:
     run = run_inline("gated", given=deps(ScriptedVendor([0.9])))
     assert run.status == Run.Status.COMPLETED
     result = MetricResult.objects.get(run=run)
-    assert (result.key, result.value, result.threshold, result.passed, result.must_pass) == ("quality", 0.9, 0.8, True, True)
+    assert (result.key, result.value, result.threshold, result.passed, result.must_pass) == (
+        "quality",
+        0.9,
+        0.8,
+        True,
+        True,
+    )
 
 
 def test_a_rejected_result_moves_on_to_the_next_route() -> None:

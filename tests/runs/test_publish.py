@@ -26,8 +26,12 @@ def dag(*nodes: dict, **extra: object) -> dict:
         (dag({"key": "a", "step": "noop@1"}, {"key": "a", "step": "noop@1"}), "defined twice"),
         (dag({"key": "a", "step": "noop@1", "depends_on": ["b"]}), "which is not there"),
         (dag({"key": "a", "step": "nothing@1"}), "there is no stage"),
-        (dag({"key": "a", "step": "noop@1", "depends_on": ["b"]},
-             {"key": "b", "step": "noop@1", "depends_on": ["a"]}), "cycle"),
+        (
+            dag(
+                {"key": "a", "step": "noop@1", "depends_on": ["b"]}, {"key": "b", "step": "noop@1", "depends_on": ["a"]}
+            ),
+            "cycle",
+        ),
         (dag({"key": "a", "step": "noop@1", "condition": "true"}), "not supported"),
         (dag({"key": "a", "step": "noop@1", "colour": "red"}), "colour"),
         (dag({"key": "a", "step": "noop@1", "retries": 99}), "retries"),

@@ -41,8 +41,11 @@ def test_a_worker_executes_a_run_and_computes_in_a_child_process(cluster: Cluste
 
 
 def test_a_run_goes_on_from_its_memory_when_its_worker_is_killed(cluster: Cluster, tmp_path: Path) -> None:
-    publish("marking", {"key": "first", "step": "marking@1"},
-            {"key": "second", "step": "marking@1", "depends_on": ["first"], "params": {"seconds": 3}})
+    publish(
+        "marking",
+        {"key": "first", "step": "marking@1"},
+        {"key": "second", "step": "marking@1", "depends_on": ["first"], "params": {"seconds": 3}},
+    )
     run = start_run(pipeline="marking", shop=None, input={"folder": str(tmp_path)})
     wait_until(lambda: list(tmp_path.glob(f"{run.id}.second.*")), "the second node begins")
     run.refresh_from_db()
@@ -85,7 +88,9 @@ def test_a_lost_message_does_not_lose_its_run(cluster: Cluster) -> None:
     assert run.status == Run.Status.COMPLETED
 
 
-def test_sigterm_hands_a_run_over_and_leaves_no_process_behind(cluster: Cluster, files_of_its_own: Path, tmp_path: Path) -> None:
+def test_sigterm_hands_a_run_over_and_leaves_no_process_behind(
+    cluster: Cluster, files_of_its_own: Path, tmp_path: Path
+) -> None:
     publish("marking", {"key": "first", "step": "marking@1", "params": {"seconds": 1}})
     run = start_run(pipeline="marking", shop=None, input={"folder": str(tmp_path)})
     wait_until(lambda: list(tmp_path.glob(f"{run.id}.*")), "the node begins")

@@ -1,4 +1,4 @@
-"""`manage.py dump_schema`: the tables and views as SQL, for people to read; a test holds the committed file against it."""
+"""`manage.py dump_schema`: tables and views as SQL, for people to read; a test holds the committed file against it."""
 
 import argparse
 import re

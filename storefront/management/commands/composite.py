@@ -9,11 +9,13 @@ from core.canonical import sha256_hex
 from core.commands import RUN_FAILED, SeeItCommand
 from core.errors import SeeItError
 from core.storage import BlobStore
+from imaging.photo import PRODUCT_LIMITS, PhotoError, open_photo
 from prep.models import ProductAsset
 from prep.services import prepare_inline, save_asset
 from runs.blobs import owner_of
 from runs.models import Run
 from storefront.demo_shop import ensure_demo_shop
+from storefront.errors import PhotoRefused
 from storefront.execution import CompositeParams, execute_composite_run
 from storefront.photos import store_room_photo
 from storefront.report import composite_report
@@ -38,6 +40,10 @@ class Command(SeeItCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         product, room = self._read(options["product"], "product"), self._read(options["room"], "room")
+        try:
+            open_photo(product, PRODUCT_LIMITS)
+        except PhotoError as error:
+            self.fail(f"The product photo cannot be used: {error.message}")
         tap = self._tap(options["tap"])
         try:
             shop = ensure_demo_shop()
@@ -55,6 +61,8 @@ class Command(SeeItCommand):
             if prep.status != Run.Status.COMPLETED:
                 self._report(prep, prep, options)
             run = execute_composite_run(CompositeParams(asset, room_photo, tap))
+        except PhotoRefused as error:
+            self.fail(f"The room photo cannot be used: {error.message}")
         except SeeItError as error:
             self.fail(error.message)
         self._report(run, prep, options)
