@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
 from django.core.files.storage import storages
+from django.core.management import call_command
 
 
 @pytest.fixture(autouse=True)
