@@ -1,0 +1,131 @@
+"""Runs, and the workers that execute them."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from core.fields import UlidField, UlidPrimaryKey
+from runs.models.fields import cost_field
+from runs.models.pipelines import Pipeline, PipelineVersion
+from runs.querysets import RunQuerySet, WorkerQuerySet
+
+
+class Run(models.Model):
+    """One execution of a pipeline about one subject."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending"  # written, waiting for a worker
+        RUNNING = "running"  # held by a worker under a lease
+        COMPLETED = "completed"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    class Mode(models.TextChoices):
+        LIVE = "live"  # models are asked
+        RECORDED = "recorded"  # every model call is answered from the parent's recording
+        FORK = "fork"  # nodes before the fork are the parent's
+
+    ACTIVE: ClassVar = (Status.PENDING, Status.RUNNING)
+    TERMINAL: ClassVar = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+    TRANSITIONS: ClassVar = {
+        Status.PENDING: (Status.RUNNING, Status.FAILED, Status.CANCELLED),
+        Status.RUNNING: TERMINAL,
+    }
+
+    id = UlidPrimaryKey()
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.PROTECT, related_name="+")
+    pipeline_version = models.ForeignKey(PipelineVersion, on_delete=models.PROTECT, null=True, related_name="+")
+    pipeline_slug = models.CharField(max_length=63)
+    shop = models.ForeignKey("shops.Shop", on_delete=models.PROTECT, null=True, related_name="+")
+    subject_type = models.CharField(max_length=63, blank=True)
+    subject_id = models.CharField(max_length=255, blank=True)
+    subject_label = models.CharField(max_length=255, blank=True)
+    environment = models.CharField(max_length=31, default="production")
+    trigger = models.CharField(max_length=63, blank=True)
+    status = models.CharField(max_length=9, choices=Status, default=Status.PENDING)
+    phase = models.CharField(max_length=63, blank=True)
+    input = models.JSONField(default=dict)
+    input_sha256 = models.CharField(max_length=64)
+    summary = models.JSONField(default=dict)
+    error_stage = models.CharField(max_length=63, blank=True)
+    error_code = models.CharField(max_length=63, blank=True)
+    error_message = models.TextField(blank=True)
+    error_retryable = models.BooleanField(null=True)
+    latency_ms = models.PositiveIntegerField(null=True)
+    tokens_in = models.PositiveIntegerField(null=True)
+    tokens_out = models.PositiveIntegerField(null=True)
+    cost_usd = cost_field()
+    release = models.CharField(max_length=63, blank=True)
+    run_group_id = UlidField(null=True, blank=True)
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="forks")
+    fork_node = models.CharField(max_length=63, blank=True)
+    mode = models.CharField(max_length=8, choices=Mode, default=Mode.LIVE)
+    idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 - null is not equal to null
+    steps_expected = models.PositiveSmallIntegerField(default=0)
+    steps_done = models.PositiveSmallIntegerField(default=0)
+    dropped_events = models.PositiveIntegerField(default=0)
+    priority = models.SmallIntegerField(default=0, help_text="Lower runs first: shoppers before bulk work.")
+    due_at = models.DateTimeField(db_default=Now(), help_text="By the database's clock, as claims are.")
+    token = models.PositiveIntegerField(default=0, help_text="Fencing token: raised by every claim.")
+    lease_owner = models.CharField(max_length=127, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    starts = models.PositiveSmallIntegerField(default=0, help_text="How often a worker has taken this run.")
+    pinned = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            # start_run: the same key of the same shop is the same run.
+            models.UniqueConstraint(fields=["shop", "idempotency_key"], name="run_idempotency_unique"),
+            models.CheckConstraint(
+                condition=~Q(status="running") | Q(lease_until__isnull=False), name="run_running_has_lease"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["shop", "-id"], name="run_shop_newest"),  # run list of one shop
+            models.Index(fields=["pipeline_slug", "-id"], name="run_pipeline_newest"),  # run list of one pipeline
+            models.Index(fields=["status", "-id"], name="run_status_newest"),  # run list, dashboard's failures
+            models.Index(fields=["subject_type", "subject_id", "-id"], name="run_subject_newest"),  # asset page
+            models.Index(fields=["created_at"], name="run_created"),  # dashboard: today
+            models.Index(  # claim: due runs in order
+                fields=["priority", "due_at"], condition=Q(status="pending"), name="run_due"
+            ),
+            models.Index(  # claim and sweep: leases that ran out; fairness counts live runs of a shop
+                fields=["lease_until"], condition=Q(status="running"), name="run_leased"
+            ),
+            models.Index(  # progress of a group
+                fields=["run_group_id"], condition=Q(run_group_id__isnull=False), name="run_group"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pipeline_slug} {self.id}"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has reached a status that it never leaves."""
+        return self.status in self.TERMINAL
+
+
+class Worker(models.Model):
+    """A worker process that is alive, by its last heartbeat; `/readyz` and the dashboard read it."""
+
+    name = models.CharField(max_length=127, primary_key=True)
+    host = models.CharField(max_length=127)
+    pid = models.PositiveIntegerField()
+    runs_in_flight = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField()
+
+    objects = WorkerQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
