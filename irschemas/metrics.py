@@ -12,11 +12,16 @@ Value = float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class MetricValue:
-    """One number an evaluator found; None when it could not be measured, with the reason in `details`."""
+    """One number an evaluator found; None when it could not be measured, with the reason in `details`.
+
+    `applies` is False where the question makes no sense (the gap to the floor of a picture on a wall): nothing is asked
+    of such a metric, however strict the profile.
+    """
 
     key: str
     value: Value
     details: Mapping[str, Any] | None = None
+    applies: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,9 @@ def _score(results: Iterable[MetricOutcome]) -> float | None:
 
 def _judge(item: ProfileItem, found: MetricValue | None) -> MetricOutcome:
     value = found.value if found else None
-    if _is_usable(value):
+    if found is not None and not found.applies:
+        value, passed, reason = None, None, "it does not apply here"
+    elif _is_usable(value):
         passed, reason = _compare(item, value)
     else:
         value, passed, reason = None, (False if item.must_pass else None), _absence(found)

@@ -27,4 +27,7 @@ def composite_picture(
     # A model that does not say where it painted is held to where our own engine would have.
     outline = decode(mask.read()) if mask else compose(pixels, room, cutout, product, place).product_mask
     measures = measure(decode(ir["result"].read()), pixels, room, cutout, product, place, outline)
-    return [MetricValue(item.key, item.value, {"note": item.note} if item.note else {}) for item in measures]
+    return [
+        MetricValue(item.key, item.value, {"note": item.note} if item.note else {}, applies=item.value is not None)
+        for item in measures
+    ]

@@ -151,3 +151,10 @@ def test_evaluators_of_every_installed_app_are_found_at_the_start(
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "measuring_app"]
     apps.get_app_config("irschemas").ready()
     assert registered_evaluators() == ["found"]
+
+
+def test_a_metric_that_does_not_apply_is_not_judged_however_strict_the_profile() -> None:
+    profile = Profile("p", (ProfileItem("gap", "e", 0.05, "lower", True, 1.0, "share"),))
+    outcome = grade(profile, [MetricValue("gap", None, {"note": "on a wall"}, applies=False)])
+    assert outcome.passed and outcome.results[0].passed is None
+    assert not grade(profile, [MetricValue("gap", None)]).passed
