@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from core.storage import BlobMissing, BlobStore
 from monitor.pictures import Picture, find_picture, pictures_by_hash
-from monitor.run_page import JsonBlock, json_block
+from monitor.steps import JsonBlock, json_block
 from runs.models import Artifact, Blob, Step
 
 READ_BYTES = 4 * 2**20

@@ -18,7 +18,8 @@ from core.canonical import canonical_json
 from core.ids import parse_id
 from core.storage import BlobMissing, BlobStore
 from monitor.asked import read_question
-from monitor.run_page import read_run_page, read_step, run_version
+from monitor.run_page import read_run_page, run_version
+from monitor.steps import read_step
 from monitor.thumbnails import MEDIA_TYPE, NotAPicture, read_thumbnail
 from runs.models import Artifact, Blob, Run, Step, StepPayload
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from django.utils import timezone
-
 from monitor.templatetags.console import duration, percent
 from runs.models import MetricResult, Run, RunError, Step
 
@@ -14,10 +12,10 @@ def write_headline(
     """What happened, in the order in which an operator asks."""
     match run.status:
         case Run.Status.PENDING:
-            return f"Waiting for a worker for {_since(run.created_at)}."
+            return "Waiting for a worker."
         case Run.Status.RUNNING:
             where = f"Working on {run.phase}" if run.phase else "Working"
-            return f"{where}, {run.steps_done} of {run.steps_expected} steps done, {_since(run.created_at)} so far."
+            return f"{where}, {run.steps_done} of {run.steps_expected} steps done."
         case Run.Status.FAILED:
             at = f" at {run.error_stage}" if run.error_stage else ""
             took = f" after {duration(run.latency_ms)}" if run.latency_ms is not None else ""
@@ -25,10 +23,6 @@ def write_headline(
         case Run.Status.CANCELLED:
             return f"Cancelled after {run.steps_done} of {run.steps_expected} steps."
     return f"Completed in {duration(run.latency_ms)}{_decisions(steps, errors, metrics)}."
-
-
-def _since(moment: object) -> str:
-    return str(duration((timezone.now() - moment).total_seconds() * 1000))  # type: ignore[operator]
 
 
 def _decisions(steps: Sequence[Step], errors: Sequence[RunError], metrics: Sequence[MetricResult]) -> str:

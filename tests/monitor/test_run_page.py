@@ -64,7 +64,8 @@ def test_runs_that_came_to_nothing_say_how(console: Client, values: dict[str, An
 def test_a_run_under_way_says_where_it_is(console: Client) -> None:
     lease = timezone.now() + timedelta(minutes=1)
     run = RunFactory(status="running", phase="placement", lease_until=lease, steps_done=1)
-    assert headline(console, run).startswith("Working on placement, 1 of 2 steps done, ")
+    assert headline(console, run) == "Working on placement, 1 of 2 steps done."
+    assert headline(console, RunFactory(status="pending")) == "Waiting for a worker."
 
 
 def test_queries_do_not_grow_with_steps_and_evidence(console: Client) -> None:

@@ -1,0 +1,208 @@
+"""The steps of a run as its page shows them: payload, attempts, metrics, evidence, links."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.urls import reverse
+
+from irschemas.models import MetricDefinition
+from monitor.subjects import subject_url
+from runs.models import Artifact, MetricResult, Run, RunError, Step, StepOutputLink, StepPayload
+
+SHOW_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class JsonBlock:
+    """A JSON value to look at, and where to get all of it."""
+
+    key: str
+    label: str
+    text: str
+    url: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """A metric beside its meaning."""
+
+    result: MetricResult
+    definition: MetricDefinition | None
+
+    @property
+    def name(self) -> str:
+        """In words."""
+        return self.definition.name if self.definition else self.result.key.replace("_", " ")
+
+    @property
+    def sign(self) -> str:
+        """How the value has to stand to the threshold."""
+        return {"lower": "≤", "higher": "≥"}.get(self.definition.direction if self.definition else "", "")
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it is a yes or no."""
+        return self.definition is not None and self.definition.direction == "boolean"
+
+
+@dataclass(slots=True)
+class AttemptView:
+    """One attempt of a step: how it failed if it did, its metrics and its evidence."""
+
+    number: int
+    error: RunError | None = None
+    metrics: list[MetricRow] = field(default_factory=list)
+    evidence: list[Artifact] = field(default_factory=list)
+
+    @property
+    def pictures(self) -> list[Artifact]:
+        """The pictures it made, each once."""
+        made = [item for item in self.evidence if item.role in ("image", "result") and is_picture(item)]
+        return list({item.blob_id or item.pk: item for item in made}.values())
+
+    @property
+    def asked(self) -> bool:
+        """Whether a model was asked."""
+        return any(item.role in ("prompt", "request") for item in self.evidence)
+
+    @property
+    def failed_metrics(self) -> list[MetricRow]:
+        """What it was rejected for."""
+        return [row for row in self.metrics if row.result.passed is False]
+
+
+@dataclass(slots=True)
+class StepView:
+    """One step with its texts and attempts, the last attempt first in importance."""
+
+    step: Step
+    payload: StepPayload | None
+    attempts: list[AttemptView]
+    links: list[StepOutputLink] = field(default_factory=list)
+    opened: bool = False
+    inline: bool = True
+    blocks: dict[str, JsonBlock] = field(default_factory=dict)
+
+    @property
+    def last(self) -> AttemptView:
+        """The attempt that counts."""
+        return self.attempts[-1]
+
+    @property
+    def earlier(self) -> list[AttemptView]:
+        """Attempts that failed before it."""
+        return self.attempts[:-1]
+
+    @property
+    def reasons(self) -> list[tuple[str, Any, float]]:
+        """Why candidates were dropped: reason, count, and its share of the most frequent one in percent."""
+        counts = {name: value for name, value in self.step.reasons.items() if isinstance(value, (int, float))}
+        most = max(counts.values(), default=0) or 1
+        return [(name, value, round(value * 100 / most, 1)) for name, value in counts.items()]
+
+    @property
+    def linked(self) -> list[tuple[str, str, str]]:
+        """What it made in the domain: kind, id, page."""
+        targets = [(link.target_type, link.target_id) for link in self.links]
+        return [(kind, identifier, subject_url(kind, identifier)) for kind, identifier in targets]
+
+
+def read_step(step: Step) -> StepView:
+    """One step alone, for runs with too many to show all at once."""
+    [view] = read_steps(step.run, [step], inline=True)
+    return view
+
+
+def json_block(key: str, label: str, value: Any, url: str, note: str = "") -> JsonBlock:
+    """A JSON value indented; what is too long to look at is cut and says so."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if len(text) > SHOW_BYTES:
+        note = note or f"The first {SHOW_BYTES // 1024} of {len(text) // 1024} KiB are shown."
+        text = text[:SHOW_BYTES]
+    return JsonBlock(key, label, text, url, note)
+
+
+def read_steps(run: Run, steps: Sequence[Step], *, inline: bool) -> list[StepView]:
+    ids = [step.pk for step in steps]
+    payloads = {row.step_id: row for row in StepPayload.objects.filter(step_id__in=ids)} if inline else {}
+    evidence = _grouped(Artifact.objects.select_related("blob").filter(run=run, step_id__in=ids).order_by("id"))
+    errors = _grouped(RunError.objects.filter(run=run, step_id__in=ids).order_by("id"))
+    metrics = _grouped(MetricResult.objects.filter(run=run, step_id__in=ids).order_by("id"))
+    links = _grouped(StepOutputLink.objects.filter(run=run, step_id__in=ids).order_by("id"))
+    keys = {result.key for results in metrics.values() for result in results}
+    definitions = {item.key: item for item in MetricDefinition.objects.filter(key__in=keys)} if keys else {}
+    last = steps[-1].pk if steps else None
+    views = []
+    for step in steps:
+        attempts = _attempts(step, evidence.get(step.pk, []), errors.get(step.pk, []), metrics.get(step.pk, []),
+                             definitions)  # fmt: skip
+        view = StepView(step, payloads.get(step.pk), attempts, links.get(step.pk, []), inline=inline)
+        view.opened = inline and (step.status == Step.Status.FAILED or (step.pk == last and len(steps) == 1))
+        view.blocks = _blocks(view)
+        views.append(view)
+    return views
+
+
+def _grouped(rows: Any) -> dict[Any, list[Any]]:
+    found: dict[Any, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row.step_id, []).append(row)
+    return found
+
+
+def _attempts(
+    step: Step,
+    evidence: list[Artifact],
+    errors: list[RunError],
+    metrics: list[MetricResult],
+    definitions: Mapping[str, MetricDefinition],
+) -> list[AttemptView]:
+    found = {step.attempt: AttemptView(step.attempt)}
+    for error in errors:
+        found.setdefault(error.attempt, AttemptView(error.attempt)).error = error
+    for item in evidence:
+        found.setdefault(item.attempt, AttemptView(item.attempt)).evidence.append(item)
+    for result in metrics:
+        row = MetricRow(result, definitions.get(result.key))
+        found.setdefault(result.attempt, AttemptView(result.attempt)).metrics.append(row)
+    return [found[number] for number in sorted(found)]
+
+
+LABELS = {
+    "ir": "Answer (IR)",
+    "output": "Output",
+    "input": "What it was given",
+    "variables": "Variables",
+    "params": "Params",
+    "reasoning": "Reasoning facts",
+    "extra": "Undeclared fields",
+}
+
+
+def _blocks(view: StepView) -> dict[str, JsonBlock]:
+    """The payload's fields that say something; a field kept as evidence links to it."""
+    payload = view.payload
+    if payload is None:
+        return {}
+    whole = {item.name: item for item in view.last.evidence if item.role == Artifact.Role.PAYLOAD}
+    found = {}
+    for key, label in LABELS.items():
+        value = getattr(payload, key)
+        if value in (None, {}, []):
+            continue
+        url, note = reverse("admin:monitor_payload", args=[str(payload.pk), key]), ""
+        if key in payload.truncated:
+            size = value.get("bytes", 0) if isinstance(value, Mapping) else 0
+            note = f"Only a preview is kept here; the whole value ({size:,} bytes) is a piece of evidence."
+            if key in whole:
+                url = reverse("admin:monitor_artifact", args=[str(whole[key].pk)])
+        found[key] = json_block(key, label, value, url, note)
+    return found
+
+
+def is_picture(item: Artifact) -> bool:
+    """A deleted one may have been a picture: pages say that it is gone."""
+    return item.blob is None or item.blob.media_type.startswith("image/")
