@@ -13,7 +13,7 @@ from prompts.services import load_live_overrides
 from runs.blobs import owner_of
 from runs.claims import Claim
 from runs.compute import Compute
-from runs.dag import Dag, parse_dag
+from runs.dag import Dag, published_dag
 from runs.errors import LeaseLost
 from runs.models import Artifact, Run, Step
 from runs.registry import find_stage
@@ -81,7 +81,7 @@ def load_context(claim: Claim) -> RunContext:
     )
     if run is None or run.pipeline_version is None:
         raise LeaseLost()
-    dag = parse_dag(run.pipeline_version.dag)
+    dag = published_dag(run.pipeline_version.dag_sha256, run.pipeline_version.dag)
     steps = {step.node_key: step for step in run.steps.select_related("payload").filter(node_key__in=dag.order)}
     context = RunContext(claim, run, dag, steps)
     context.irs = {key: step.payload.ir for key, step in steps.items() if step.status == Step.Status.COMPLETED}

@@ -104,6 +104,20 @@ def parse_dag(raw: Mapping[str, Any]) -> Dag:
     return Dag({node.key: node for node in nodes})
 
 
+_published: dict[str, Dag] = {}
+
+
+def published_dag(sha256: str, raw: Mapping[str, Any]) -> Dag:
+    """The DAG of a published version: such a row never changes, so a process checks it once and keeps it by its hash.
+
+    Raises:
+        PipelineInvalid: this release lacks a stage that it names.
+    """
+    if sha256 not in _published:
+        _published[sha256] = parse_dag(raw)
+    return _published[sha256]
+
+
 def _node(defaults: Mapping[str, Any], entry: Mapping[str, Any]) -> Node:
     policy = {**defaults, **entry}
     backoff = Backoff(**policy["backoff"]) if "backoff" in policy else Backoff()

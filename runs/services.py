@@ -13,7 +13,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from core.canonical import json_hash
-from runs.dag import Dag, parse_dag
+from runs.dag import Dag, parse_dag, published_dag
 from runs.errors import DuplicateKey, PipelineUnknown
 from runs.messages import send_hint
 from runs.models import Artifact, Blob, Pipeline, PipelineVersion, Run, Step
@@ -115,9 +115,10 @@ def start_run(
     summary = RunSummary(title=title, product_type=product_type)
     summary.pictures = {name: blob.sha256 for name, blob in (pictures or {}).items()}
     run.summary = summary.to_json()
+    dag = published_dag(version.dag_sha256, version.dag)
     try:
         with transaction.atomic():
-            _write_run(run, parse_dag(version.dag), pictures or {}, inline_owner)
+            _write_run(run, dag, pictures or {}, inline_owner)
     except IntegrityError:
         return _same_run(shop, idempotency_key, input_sha256)
     return run
