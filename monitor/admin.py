@@ -147,7 +147,7 @@ class DropRatio(admin.SimpleListFilter):
 class StepAdmin(TraceAdmin):
     """Decisions across all pipelines; a step's own page is its place on the run page."""
 
-    list_display = ("step", "run_link", "pipeline", "type", "state", "candidates", "dropped", "why", "model",
+    list_display = ("step", "run_link", "kind", "state", "candidates", "dropped", "why", "model",
                     "latency", "age")  # fmt: skip
     list_display_links = None
     list_select_related = ("run",)
@@ -164,11 +164,11 @@ class StepAdmin(TraceAdmin):
 
     @admin.display(description="Step")
     def step(self, row: Step) -> SafeString:
-        return format_html('<a href="{}">{}</a>', _place(row), row)
+        return format_html('<a href="{}">{}</a><span class="under">{}</span>', _place(row), row, row.pipeline_slug)
 
-    @admin.display(description="Pipeline")
-    def pipeline(self, row: Step) -> str:
-        return row.pipeline_slug
+    @admin.display(description="Type")
+    def kind(self, row: Step) -> SafeString:
+        return format_html('<span class="tag">{}</span>', row.type)
 
     @admin.display(description="Status")
     def state(self, row: Step) -> SafeString:
