@@ -168,6 +168,8 @@ async def composite(
         prompt="composite",
         variables={"facts": facts, "placement": chosen, "room": geometry},
         images={"room": room["photo"], "regions": placement["room"]["regions"], "cutout": cutout},
+        # A prompt may ask for another size on purpose; the gate still measures against the true one.
+        params={name: value for name, value in placement.get("params", {}).items() if name == "scale"},
     )
     pictures = {image.role: image for image in reply.images}
     if "result" not in pictures:
