@@ -66,7 +66,7 @@ def _leaves(error: ValidationError) -> list[ValidationError]:
         return [error]
     branches: dict[Any, list[ValidationError]] = {}
     for inner in error.context:
-        branches.setdefault(inner.relative_schema_path[0], []).append(inner)
+        branches.setdefault(next(iter(inner.relative_schema_path), None), []).append(inner)
     plausible = [errors for errors in branches.values() if not any(_is_other_kind(inner) for inner in errors)]
     if not plausible:
         return [error]
