@@ -21,6 +21,7 @@ setup: .venv/test.stamp ## only install what is locked
 
 lint: .venv/test.stamp ## ruff, mypy and the import contract
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check -q .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 

@@ -136,6 +136,8 @@ def _score(results: Iterable[MetricOutcome]) -> float | None:
 
 def _judge(item: ProfileItem, found: MetricValue | None) -> MetricOutcome:
     value = found.value if found else None
+    passed: bool | None
+    reason: str | None
     if found is not None and not found.applies:
         value, passed, reason = None, None, "it does not apply here"
     elif _is_usable(value):

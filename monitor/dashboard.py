@@ -126,15 +126,19 @@ def _runs() -> QuerySet[Run]:
 def _today(now: datetime) -> Today:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     done = Q(status=Run.Status.COMPLETED)
-    row = Run.objects.shoppers().since(midnight).aggregate(
-        total=Count("id"),
-        completed=Count("id", filter=done),
-        failed=Count("id", filter=Q(status=Run.Status.FAILED)),
-        active=Count("id", filter=Q(status__in=Run.ACTIVE)),
-        p50_ms=Percentile("latency_ms", share="0.5", filter=done),
-        p95_ms=Percentile("latency_ms", share="0.95", filter=done),
-        cost_unknown=Count("id", filter=Q(cost_usd=None)),
-        spent=Sum("cost_usd"),
+    row = (
+        Run.objects.shoppers()
+        .since(midnight)
+        .aggregate(
+            total=Count("id"),
+            completed=Count("id", filter=done),
+            failed=Count("id", filter=Q(status=Run.Status.FAILED)),
+            active=Count("id", filter=Q(status__in=Run.ACTIVE)),
+            p50_ms=Percentile("latency_ms", share="0.5", filter=done),
+            p95_ms=Percentile("latency_ms", share="0.95", filter=done),
+            cost_unknown=Count("id", filter=Q(cost_usd=None)),
+            spent=Sum("cost_usd"),
+        )
     )
     return Today(cost_usd=row.pop("spent"), **row)
 

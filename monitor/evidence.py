@@ -145,5 +145,6 @@ def _download(content: bytes, media_type: str, name: str) -> HttpResponse:
 
 def _gone() -> HttpResponse:
     """Retention has passed, or the shopper had it deleted."""
-    return HttpResponse("This evidence is gone.", status=410, content_type="text/plain", headers={
-        "Cache-Control": "no-store"})
+    return HttpResponse(
+        "This evidence is gone.", status=410, content_type="text/plain", headers={"Cache-Control": "no-store"}
+    )

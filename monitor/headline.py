@@ -6,9 +6,7 @@ from monitor.templatetags.console import duration, percent
 from runs.models import MetricResult, Run, RunError, Step
 
 
-def write_headline(
-    run: Run, steps: Sequence[Step], errors: Sequence[RunError], metrics: Sequence[MetricResult]
-) -> str:
+def write_headline(run: Run, steps: Sequence[Step], errors: Sequence[RunError], metrics: Sequence[MetricResult]) -> str:
     """What happened, in the order in which an operator asks."""
     match run.status:
         case Run.Status.PENDING:

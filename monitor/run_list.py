@@ -146,9 +146,7 @@ def read_run_list(query: QueryDict) -> RunList:
     pictures = summary_pictures(page.rows)
     summaries = {run.pk: RunSummary.from_json(run.summary) for run in page.rows}
     slowest = max((sum(summary.latencies.values()) for summary in summaries.values()), default=0)
-    rows = [
-        RunRow(run, summaries[run.pk], pictures[run.pk], _stages(summaries[run.pk], slowest)) for run in page.rows
-    ]
+    rows = [RunRow(run, summaries[run.pk], pictures[run.pk], _stages(summaries[run.pk], slowest)) for run in page.rows]
     all_time = query.copy()
     all_time["range"] = "all"
     return RunList(

@@ -46,7 +46,7 @@ class ProductForm(forms.ModelForm):
         """Only known fields in their ranges."""
         value = self.cleaned_data["merchant_overrides"] or {}
         if not isinstance(value, dict):
-            raise forms.ValidationError("Merchant overrides are an object, such as {\"mount\": \"wall\"}.")
+            raise forms.ValidationError('Merchant overrides are an object, such as {"mount": "wall"}.')
         try:
             return check_overrides(value)
         except Invalid as error:

@@ -12,8 +12,10 @@ from django.core.management import call_command
 def files_of_its_own(tmp_path: Path, settings: pytest.FixtureRequest) -> Iterator[Path]:
     """Every test stores its pictures in a folder of its own."""
     folder = tmp_path / "files"
-    options = {"BACKEND": "django.core.files.storage.FileSystemStorage",
-               "OPTIONS": {"location": str(folder), "allow_overwrite": True}}
+    options = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(folder), "allow_overwrite": True},
+    }
     settings.STORAGES = {**settings.STORAGES, "default": options, "blobs": options}
     storages._storages = {}  # Django keeps opened storages across settings changes
     yield folder

@@ -105,9 +105,7 @@ def test_no_page_breaks_the_policy_fails_or_overflows(
     assert trouble == []
 
 
-def test_opening_steps_fetches_what_was_asked_and_folds_json(
-    live_server: Any, session: str, chromium: Browser
-) -> None:
+def test_opening_steps_fetches_what_was_asked_and_folds_json(live_server: Any, session: str, chromium: Browser) -> None:
     operator = Operator(chromium, live_server.url, session, "desk", "light")
     run = composite_run()
     step = run.steps.get(node_key="placement")
