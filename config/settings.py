@@ -53,7 +53,6 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "config.middleware.RequestIdMiddleware",
-    "config.middleware.DatabaseGoneMiddleware",
     "csp.middleware.CSPMiddleware",
     "storefront.cors.StorefrontCorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
