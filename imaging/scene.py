@@ -12,6 +12,11 @@ Float = NDArray[np.float64]
 Box = tuple[float, float, float, float]
 FLAT_HEIGHT_M, FLAT_DEPTH_M = 0.06, 0.12
 TABLE_M, CEILING_M = 0.74, 2.5
+MOUNTS = ("floor", "wall", "ceiling", "tabletop")
+
+
+class SizeUnknown(ValueError):
+    """Neither the width nor the height of a product is known."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,23 @@ class Product:
     height_m: float
     mount: str
     aspect: float
+
+    @classmethod
+    def of_sides(
+        cls, width: float | None, depth: float | None, height: float | None, *, mount: str, aspect: float
+    ) -> "Product":
+        """A product of which some sides (m) may be unknown: one of width and height is taken from the aspect.
+
+        A mount that is not one of floor, wall, ceiling and tabletop stands on the floor. Raises SizeUnknown when
+        neither width nor height is known.
+        """
+        if width is None and height is None:
+            raise SizeUnknown("The product's size is not known; add its dimensions to the product.")
+        mount = mount if mount in MOUNTS else "floor"
+        wide = width if width is not None else (height or 0.0) * aspect
+        high = height if height is not None else wide / max(aspect, 1e-6)
+        usual_depth = 0.03 if mount == "wall" else wide * 0.5
+        return cls(wide, depth if depth is not None else usual_depth, high, mount, aspect)
 
     @property
     def size(self) -> tuple[float, float, float]:

@@ -8,7 +8,7 @@ from core.pictures import PictureRef
 from runs.errors import StageError
 from runs.registry import stage
 from runs.step import StepHandle
-from storefront.scene import SceneError, product_of, room_of
+from storefront.scene import product_of, room_of
 from storefront.wording import REASONS, selection_why
 
 if TYPE_CHECKING:
@@ -92,11 +92,12 @@ def select(
 ) -> dict[str, Any]:
     """Judge every proposed place by geometry, drop those that cannot be, and choose the best of the rest."""
     from imaging.placement import Placement, judge
+    from imaging.scene import SizeUnknown
 
     photo: PictureRef = room["photo"]
     try:
         product = product_of(facts, (cutout.width or 1) / (cutout.height or 1))
-    except SceneError as error:
+    except SizeUnknown as error:
         raise StageError("size_unknown", str(error)) from error
     scene = room_of(placement["room"], placement["room"]["regions"].read(), photo)
     candidates = [Placement.from_json(raw) for raw in placement["candidates"]]

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imaging.placement import Product
 from imaging.room import Room
+from imaging.scene import SizeUnknown
 from vendors.base import Call, Rejected
 from vendors.local.answer import Pixels, Variables, read_picture
 
@@ -56,14 +57,10 @@ def product_of(facts: Facts, aspect: float) -> Product:
         Rejected: neither width nor height is known.
     """
     sides = facts.dimensions_m
-    if sides.width is None and sides.height is None:
-        raise Rejected("The product's size is not known; add its dimensions to the product.")
-    width = sides.width if sides.width is not None else (sides.height or 0.0) * aspect
-    height = sides.height if sides.height is not None else width / aspect
-    mount = "floor" if facts.mount == "unknown" else facts.mount
-    usual_depth = 0.03 if mount == "wall" else width * 0.5
-    depth = sides.depth if sides.depth is not None else usual_depth
-    return Product(width_m=width, depth_m=depth, height_m=height, mount=mount, aspect=aspect)
+    try:
+        return Product.of_sides(sides.width, sides.depth, sides.height, mount=facts.mount, aspect=aspect)
+    except SizeUnknown as error:
+        raise Rejected(str(error)) from error
 
 
 def room_of(call: Call, geometry: Geometry, photo: Pixels) -> Room:
