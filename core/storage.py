@@ -55,9 +55,15 @@ class BlobStore:
         """Store bytes for an owner (a shop's id); storing them again is free."""
         sha256 = sha256_hex(content)
         key = self.key_for(owner, sha256)
-        if not self.storage.exists(key):
+        if self._stored_size(key) != len(content):  # not there, or broken off by a process that died while it wrote
             self.storage.save(key, File(io.BytesIO(content), name=key))
         return StoredBlob(sha256, len(content), media_type, key)
+
+    def _stored_size(self, key: str) -> int | None:
+        try:
+            return int(self.storage.size(key))
+        except FileNotFoundError:
+            return None
 
     def read(self, owner: str, sha256: str) -> bytes:
         """The bytes of one owner's blob.
