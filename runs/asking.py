@@ -48,10 +48,12 @@ class Asker:
         call = self._call(question, recorder, route)
         record = ModelCall(question.task, route.vendor, call.model, call.idempotency_key)
         recorder.recording.call = record
-        known = self._context.replies.get(call.idempotency_key)
+        known = self._context.replies.pop(call.idempotency_key, None)
         if known is not None:
             record.answered_from = "recording"
-            return self._recorded(known, recorder)
+            reply = self._recorded(known, recorder)
+            _note_usage(record, reply)
+            return reply
         return await self._fresh(call, route, record, recorder)
 
     def _call(self, question: Question, recorder: Recorder, route: Route) -> Call:

@@ -76,7 +76,9 @@ async def run_attempt(context: RunContext, deps: Deps, attempt: Attempt, save: S
         logger.exception("stage crashed", extra={"stage": stage.key, "node": attempt.node_key})
         detail = {"traceback": traceback.format_exc()[-4000:]}
         message = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
-        raise AttemptFailed(getattr(error, "code", "stage_crashed"), str(message)[:1000], details=detail) from error
+        code = getattr(error, "code", None)  # ours is a word; other libraries keep numbers, or nothing, under that name
+        named = code if isinstance(code, str) and code else "stage_crashed"
+        raise AttemptFailed(named[:63], str(message)[:1000], details=detail) from error
 
 
 async def _execute(context: RunContext, deps: Deps, attempt: Attempt, stage: Stage, save: SaveReply) -> None:

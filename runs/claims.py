@@ -17,6 +17,7 @@ class Claim:
     run_id: UUID
     token: int
     owner: str
+    starts: int = 1
 
 
 # Fair between shops: a run waits behind as many others as its shop has alive or ahead of it in the line.
@@ -45,7 +46,7 @@ UPDATE runs_run SET status = 'running', token = token + 1, starts = starts + 1, 
        started_at = coalesce(started_at, statement_timestamp()),
        updated_at = statement_timestamp()
 FROM chosen WHERE runs_run.id = chosen.id
-RETURNING runs_run.id, runs_run.token
+RETURNING runs_run.id, runs_run.token, runs_run.starts
 """
 
 RENEW = """
@@ -71,7 +72,7 @@ def claim_runs(owner: str, limit: int) -> list[Claim]:
     """Take up to `limit` due runs, or runs whose lease ran out; nobody else can take the same ones."""
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, {"owner": owner, "limit": limit, "lease": settings.RUN_LEASE_SECONDS})
-        return [Claim(Ulid(int=run_id.int), token, owner) for run_id, token in cursor.fetchall()]
+        return [Claim(Ulid(int=run_id.int), token, owner, starts) for run_id, token, starts in cursor.fetchall()]
 
 
 def renew_leases(claims: Sequence[Claim]) -> set[UUID]:

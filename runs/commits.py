@@ -4,10 +4,11 @@ All functions here are synchronous and run on a database thread. A run that anot
 that has ended, raises `LeaseLost` before anything is written.
 """
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -30,6 +31,8 @@ from runs.rows import (
     write_output,
     write_payload,
 )
+
+logger = logging.getLogger(__name__)
 
 
 def fence(claim: Claim, **changes: Any) -> None:
@@ -86,7 +89,7 @@ def commit_node(context: RunContext, attempt: Attempt, next_keys: list[str], sto
     last = len(context.irs) + 1 == len(context.dag.nodes)
     summary = summarised(context, attempt)
     changes: dict[str, Any] = {"summary": summary.to_json(), "steps_done": F("steps_done") + 1}
-    changes |= totals(context, attempt)
+    changes |= totals(attempt)
     if next_keys:
         changes["phase"] = next_keys[0]
     if last:
@@ -105,7 +108,7 @@ def commit_node(context: RunContext, attempt: Attempt, next_keys: list[str], sto
 @transaction.atomic
 def commit_failed_attempt(context: RunContext, attempt: Attempt, failure: AttemptFailed, *, route: int) -> None:
     """Log a failed attempt with its evidence and cost, and move the step on to the next attempt."""
-    fence(context.claim, **totals(context, attempt))
+    fence(context.claim, **totals(attempt))
     step = context.steps[attempt.node_key]
     write_error(context, step, failure, attempt)
     write_artifacts(context, step, attempt.number, attempt.recording.artifacts)
@@ -119,7 +122,7 @@ def commit_failure(context: RunContext, attempt: Attempt, failure: AttemptFailed
     """Fail the node and with it the run."""
     step = context.steps[attempt.node_key]
     summary = summarised(context, attempt)
-    changes = totals(context, attempt) | _ending(context, Run.Status.FAILED) | {"summary": summary.to_json()}
+    changes = totals(attempt) | _ending(context, Run.Status.FAILED) | {"summary": summary.to_json()}
     fence(
         context.claim,
         error_stage=attempt.node_key,
@@ -137,17 +140,21 @@ def commit_failure(context: RunContext, attempt: Attempt, failure: AttemptFailed
     context.run.steps.filter(status__in=(Step.Status.PENDING, Step.Status.RUNNING)).exclude(id=step.id).update(
         status=Step.Status.CANCELLED
     )
-    _finished(context)
+    context.run.refresh_from_db()
+    _failed(context.run)
 
 
 @transaction.atomic
-def fail_run(claim: Claim, *, stage: str, code: str, message: str, retryable: bool) -> None:
-    """End a run that no attempt can be blamed for: parked after too many starts, or its pipeline is gone."""
+def fail_run(claim: Claim, *, code: str, message: str, retryable: bool, stage: str = "") -> None:
+    """End a run without an attempt's evidence: parked after too many starts, or its pipeline is gone.
+
+    `stage` is the node to blame, by default the one that the run was at.
+    """
     now = timezone.now()
     fence(
         claim,
         status=Run.Status.FAILED,
-        error_stage=stage,
+        error_stage=stage or F("phase"),
         error_code=code,
         error_message=message,
         error_retryable=retryable,
@@ -155,10 +162,9 @@ def fail_run(claim: Claim, *, stage: str, code: str, message: str, retryable: bo
         lease_until=None,
     )
     run = Run.objects.select_related("shop").get(id=claim.run_id)
-    RunError.objects.create(run=run, stage=stage or run.phase, code=code, message=message, retryable=retryable)
+    RunError.objects.create(run=run, stage=run.error_stage, code=code, message=message, retryable=retryable)
     run.steps.filter(status__in=(Step.Status.PENDING, Step.Status.RUNNING)).update(status=Step.Status.CANCELLED)
-    for handler in finishers(run.pipeline_slug):
-        handler(run)
+    _failed(run)
 
 
 def _ending(context: RunContext, status: str) -> dict[str, Any]:
@@ -167,6 +173,18 @@ def _ending(context: RunContext, status: str) -> dict[str, Any]:
     run.status, run.finished_at = status, now
     run.latency_ms = milliseconds(run.created_at, now)
     return {"status": status, "finished_at": now, "latency_ms": run.latency_ms, "lease_until": None}
+
+
+def _failed(run: Run) -> None:
+    """Tell the domain that a run has failed. A handler that raises keeps no run from ending; its rows are undone."""
+    for handler in finishers(run.pipeline_slug):
+        try:
+            with transaction.atomic():
+                handler(run)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("finish handler failed", extra={"run": str(run.id), "pipeline": run.pipeline_slug})
 
 
 def _finished(context: RunContext) -> None:

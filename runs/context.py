@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Exists, OuterRef
+
 from core.storage import BlobStore
 from irschemas.records import ActiveSchema, Profile
 from irschemas.services import active_schemas, load_profiles
@@ -15,7 +17,7 @@ from runs.claims import Claim
 from runs.compute import Compute
 from runs.dag import Dag, published_dag
 from runs.errors import LeaseLost
-from runs.models import Artifact, Run, Step
+from runs.models import Artifact, Run, RunError, Step
 from runs.registry import find_stage
 from vendors.base import Vendor
 from vendors.routes import Routes
@@ -90,9 +92,20 @@ def load_context(claim: Claim) -> RunContext:
     profiles = sorted({node.metric_profile for node in dag.nodes.values() if node.metric_profile})
     context.profiles = load_profiles(profiles) if profiles else {}
     if any(step.status == Step.Status.RUNNING for step in steps.values()):
-        replies = Artifact.objects.filter(run=run, role=Artifact.Role.REPLY, blob__isnull=False)
-        context.replies = dict(replies.values_list("name", "blob__sha256"))
+        context.replies = _unused_replies(run)
     return context
+
+
+def _unused_replies(run: Run) -> dict[str, str]:
+    """Answers that arrived while their worker was being lost, by idempotency key.
+
+    An attempt that failed by itself has had its answer and its cost counted: the next one asks anew.
+    """
+    failed = RunError.objects.filter(run=run, step=OuterRef("step"), attempt=OuterRef("attempt")).exclude(
+        code="worker_lost", vendor=""
+    )
+    replies = Artifact.objects.filter(~Exists(failed), run=run, role=Artifact.Role.REPLY, blob__isnull=False)
+    return dict(replies.values_list("name", "blob__sha256"))
 
 
 def _target(step: str) -> str:

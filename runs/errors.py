@@ -3,6 +3,7 @@
 from typing import Any
 
 from core.errors import SeeItError
+from runs.redaction import redact_secrets
 
 
 class PipelineInvalid(SeeItError):
@@ -38,7 +39,8 @@ class AttemptFailed(Exception):
     """One attempt of one node failed for a reason we can name.
 
     `kind` is the word that a policy's `retry_on` lists: timeout, rate_limit, vendor, ir_invalid, metric_failed,
-    worker_lost; empty for a failure that a repetition cannot mend.
+    worker_lost; empty for a failure that a repetition cannot mend. Message and details are shown and stored, so they
+    hold no secret and nothing that a text column refuses, whatever the exception was that they were taken from.
     """
 
     def __init__(
@@ -51,13 +53,13 @@ class AttemptFailed(Exception):
         retry_after_s: float | None = None,
         details: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(message)
         self.code = code
-        self.message = message
+        self.message: str = redact_secrets(message).replace("\0", "")
+        super().__init__(self.message)
         self.kind = kind
         self.retryable = retryable
         self.retry_after_s = retry_after_s
-        self.details = details or {}
+        self.details: dict[str, Any] = redact_secrets(details or {})
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Attempts fail in the computing child too, so the error travels between processes."""

@@ -1,17 +1,20 @@
 """Executes one claimed run to its end: ready nodes side by side, one commit per node, failures by policy."""
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
 from core.errors import SeeItError
 from runs import commits
 from runs.attempts import Attempt, run_attempt
-from runs.context import Deps, RunContext
+from runs.claims import Claim
+from runs.context import Deps, RunContext, load_context
 from runs.dag import Node
 from runs.errors import AttemptFailed, LeaseLost
 from runs.recording import ArtifactDraft
@@ -19,6 +22,8 @@ from runs.registry import find_stage
 from runs.sweeping import park
 
 logger = logging.getLogger(__name__)
+# Not a matter of what is being written: the run is another's now, or the database is gone and a lease will expire.
+OUT_OF_HANDS = (LeaseLost, OperationalError, InterfaceError)
 
 
 class Database(Protocol):
@@ -62,9 +67,9 @@ class RunExecutor:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _must_begin(self, ready: list[str]) -> bool:
-        """Nodes that wait have to be begun; running ones again only if their worker died (inline ones are fresh)."""
+        """Nodes that wait have to be begun; running ones again if another worker had them (inline ones are fresh)."""
         waiting = any(self.context.steps[key].status != "running" for key in ready)
-        return waiting or self.context.run.starts > 1
+        return waiting or self.context.claim.token > 1
 
     async def _node(self, key: str) -> list[str]:
         """Attempt a node until it is done or given up; returns the nodes that begin now."""
@@ -84,7 +89,7 @@ class RunExecutor:
                     return []
                 route += moved
                 retries += not moved
-                await self.database(commits.commit_failed_attempt, self.context, attempt, failure, route=route)
+                await self._log_failed(attempt, failure, route)
                 number += 1
                 await asyncio.sleep(wait)
 
@@ -111,7 +116,7 @@ class RunExecutor:
         following = context.dag.ready(done, taken)
         try:
             await self.database(commits.commit_node, context, attempt, following, self.deps.store)
-        except (AttemptFailed, LeaseLost, OperationalError, InterfaceError):
+        except (AttemptFailed, *OUT_OF_HANDS):
             raise
         except Exception as error:  # a domain's output handler or a constraint said no: the node failed, not the worker
             logger.exception("commit refused", extra={"node": attempt.node_key})
@@ -122,20 +127,44 @@ class RunExecutor:
     def _next(self, node: Node, attempt: Attempt, failure: AttemptFailed, retries: int) -> tuple[float | None, bool]:
         """What policy says after a failed attempt: seconds to wait (None: give up), and whether to change the route.
 
-        A failed must-pass metric always moves on to the next route, a vendor's error where the route lists it.
+        A failed must-pass metric always moves on to the next route, a vendor's error where the route lists it. A vendor
+        that wants a longer rest than a whole attempt may take is not waited for: the run would hold a place meanwhile.
         """
         moves = failure.kind == "metric_failed" or failure.code in attempt.move_on
         if moves and attempt.routes_left:
             return 0.0, True
-        if failure.retryable and failure.kind in node.retry_on and retries < node.retries:
+        waits_too_long = (failure.retry_after_s or 0.0) > node.timeout_ms / 1000
+        if failure.retryable and failure.kind in node.retry_on and retries < node.retries and not waits_too_long:
             backoff = node.backoff
             delay = min(backoff.initial_ms * backoff.factor**retries, backoff.max_ms) / 1000
             delay *= 1 + backoff.jitter * (random.random() - 0.5)  # noqa: S311 - spreads load, guards nothing
             return max(delay, failure.retry_after_s or 0.0), False
         return None, False
 
+    async def _log_failed(self, attempt: Attempt, failure: AttemptFailed, route: int) -> None:
+        try:
+            await self.database(commits.commit_failed_attempt, self.context, attempt, failure, route=route)
+        except OUT_OF_HANDS:
+            raise
+        except Exception:  # its evidence cannot be stored (a NUL, a NaN): no reason to try the same again
+            logger.exception("failed attempt refused", extra={"node": attempt.node_key})
+            await self._give_up(attempt, failure)
+
     async def _give_up(self, attempt: Attempt, failure: AttemptFailed) -> None:
-        await self.database(commits.commit_failure, self.context, attempt, failure, self.deps.store)
+        try:
+            await self.database(commits.commit_failure, self.context, attempt, failure, self.deps.store)
+        except OUT_OF_HANDS:
+            raise
+        except Exception:  # evidence that cannot be stored must not keep the run from ending: it ends without
+            logger.exception("failure refused", extra={"node": attempt.node_key})
+            await self.database(
+                commits.fail_run,
+                self.context.claim,
+                stage=attempt.node_key,
+                code=failure.code,
+                message=failure.message,
+                retryable=failure.retryable,
+            )
         raise RunOver()
 
 
@@ -143,28 +172,22 @@ class RunOver(Exception):
     """The run has ended with this node; nothing else of it goes on."""
 
 
-async def execute_run(context: RunContext, deps: Deps, database: Database, *, max_starts: int) -> bool:
-    """Execute a claimed run. Returns whether this worker brought it to an end (else the lease was lost).
+async def execute_claim(claim: Claim, deps: Deps, database: Database) -> None:
+    """Execute a claimed run until it has ended or its lease is lost.
 
-    A run that has been started more than `max_starts` times is parked: whatever it does, it kills its workers.
+    A run that has been started too often is parked before anything of it is read: whatever it does, it is lost every
+    time. One that cannot be read (a release without its stages, a secret without its key) fails and says so.
     """
-    run = context.run
     try:
-        if run.starts > max_starts:
-            return bool(await database(park, context.claim, run.starts - 1, run.phase))
-        await RunExecutor(context, deps, database).execute()
-    except RunOver:
-        return True
+        if claim.starts > settings.RUN_MAX_STARTS:
+            await database(park, claim)
+            return
+        context = await database(load_context, claim)
+        with contextlib.suppress(RunOver):
+            await RunExecutor(context, deps, database).execute()
+        logger.info("run ended", extra={"status": context.run.status, "pipeline": context.run.pipeline_slug})
     except LeaseLost:
-        logger.warning("lease lost", extra={"run": str(run.id)})
-        return False
+        logger.warning("lease lost", extra={"run": str(claim.run_id)})
     except SeeItError as error:
-        await database(
-            commits.fail_run,
-            context.claim,
-            stage=run.phase,
-            code=error.code,
-            message=error.message,
-            retryable=error.retryable,
-        )
-    return True
+        with contextlib.suppress(LeaseLost):
+            await database(commits.fail_run, claim, code=error.code, message=error.message, retryable=error.retryable)

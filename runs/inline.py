@@ -15,9 +15,9 @@ from core.storage import BlobStore
 from runs.claims import Claim
 from runs.commits import fail_run
 from runs.compute import Compute, InPlace
-from runs.context import Deps, load_context
+from runs.context import Deps
 from runs.errors import LeaseLost
-from runs.executor import execute_run
+from runs.executor import execute_claim
 from runs.models import Run
 from vendors.base import Vendor
 from vendors.registry import build_vendors
@@ -45,22 +45,20 @@ def default_deps(
 def execute_inline(run: Run, deps: Deps | None = None) -> Run:
     """Execute a run that was started with `inline_owner`, here and now, and return it as it ended."""
     claim = Claim(run.id, run.token, run.lease_owner)
-    context = load_context(claim)
     try:
-        async_to_sync(execute_run)(context, deps or default_deps(), _same_thread, max_starts=settings.RUN_MAX_STARTS)
+        async_to_sync(execute_claim)(claim, deps or default_deps(), _same_thread)
     except BaseException:
-        _abandon(claim, context.run.phase)
+        _abandon(claim)
         raise
     run.refresh_from_db()
     return run
 
 
-def _abandon(claim: Claim, phase: str) -> None:
+def _abandon(claim: Claim) -> None:
     """Nobody else works on an inline run, so one that is broken off ends here and now."""
     with contextlib.suppress(LeaseLost, DatabaseError):
         fail_run(
             claim,
-            stage=phase,
             code="interrupted",
             message="The command that made this run was broken off.",
             retryable=True,

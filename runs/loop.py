@@ -21,10 +21,9 @@ from django.db import InterfaceError, OperationalError, connection
 from core.storage import BlobStore
 from runs.claims import Claim, beat, claim_runs, release_run, renew_leases
 from runs.compute import ComputeChild
-from runs.context import Deps, load_context
+from runs.context import Deps
 from runs.database_thread import DatabaseThread
-from runs.errors import LeaseLost
-from runs.executor import execute_run
+from runs.executor import execute_claim
 from runs.sweeping import keep_house
 
 logger = logging.getLogger(__name__)
@@ -112,12 +111,7 @@ class EngineLoop(threading.Thread):
 
     async def _execute(self, claim: Claim, deps: Deps) -> None:
         structlog.contextvars.bind_contextvars(run_id=str(claim.run_id))
-        try:
-            context = await self._db(load_context, claim)
-        except LeaseLost:
-            return
-        await execute_run(context, deps, self._db, max_starts=settings.RUN_MAX_STARTS)
-        logger.info("run ended", extra={"status": context.run.status, "pipeline": context.run.pipeline_slug})
+        await execute_claim(claim, deps, self._db)
 
     def _deps(self) -> Deps:
         from runs.inline import default_deps
@@ -136,7 +130,7 @@ class EngineLoop(threading.Thread):
                 for claim, task in held.items():
                     if claim.run_id not in kept:
                         self._cancel(task)
-            except (OperationalError, InterfaceError) as error:
+            except Exception as error:  # whatever it is, the next beat may do: without beats every lease is lost
                 logger.warning("heartbeat failed", extra={"error": str(error)})
                 connection.close()
             self._over.wait(min(interval, 5.0))
@@ -154,7 +148,8 @@ class EngineLoop(threading.Thread):
         for claim, task in list(self._held.items()):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            await self._db(release_run, claim)
+            with contextlib.suppress(OperationalError, InterfaceError):  # then its lease expires
+                await self._db(release_run, claim)
 
 
 _engine: EngineLoop | None = None

@@ -2,8 +2,11 @@
 
 import math
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
+from django.db.models import F
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from core.canonical import canonical_json, json_hash
@@ -187,16 +190,13 @@ def summarised(context: RunContext, attempt: Attempt) -> RunSummary:
     return summary
 
 
-def totals(context: RunContext, attempt: Attempt) -> dict[str, Any]:
+def totals(attempt: Attempt) -> dict[str, Any]:
     """Tokens and cost of this attempt added to the run's; unknown stays unknown."""
-    call = attempt.recording.call
-    run, changes = context.run, {}
-    for name in ("tokens_in", "tokens_out", "cost_usd"):
+    call, changes = attempt.recording.call, {}
+    for name, nothing in (("tokens_in", 0), ("tokens_out", 0), ("cost_usd", Decimal(0))):
         value = getattr(call, name) if call else None
         if value is not None:
-            total = (getattr(run, name) or 0) + value
-            setattr(run, name, total)
-            changes[name] = total
+            changes[name] = Coalesce(F(name), nothing) + value
     return changes
 
 

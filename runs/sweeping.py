@@ -38,18 +38,18 @@ def sweep() -> SweepReport:
     )
     for run in waiting.order_by("priority", "due_at")[:BATCH]:
         if run.status == Run.Status.RUNNING and run.starts >= settings.RUN_MAX_STARTS:
-            parked += park(Claim(run.id, run.token, run.lease_owner), run.starts, run.phase)
+            parked += park(Claim(run.id, run.token, run.lease_owner))
         else:
             send_hint(run.id)
             hinted += 1
     return SweepReport(parked, hinted)
 
 
-def park(claim: Claim, starts: int, phase: str) -> bool:
+def park(claim: Claim) -> bool:
     """End a run that has been started too often: whatever it does, its workers die of it."""
-    text = f"Parked: this run was started {starts} times and its worker died each time."
+    text = f"Parked: this run was started {settings.RUN_MAX_STARTS} times and its worker was lost each time."
     try:
-        fail_run(claim, stage=phase, code="worker_lost", message=text, retryable=False)
+        fail_run(claim, code="worker_lost", message=text, retryable=False)
     except LeaseLost:
         return False
     return True

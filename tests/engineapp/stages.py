@@ -85,3 +85,25 @@ async def marking(step: Any, *, folder: str) -> dict[str, Any]:
     mark.touch()
     await asyncio.sleep(step.params.get("seconds", 0))
     return {"pid": os.getpid()}
+
+
+@stage("unstorable", version=1, type="transform")
+def unstorable(step: Any) -> dict[str, Any]:
+    """Says something about its work that no JSON column takes."""
+    step.reasoning(value=float("nan") if step.params["what"] == "nan" else "\0")
+    return {}
+
+
+@stage("raising", version=1, type="transform")
+def raising(step: Any) -> dict[str, Any]:
+    """Raises an exception with the text of its params, and with the `code` that they name, if any."""
+    error = RuntimeError(step.params["text"])
+    if "code" in step.params:
+        error.code = step.params["code"]  # type: ignore[attr-defined]
+    raise error
+
+
+@stage("interrupted", version=1, type="transform")
+async def interrupted(step: Any) -> dict[str, Any]:
+    """Ctrl-C comes while it works."""
+    raise KeyboardInterrupt

@@ -1,0 +1,184 @@
+"""Every run ends, and its trace stays true, whatever goes wrong on the way."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.utils import timezone
+
+from runs.asking import Asker
+from runs.attempts import Attempt
+from runs.claims import Claim, claim_runs, release_run
+from runs.commits import begin_nodes, commit_failed_attempt, save_reply
+from runs.context import Deps, RunContext, load_context
+from runs.errors import AttemptFailed
+from runs.executor import execute_claim
+from runs.inline import _same_thread
+from runs.models import Artifact, PipelineVersion, Run, RunError, Step
+from runs.registry import on_finish, output
+from runs.services import start_run
+from runs.step import Question, StepHandle, StepSpec
+from tests.runs.engine import ScriptedVendor, chain, deps, publish, run_inline
+from vendors.base import RateLimited, Reply, Usage
+
+pytestmark = pytest.mark.django_db
+
+
+def claimed(run: Run) -> Claim:
+    """A worker takes the run, its lease over if it had one."""
+    Run.objects.filter(pk=run.pk, status="running").update(lease_until=timezone.now() - timedelta(seconds=1))
+    (claim,) = claim_runs("w", 1)
+    assert claim.run_id == run.pk
+    return claim
+
+
+def execute(claim: Claim, given: Deps | None = None) -> Run:
+    async_to_sync(execute_claim)(claim, given or deps(), _same_thread)
+    return Run.objects.get(pk=claim.run_id)
+
+
+def lost_after_its_answer(run: Run, given: Deps) -> tuple[RunContext, Attempt]:
+    """A worker takes the run, has its first node's answer stored, and dies; what it had in hand."""
+    context = load_context(claimed(run))
+    begin_nodes(context, ["a"])
+    step = context.steps["a"]
+    attempt = Attempt("a", step.attempt, step.route, {}, {})
+
+    async def ask() -> None:
+        async def save(drafts: list[Any]) -> None:
+            await _same_thread(save_reply, context, attempt, drafts)
+
+        asker = Asker(context, given, "a", 0, save)
+        spec = StepSpec(str(run.pk), context.owner, "a", "asking@1", attempt.number, {}, {})
+        handle = StepHandle(spec, given.store)
+        attempt.recording = handle.recording
+        await asker(Question("facts", None, {}, {}, {"question": "?"}), handle)
+
+    async_to_sync(ask)()
+    return context, attempt
+
+
+def test_a_run_that_no_worker_can_read_fails_and_says_why() -> None:
+    publish("gone", *chain("noop@1"))
+    run = start_run(pipeline="gone", shop=None, input={})
+    dag = {"dag_version": 1, "nodes": [{"key": "a", "step": "removed@1"}]}
+    PipelineVersion.objects.filter(pk=run.pipeline_version_id).update(dag=dag, dag_sha256="0" * 64)
+    ended = execute(claimed(run))
+    assert (ended.status, ended.error_code) == (Run.Status.FAILED, "pipeline_invalid")
+
+
+def test_a_run_started_too_often_is_parked_before_anything_of_it_is_read(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish("noops", *chain("noop@1"))
+    run = start_run(pipeline="noops", shop=None, input={})
+
+    def unreadable(claim: Claim) -> None:
+        raise RuntimeError("a row that this release cannot read")
+
+    monkeypatch.setattr("runs.executor.load_context", unreadable)
+    for _ in range(settings.RUN_MAX_STARTS):
+        with pytest.raises(RuntimeError):
+            execute(claimed(run))
+    ended = execute(claimed(run))
+    assert (ended.status, ended.error_code) == (Run.Status.FAILED, "worker_lost")
+
+
+def test_a_domain_whose_finish_handler_raises_keeps_no_run_from_ending() -> None:
+    def refuse(run: Run) -> None:
+        raise ValueError("no such thing")
+
+    on_finish("deaf")(refuse)
+    publish("deaf", *chain("crashing@1"))
+    run = run_inline("deaf")
+    assert (run.status, run.error_code) == (Run.Status.FAILED, "stage_crashed")
+
+
+@pytest.mark.parametrize("what", ["nan", "nul"])
+def test_evidence_that_cannot_be_stored_fails_the_run_at_once(what: str) -> None:
+    publish(
+        "unstorable",
+        {"key": "a", "step": "unstorable@1", "params": {"what": what}},
+        {"key": "b", "step": "noop@1", "depends_on": ["a"]},
+    )
+    run = run_inline("unstorable")
+    assert (run.status, run.error_stage, run.error_code) == (Run.Status.FAILED, "a", "output_refused")
+    assert run.starts == 1
+
+
+def test_tokens_and_cost_of_a_refused_result_count_once() -> None:
+    def refuse(result: object) -> list[tuple[str, str]]:
+        raise ValueError("no such thing")
+
+    output("dear", "a")(refuse)
+    publish("dear", *chain("asking@1"))
+    reply = Reply(model="m", data=1, usage=Usage(tokens_in=10, tokens_out=5), cost_usd=0.25)
+    run = run_inline("dear", given=deps(ScriptedVendor([reply])))
+    assert (run.error_code, run.tokens_in, run.tokens_out, float(run.cost_usd)) == ("output_refused", 10, 5, 0.25)
+
+
+def test_an_answer_stored_before_its_worker_died_is_used_and_its_cost_counts() -> None:
+    publish("asking", *chain("asking@1"))
+    vendor = ScriptedVendor([Reply(model="m", data=1, usage=Usage(tokens_in=10), cost_usd=0.25), 2])
+    given = deps(vendor)
+    run = start_run(pipeline="asking", shop=None, input={})
+    lost_after_its_answer(run, given)
+    ended = execute(claimed(run), given)
+    step = ended.steps.get()
+    assert (ended.status, len(vendor.calls), step.payload.ir["answer"]) == (Run.Status.COMPLETED, 1, 1)
+    assert (ended.tokens_in, float(ended.cost_usd), step.tokens_in) == (10, 0.25, 10)
+
+
+def test_an_answer_whose_attempt_failed_is_not_used_again_by_the_next_worker() -> None:
+    publish("asking", *chain("asking@1"))
+    vendor = ScriptedVendor([Reply(model="m", data="bad"), "good"])
+    given = deps(vendor)
+    run = start_run(pipeline="asking", shop=None, input={})
+    context, attempt = lost_after_its_answer(run, given)
+    commit_failed_attempt(context, attempt, AttemptFailed("ir_invalid", "bad", kind="ir_invalid"), route=0)
+    ended = execute(claimed(run), given)
+    assert ended.steps.get().payload.ir["answer"] == "good"
+
+
+def test_an_attempt_handed_over_is_one_of_its_own_so_that_both_keep_their_evidence() -> None:
+    publish("asking", *chain("asking@1"))
+    given = deps(
+        ScriptedVendor([Reply(model="first-1", data=1, request={"n": 1}), Reply(model="m", data=2, request={"n": 2})])
+    )
+    run = start_run(pipeline="asking", shop=None, input={})
+    context, _ = lost_after_its_answer(run, given)
+    Artifact.objects.filter(run=run, role="reply").update(name="asked-with-another-prompt")
+    release_run(context.claim)
+    ended = execute(claimed(run), given)
+    assert ended.steps.get().attempt == 2
+    assert sorted(Artifact.objects.filter(run=run, role="request").values_list("attempt", flat=True)) == [1, 2]
+
+
+def test_a_vendor_that_wants_a_day_of_rest_is_not_waited_for() -> None:
+    publish("asking", *chain("asking@1", retries=2))
+    run = run_inline("asking", given=deps(ScriptedVendor([RateLimited("later", retry_after_s=86_400.0)])))
+    assert (run.status, run.error_code) == (Run.Status.FAILED, "vendor_rate_limited")
+
+
+def test_a_secret_in_an_exception_reaches_neither_the_run_nor_its_errors() -> None:
+    key = "AIza" + "x" * 35
+    publish("leaking", {"key": "a", "step": "raising@1", "params": {"text": f"GET https://x.test/?key={key} failed"}})
+    run = run_inline("leaking")
+    error = RunError.objects.get(run=run)
+    assert "failed" in run.error_message
+    assert key not in run.error_message + error.message + str(error.details)
+
+
+def test_an_exception_with_a_code_of_its_own_kind_is_a_crash() -> None:
+    publish("leaking", {"key": "a", "step": "raising@1", "params": {"text": "x", "code": None}})
+    assert run_inline("leaking").error_code == "stage_crashed"
+
+
+def test_an_inline_run_broken_off_names_the_node_it_was_at() -> None:
+    publish("two", {"key": "a", "step": "noop@1"}, {"key": "b", "step": "interrupted@1", "depends_on": ["a"]})
+    with pytest.raises(KeyboardInterrupt):
+        run_inline("two")
+    run = Run.objects.get()
+    assert (run.error_stage, run.error_code) == ("b", "interrupted")
+    assert not run.steps.filter(status=Step.Status.RUNNING).exists()
