@@ -23,7 +23,8 @@ class ProductAsset(models.Model):
     TRANSITIONS: ClassVar = {
         PrepStatus.UNPREPARED: (PrepStatus.QUEUED,),
         PrepStatus.QUEUED: (PrepStatus.PROCESSING, PrepStatus.READY, PrepStatus.FAILED),
-        PrepStatus.PROCESSING: (PrepStatus.READY, PrepStatus.FAILED),
+        # Back to unprepared: the merchant changed it while it was being prepared.
+        PrepStatus.PROCESSING: (PrepStatus.READY, PrepStatus.FAILED, PrepStatus.UNPREPARED),
         PrepStatus.READY: (PrepStatus.QUEUED,),
         PrepStatus.FAILED: (PrepStatus.QUEUED,),
     }

@@ -3,7 +3,7 @@
 from django.utils import timezone
 
 from prep.models import ProductAsset
-from prep.services import move_asset
+from prep.services import move_asset, prep_input
 from runs.models import Artifact, Blob, Run
 from runs.registry import NodeOutput, on_finish, output
 
@@ -21,15 +21,20 @@ def photo_fetched(result: NodeOutput) -> list[tuple[str, str]]:
 
 @output("prep", "facts")
 def facts_found(result: NodeOutput) -> list[tuple[str, str]]:
-    """The asset keeps facts and the prompt they were extracted with, its cutout, and is ready."""
+    """The asset keeps facts and the prompt they were extracted with, its cutout, and is ready.
+
+    If the merchant changed it meanwhile, these are another picture's or text's: it has to be prepared again.
+    """
     run, step = result.run, result.step
+    asset = ProductAsset.objects.select_for_update(of=("self",)).select_related("source").get(id=run.subject_id)
+    current = prep_input(asset) == run.input
     cutout = Artifact.objects.select_related("blob").filter(run=run, name="cutout", role=Artifact.Role.RESULT).last()
     if cutout is not None and cutout.blob is not None:
         _keep(cutout.blob)
     cutout_ir = run.steps.get(node_key="cutout").payload.ir or {}
     move_asset(
         run.subject_id,
-        Status.READY,
+        Status.READY if current else Status.UNPREPARED,
         cutout=cutout.blob if cutout else None,
         warnings=cutout_ir.get("warnings", []),
         extracted_facts=result.ir,

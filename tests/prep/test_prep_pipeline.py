@@ -7,6 +7,7 @@ from core.storage import BlobStore
 from prep.errors import AlreadyComplete
 from prep.models import ProductAsset
 from prep.services import move_asset, prepare_asset, prepare_inline, prepare_many, save_asset
+from runs.inline import execute_inline
 from runs.models import Artifact, Blob, Run
 from shops.models import Shop
 from storefront.demo_catalog import load_catalog
@@ -112,3 +113,13 @@ def test_the_same_bytes_of_two_shops_are_two_blobs(published: None) -> None:
     assert first.source.sha256 == second.source.sha256
     assert first.source.storage_key != second.source.storage_key
     assert Blob.objects.filter(sha256=first.source.sha256).count() == 2
+
+
+def test_a_product_changed_while_it_is_prepared_has_to_be_prepared_again(sofa: ProductAsset) -> None:
+    job = prepare_asset(sofa, inline_owner="inline")
+    save_asset(shop=sofa.shop, product_id=sofa.product_id, title="Sofa, W 180 cm")
+    assert execute_inline(job.run).status == Run.Status.COMPLETED
+    sofa.refresh_from_db()
+    assert sofa.prep_status == Status.UNPREPARED, "its facts are those of the old text"
+    prepare_inline(sofa, trigger="test")
+    assert sofa.prep_status == Status.READY
