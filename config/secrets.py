@@ -2,6 +2,7 @@
 
 import base64
 import os
+import time
 from pathlib import Path
 
 from config.env import BadEnvironment
@@ -32,4 +33,5 @@ def _read_written(path: Path) -> str:
     for _ in range(1000):
         if secret := path.read_text().strip():
             return secret
+        time.sleep(0.001)
     raise BadEnvironment(path.name, f"the file {path} is empty; delete it and start again")

@@ -92,17 +92,21 @@ def _database() -> dict[str, object]:
     }
     if EMBEDDED:
         return shared | {"EMBEDDED": True, "NAME": "seeit", "USER": "postgres"}
-    url = urlsplit(env.text("DATABASE_URL"))
+    try:
+        url = urlsplit(env.text("DATABASE_URL"))
+        port = url.port
+    except ValueError as error:
+        raise env.BadEnvironment("DATABASE_URL", str(error)) from error
     if url.scheme not in ("postgres", "postgresql") or not url.path.strip("/"):
         raise env.BadEnvironment("DATABASE_URL", "expected postgresql://user:password@host:port/name")
     options = dict(parse_qsl(url.query))
     host = options.pop("host", unquote(url.hostname or ""))
     return shared | {
-        "NAME": url.path.strip("/"),
+        "NAME": unquote(url.path.strip("/")),
         "USER": unquote(url.username or ""),
         "PASSWORD": unquote(url.password or ""),
         "HOST": host,
-        "PORT": str(url.port or ""),
+        "PORT": str(port or ""),
         "OPTIONS": {"connect_timeout": 5, **options},
     }
 
