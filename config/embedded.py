@@ -74,14 +74,17 @@ def _socket_dir(pgdata: Path) -> Path | None:
     """Where a running server listens, from its `postmaster.pid` (line 1: process id, 5: socket folder, 8: status)."""
     try:
         lines = (pgdata / "postmaster.pid").read_text().splitlines()
-        alive = len(lines) >= 8 and lines[7].strip() == "ready" and _is_postgres(int(lines[0]))
+        alive = len(lines) >= 8 and lines[7].strip() == "ready" and _is_server(int(lines[0]), pgdata)
     except (FileNotFoundError, ValueError):
         return None
     return Path(lines[4].strip()) if alive else None
 
 
-def _is_postgres(pid: int) -> bool:
-    """Whether a process lives and is a PostgreSQL server; a recycled process id is not."""
+def _is_server(pid: int, pgdata: Path) -> bool:
+    """Whether a process lives and is this folder's PostgreSQL server; a recycled process id is not.
+
+    Our keeper names the folder as well, and another folder's server is PostgreSQL as well: both have to be right.
+    """
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -89,7 +92,8 @@ def _is_postgres(pid: int) -> bool:
     except PermissionError:
         pass
     try:
-        return b"postgres" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        program, *arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return Path(os.fsdecode(program)).name == "postgres" and os.fsencode(pgdata) in arguments
     except OSError:
         return True
 
@@ -131,7 +135,7 @@ def _forget_dead(pgdata: Path) -> None:
         pid = int(path.read_text().splitlines()[0])
     except (FileNotFoundError, IndexError, ValueError):
         return
-    if not _is_postgres(pid):
+    if not _is_server(pid, pgdata):
         path.unlink(missing_ok=True)
 
 

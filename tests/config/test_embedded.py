@@ -85,3 +85,23 @@ def test_a_killed_server_is_started_again_by_the_next_who_needs_it(folder: Path)
     first.end(signal.SIGKILL)
     second.end(signal.SIGKILL)
     wait_until(lambda: postmaster(folder) is None, "the server stops", 20)
+
+
+@pytest.mark.xdist_group("embedded")
+def test_another_process_with_the_old_servers_id_is_not_taken_for_it(folder: Path) -> None:
+    first = Holder(folder)
+    old = first.ready()
+    pid_file = folder / "postgres" / "postmaster.pid"
+    lines = pid_file.read_text().splitlines()
+    first.end(signal.SIGKILL)
+    wait_until(lambda: not pid_file.exists(), "the server stops with its last user", 20)
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", str(folder / "postgres")])
+    pid_file.write_text("\n".join([str(other.pid), *lines[1:]]) + "\n")
+    later = Holder(folder)
+    try:
+        assert later.ready() == old, "it listens where it did"
+        assert postmaster(folder) != other.pid
+    finally:
+        later.end(signal.SIGTERM)
+        other.kill()
+        other.wait()
