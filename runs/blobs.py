@@ -11,7 +11,6 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 from PIL import Image
 
-from core.canonical import sha256_hex
 from core.storage import BlobStore
 from runs.models import Artifact, Blob, Run
 
@@ -94,12 +93,6 @@ def write_blobs(shop_id: UUID | None, drafts: Iterable[BlobDraft], retention: st
     return {row.sha256: row for row in known}
 
 
-def find_blob(shop: "Shop | None", content: bytes) -> Blob | None:
-    """A shop's blob with exactly these bytes, if it has one."""
-    return Blob.objects.filter(shop=shop, sha256=sha256_hex(content)).first()
-
-
-@transaction.atomic
 def delete_pictures(run: Run, *, store: BlobStore | None = None) -> int:
     """Delete every picture of a run that belongs to a shopper, at once; steps and decisions stay.
 

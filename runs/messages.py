@@ -19,4 +19,4 @@ def send_hint(run_id: object) -> None:
     if Conf.ORM:
         send()
     else:
-        transaction.on_commit(send)
+        transaction.on_commit(send, robust=True)  # a broker that is down costs a hint, never the run

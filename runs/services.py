@@ -120,6 +120,8 @@ def start_run(
         with transaction.atomic():
             _write_run(run, dag, pictures or {}, inline_owner)
     except IntegrityError:
+        if idempotency_key is None:
+            raise
         return _same_run(shop, idempotency_key, input_sha256)
     return run
 

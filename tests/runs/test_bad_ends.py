@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import IntegrityError
 from django.utils import timezone
 
 from runs.asking import Asker
@@ -182,3 +183,10 @@ def test_an_inline_run_broken_off_names_the_node_it_was_at() -> None:
     run = Run.objects.get()
     assert (run.error_stage, run.error_code) == ("b", "interrupted")
     assert not run.steps.filter(status=Step.Status.RUNNING).exists()
+
+
+def test_a_run_that_cannot_be_written_says_why_and_is_not_taken_for_another() -> None:
+    publish("noops", *chain("noop@1"))
+    start_run(pipeline="noops", shop=None, input={})
+    with pytest.raises(IntegrityError):
+        start_run(pipeline="noops", shop=None, input={}, environment=None)  # type: ignore[arg-type]
