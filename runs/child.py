@@ -1,7 +1,6 @@
 """The computing child of a worker: reads (function, arguments) from a pipe, answers (ok, result or exception)."""
 
 import asyncio
-import ctypes
 import inspect
 import os
 import pickle
@@ -9,16 +8,14 @@ import signal
 import sys
 from typing import Any, BinaryIO
 
+from core.processes import end_with_parent
 from runs.compute import HEADER
-
-PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
     """Serve until the parent closes the pipe or dies."""
     parent = os.getppid()
-    if sys.platform == "linux":  # elsewhere the closed pipe has to do
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     if os.getppid() != parent:
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)

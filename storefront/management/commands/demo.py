@@ -17,6 +17,7 @@ from django.core.management import call_command
 
 from core.commands import RUN_FAILED, SeeItCommand
 from core.errors import SeeItError
+from core.processes import end_with_parent
 from runs.models import Run, Worker
 from shops.models import Shop
 from storefront.demo_catalog import load_catalog
@@ -105,6 +106,11 @@ def _answers(url: str) -> bool:
         return False
 
 
+def _end_with_the_demo() -> None:
+    """For a child of the demo: a demo that was killed leaves nobody behind on its port."""
+    end_with_parent(signal.SIGTERM)
+
+
 class Servers:
     """Web and workers as children of this command, in its process group; one that dies is started again."""
 
@@ -137,7 +143,7 @@ class Servers:
 
     def serve(self, lines: list[str]) -> None:
         """Start both, print the addresses when they answer, and wait for Ctrl-C."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._stop)
         for name in self._programs:
             self._start(name)
@@ -154,7 +160,9 @@ class Servers:
 
     def _start(self, name: str) -> None:
         environment = {"LOG_LEVEL": "WARNING", "SEEIT_DEMO": "1", **os.environ}
-        self._children[name] = subprocess.Popen(self._programs[name], env=environment, cwd=settings.BASE_DIR)
+        self._children[name] = subprocess.Popen(
+            self._programs[name], env=environment, cwd=settings.BASE_DIR, preexec_fn=_end_with_the_demo
+        )
 
     def _stop(self, *_: Any) -> None:
         self._stopping = True
