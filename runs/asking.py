@@ -45,13 +45,14 @@ class Asker:
         if not self.routes:
             raise AttemptFailed("no_route", f"No model is routed to the task {question.task!r}.")
         route = self.routes[min(self._route_index, len(self.routes) - 1)]
-        call = self._call(question, recorder, route)
+        # Rendering, hashing, and the store's network are work for a thread: other runs share this event loop.
+        call = await asyncio.to_thread(self._call, question, recorder, route)
         record = ModelCall(question.task, route.vendor, call.model, call.idempotency_key)
         recorder.recording.call = record
         known = self._context.replies.pop(call.idempotency_key, None)
         if known is not None:
             record.answered_from = "recording"
-            reply = self._recorded(known, recorder)
+            reply = await asyncio.to_thread(self._recorded, known, recorder)
             _note_usage(record, reply)
             return reply
         return await self._fresh(call, route, record, recorder)
@@ -112,12 +113,12 @@ class Asker:
         finally:
             record.latency_ms = round((time.monotonic() - started) * 1000)
         _note_usage(record, reply)
-        drafts = self._keep(reply, call.idempotency_key, record, recorder)
+        drafts = await asyncio.to_thread(self._keep, reply, call.idempotency_key, record)
         recorder.recording.artifacts.extend(drafts)
         await self._save(drafts)
         return reply
 
-    def _keep(self, reply: Reply, key: str, record: ModelCall, recorder: Recorder) -> list[ArtifactDraft]:
+    def _keep(self, reply: Reply, key: str, record: ModelCall) -> list[ArtifactDraft]:
         """Put the raw exchange and the parsed reply into the store."""
         request, thought_in = remove_thinking(redact_secrets(reply.request))
         response, thought_out = remove_thinking(redact_secrets(reply.response))

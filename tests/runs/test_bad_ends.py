@@ -1,5 +1,8 @@
 """Every run ends, and its trace stays true, whatever goes wrong on the way."""
 
+import asyncio
+import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +11,7 @@ from asgiref.sync import async_to_sync
 from django.db import IntegrityError
 from django.utils import timezone
 
+from core.storage import BlobStore, StoredBlob
 from runs.asking import Asker
 from runs.attempts import Attempt
 from runs.claims import Claim, claim_runs, release_run
@@ -46,18 +50,20 @@ def lost_after_its_answer(run: Run, given: Deps) -> tuple[RunContext, Attempt]:
     step = context.steps["a"]
     attempt = Attempt("a", step.attempt, step.route, {}, {})
 
-    async def ask() -> None:
-        async def save(drafts: list[Any]) -> None:
-            await _same_thread(save_reply, context, attempt, drafts)
-
-        asker = Asker(context, given, "a", 0, save)
-        spec = StepSpec(str(run.pk), context.owner, "a", "asking@1", attempt.number, {}, {})
-        handle = StepHandle(spec, given.store)
-        attempt.recording = handle.recording
-        await asker(Question("facts", None, {}, {}, {"question": "?"}), handle)
-
-    async_to_sync(ask)()
+    async_to_sync(ask)(context, attempt, given)
     return context, attempt
+
+
+async def ask(context: RunContext, attempt: Attempt, given: Deps) -> None:
+    """What the stage `asking` does, without its end."""
+
+    async def save(drafts: list[Any]) -> None:
+        await _same_thread(save_reply, context, attempt, drafts)
+
+    spec = StepSpec(str(context.run.pk), context.owner, "a", "asking@1", attempt.number, {}, {})
+    handle = StepHandle(spec, given.store)
+    attempt.recording = handle.recording
+    await Asker(context, given, "a", 0, save)(Question("facts", None, {}, {}, {"question": "?"}), handle)
 
 
 def test_a_run_that_no_worker_can_read_fails_and_says_why() -> None:
@@ -190,3 +196,25 @@ def test_a_run_that_cannot_be_written_says_why_and_is_not_taken_for_another() ->
     start_run(pipeline="noops", shop=None, input={})
     with pytest.raises(IntegrityError):
         start_run(pipeline="noops", shop=None, input={}, environment=None)  # type: ignore[arg-type]
+
+
+def test_a_slow_store_does_not_hold_up_the_other_runs_of_a_worker() -> None:
+    class SlowStore(BlobStore):
+        def put(self, owner: str, content: bytes, media_type: str) -> StoredBlob:
+            time.sleep(0.3)
+            return super().put(owner, content, media_type)
+
+    async def asked_beside_another_run() -> float:
+        asked, gaps = asyncio.create_task(ask(context, attempt, given)), [0.0]
+        while not asked.done():
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            gaps.append(time.monotonic() - before)
+        await asked
+        return max(gaps)
+
+    publish("asking", *chain("asking@1"))
+    run = start_run(pipeline="asking", shop=None, input={})
+    context = load_context(claimed(run))
+    attempt, given = Attempt("a", 1, 0, {}, {}), replace(deps(ScriptedVendor([1])), store=SlowStore())
+    assert async_to_sync(asked_beside_another_run)() < 0.25
