@@ -12,12 +12,11 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from core.storage import BlobStore
 from runs.attempts import Attempt
 from runs.claims import Claim
 from runs.context import RunContext
 from runs.errors import AttemptFailed, LeaseLost
-from runs.models import Run, RunError, Step
+from runs.models import Run, RunError, Step, StepPayload
 from runs.recording import ArtifactDraft
 from runs.registry import finishers
 from runs.rows import (
@@ -29,7 +28,6 @@ from runs.rows import (
     write_error,
     write_metrics,
     write_output,
-    write_payload,
 )
 
 logger = logging.getLogger(__name__)
@@ -80,7 +78,7 @@ def save_reply(context: RunContext, attempt: Attempt, drafts: list[ArtifactDraft
 
 
 @transaction.atomic
-def commit_node(context: RunContext, attempt: Attempt, next_keys: list[str], store: BlobStore) -> None:
+def commit_node(context: RunContext, attempt: Attempt, next_keys: list[str], payload: StepPayload) -> None:
     """Write a node's result, all of it or nothing; with the last node the run is completed.
 
     `next_keys` are the nodes that begin now.
@@ -96,7 +94,7 @@ def commit_node(context: RunContext, attempt: Attempt, next_keys: list[str], sto
         changes |= _ending(context, Run.Status.COMPLETED)
     fence(context.claim, **changes)
     close_step(context, step, attempt, Step.Status.COMPLETED)
-    write_payload(context, step, attempt, store)
+    payload.save(force_insert=True)
     blobs = write_artifacts(context, step, attempt.number, attempt.recording.artifacts)
     write_metrics(context, step, attempt)
     write_output(context, step, attempt, blobs)
@@ -118,7 +116,7 @@ def commit_failed_attempt(context: RunContext, attempt: Attempt, failure: Attemp
 
 
 @transaction.atomic
-def commit_failure(context: RunContext, attempt: Attempt, failure: AttemptFailed, store: BlobStore) -> None:
+def commit_failure(context: RunContext, attempt: Attempt, failure: AttemptFailed, payload: StepPayload) -> None:
     """Fail the node and with it the run."""
     step = context.steps[attempt.node_key]
     summary = summarised(context, attempt)
@@ -133,7 +131,7 @@ def commit_failure(context: RunContext, attempt: Attempt, failure: AttemptFailed
     )
     step.error_code = failure.code
     close_step(context, step, attempt, Step.Status.FAILED)
-    write_payload(context, step, attempt, store)
+    payload.save(force_insert=True)
     write_error(context, step, failure, attempt)
     write_artifacts(context, step, attempt.number, attempt.recording.artifacts)
     write_metrics(context, step, attempt)

@@ -19,6 +19,7 @@ from runs.dag import Node
 from runs.errors import AttemptFailed, LeaseLost
 from runs.recording import ArtifactDraft
 from runs.registry import find_stage
+from runs.rows import draft_payload
 from runs.sweeping import park
 
 logger = logging.getLogger(__name__)
@@ -115,7 +116,8 @@ class RunExecutor:
         taken = {key for key, step in context.steps.items() if step.status == "running"} | done
         following = context.dag.ready(done, taken)
         try:
-            await self.database(commits.commit_node, context, attempt, following, self.deps.store)
+            payload = await asyncio.to_thread(draft_payload, context, attempt, self.deps.store)
+            await self.database(commits.commit_node, context, attempt, following, payload)
         except (AttemptFailed, *OUT_OF_HANDS):
             raise
         except Exception as error:  # a domain's output handler or a constraint said no: the node failed, not the worker
@@ -152,7 +154,8 @@ class RunExecutor:
 
     async def _give_up(self, attempt: Attempt, failure: AttemptFailed) -> None:
         try:
-            await self.database(commits.commit_failure, self.context, attempt, failure, self.deps.store)
+            payload = await asyncio.to_thread(draft_payload, self.context, attempt, self.deps.store)
+            await self.database(commits.commit_failure, self.context, attempt, failure, payload)
         except OUT_OF_HANDS:
             raise
         except Exception:  # evidence that cannot be stored must not keep the run from ending: it ends without

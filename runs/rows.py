@@ -58,7 +58,11 @@ def close_step(context: RunContext, step: Step, attempt: Attempt, status: str) -
     step.save()
 
 
-def write_payload(context: RunContext, step: Step, attempt: Attempt, store: BlobStore) -> None:
+def draft_payload(context: RunContext, attempt: Attempt, store: BlobStore) -> StepPayload:
+    """The payload row, unsaved; what is too large for it is in the store already and among the attempt's artifacts.
+
+    Not for use inside a transaction: nobody shall wait for the store while the run's row is locked.
+    """
     recording = attempt.recording
     fields: dict[str, Any] = {
         "params": attempt.params,
@@ -82,7 +86,8 @@ def write_payload(context: RunContext, step: Step, attempt: Attempt, store: Blob
     if fields["output"] == fields["ir"]:
         fields["output"] = None
     thinking = bool(recording.call and recording.call.thinking_removed)
-    StepPayload(step=step, truncated=truncated, thinking_removed=thinking, **fields).save(force_insert=True)
+    step = context.steps[attempt.node_key]
+    return StepPayload(step=step, truncated=truncated, thinking_removed=thinking, **fields)
 
 
 def _reasoning(attempt: Attempt) -> dict[str, Any]:

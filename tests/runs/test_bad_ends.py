@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from core.storage import BlobStore, StoredBlob
@@ -218,3 +218,18 @@ def test_a_slow_store_does_not_hold_up_the_other_runs_of_a_worker() -> None:
     context = load_context(claimed(run))
     attempt, given = Attempt("a", 1, 0, {}, {}), replace(deps(ScriptedVendor([1])), store=SlowStore())
     assert async_to_sync(asked_beside_another_run)() < 0.25
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_for_the_store_while_the_runs_row_is_locked() -> None:
+    locked: list[bool] = []
+
+    class WatchedStore(BlobStore):
+        def put(self, owner: str, content: bytes, media_type: str) -> StoredBlob:
+            locked.append(connection.in_atomic_block)
+            return super().put(owner, content, media_type)
+
+    publish("noops", *chain("noop@1"))
+    run = run_inline("noops", {"text": "x" * 50_000}, replace(deps(), store=WatchedStore()))
+    assert run.steps.get().payload.truncated == ["input"]
+    assert locked == [False]
