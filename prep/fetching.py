@@ -1,6 +1,5 @@
 """Fetching a product photo from the merchant's storefront: named hosts, over HTTPS, never inside our network."""
 
-import asyncio
 import ipaddress
 import socket
 from collections.abc import Sequence
@@ -23,8 +22,7 @@ async def fetch_picture(
         StageError: `source_refused`, the address is not one we fetch from; `source_missing`, the photo is not there.
         AttemptFailed: `source_unavailable`, worth another try.
     """
-    # Asking for an address waits, for seconds if the network is bad: not on the event loop.
-    host = await asyncio.to_thread(check_address, url, allowed_hosts, resolve=transport is None)
+    host = check_address(url, allowed_hosts, resolve=transport is None)
     try:
         client = httpx.AsyncClient(timeout=TIMEOUT, transport=transport, follow_redirects=False)
         async with client, client.stream("GET", url) as response:

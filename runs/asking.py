@@ -45,14 +45,13 @@ class Asker:
         if not self.routes:
             raise AttemptFailed("no_route", f"No model is routed to the task {question.task!r}.")
         route = self.routes[min(self._route_index, len(self.routes) - 1)]
-        # Rendering, hashing, and the store's network are work for a thread: other runs share this event loop.
-        call = await asyncio.to_thread(self._call, question, recorder, route)
+        call = self._call(question, recorder, route)
         record = ModelCall(question.task, route.vendor, call.model, call.idempotency_key)
         recorder.recording.call = record
         known = self._context.replies.pop(call.idempotency_key, None)
         if known is not None:
             record.answered_from = "recording"
-            reply = await asyncio.to_thread(self._recorded, known, recorder)
+            reply = self._recorded(known, recorder)
             _note_usage(record, reply)
             return reply
         return await self._fresh(call, route, record, recorder)
@@ -113,7 +112,7 @@ class Asker:
         finally:
             record.latency_ms = round((time.monotonic() - started) * 1000)
         _note_usage(record, reply)
-        drafts = await asyncio.to_thread(self._keep, reply, call.idempotency_key, record)
+        drafts = self._keep(reply, call.idempotency_key, record)
         recorder.recording.artifacts.extend(drafts)
         await self._save(drafts)
         return reply

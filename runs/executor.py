@@ -116,7 +116,7 @@ class RunExecutor:
         taken = {key for key, step in context.steps.items() if step.status == "running"} | done
         following = context.dag.ready(done, taken)
         try:
-            payload = await asyncio.to_thread(draft_payload, context, attempt, self.deps.store)
+            payload = await self.database(draft_payload, context, attempt, self.deps.store)
             await self.database(commits.commit_node, context, attempt, following, payload)
         except (AttemptFailed, *OUT_OF_HANDS):
             raise
@@ -154,7 +154,7 @@ class RunExecutor:
 
     async def _give_up(self, attempt: Attempt, failure: AttemptFailed) -> None:
         try:
-            payload = await asyncio.to_thread(draft_payload, self.context, attempt, self.deps.store)
+            payload = await self.database(draft_payload, self.context, attempt, self.deps.store)
             await self.database(commits.commit_failure, self.context, attempt, failure, payload)
         except OUT_OF_HANDS:
             raise

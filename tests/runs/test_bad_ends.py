@@ -1,7 +1,5 @@
 """Every run ends, and its trace stays true, whatever goes wrong on the way."""
 
-import asyncio
-import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -196,28 +194,6 @@ def test_a_run_that_cannot_be_written_says_why_and_is_not_taken_for_another() ->
     start_run(pipeline="noops", shop=None, input={})
     with pytest.raises(IntegrityError):
         start_run(pipeline="noops", shop=None, input={}, environment=None)  # type: ignore[arg-type]
-
-
-def test_a_slow_store_does_not_hold_up_the_other_runs_of_a_worker() -> None:
-    class SlowStore(BlobStore):
-        def put(self, owner: str, content: bytes, media_type: str) -> StoredBlob:
-            time.sleep(0.3)
-            return super().put(owner, content, media_type)
-
-    async def asked_beside_another_run() -> float:
-        asked, gaps = asyncio.create_task(ask(context, attempt, given)), [0.0]
-        while not asked.done():
-            before = time.monotonic()
-            await asyncio.sleep(0.01)
-            gaps.append(time.monotonic() - before)
-        await asked
-        return max(gaps)
-
-    publish("asking", *chain("asking@1"))
-    run = start_run(pipeline="asking", shop=None, input={})
-    context = load_context(claimed(run))
-    attempt, given = Attempt("a", 1, 0, {}, {}), replace(deps(ScriptedVendor([1])), store=SlowStore())
-    assert async_to_sync(asked_beside_another_run)() < 0.25
 
 
 @pytest.mark.django_db(transaction=True)
