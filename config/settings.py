@@ -112,6 +112,10 @@ def _database() -> dict[str, object]:
 
 
 DATABASES = {"default": _database()}
+if not EMBEDDED and not ALLOWED_HOSTS:
+    raise env.BadEnvironment("ALLOWED_HOSTS", "required when DATABASE_URL is set: the host names that we answer to")
+if env.text("BROKER_URL"):
+    raise env.BadEnvironment("BROKER_URL", "the database is the only broker so far; leave it unset")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STORAGE_BUCKET = env.text("STORAGE_BUCKET")

@@ -46,6 +46,7 @@ def test_the_schema_file_shows_the_tables_and_views_as_they_are() -> None:
         ("WORKERS", "0"),
         ("IR_VALIDATION_MODE", "sometimes"),
         ("LOG_FORMAT", "yaml"),
+        ("BROKER_URL", "redis://localhost"),
     ],
 )
 def test_a_malformed_setting_stops_the_start_with_one_line_that_names_it(name: str, value: str) -> None:
@@ -54,12 +55,13 @@ def test_a_malformed_setting_stops_the_start_with_one_line_that_names_it(name: s
     assert done.stderr.count("\n") == 1 and name in done.stderr
 
 
-def test_a_server_database_wants_its_secrets_from_the_environment() -> None:
-    done = run("manage.py", "check", DATABASE_URL="postgresql://x@127.0.0.1/x", SECRET_KEY="")
-    assert (done.returncode, done.stderr.strip()) == (
-        1,
-        "Environment variable SECRET_KEY: required when DATABASE_URL is set",
-    )
+@pytest.mark.parametrize("missing", ["SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "ALLOWED_HOSTS"])
+def test_a_server_database_wants_the_rest_from_the_environment_too(missing: str) -> None:
+    given = {"SECRET_KEY": "x" * 40, "FIELD_ENCRYPTION_KEYS": "x", "ALLOWED_HOSTS": "shop.test", missing: ""}
+    done = run("manage.py", "check", DATABASE_URL="postgresql://x@127.0.0.1/x", **given)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Environment variable {missing}: required when DATABASE_URL is set")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_bad_encryption_key_and_a_bad_routes_file_are_found_by_the_checks(tmp_path: Path) -> None:
