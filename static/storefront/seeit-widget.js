@@ -235,7 +235,7 @@ async function finish(run) {
   $("[data-do=move]").hidden = !(run.remaining_refinements > 0);
   pressed();
   const left = run.placement?.box?.x0;
-  split(left === undefined ? 50 : Math.max(0, left * 100 - 5)); // never over the product
+  split(Math.max(0, left * 100 - 5 || 50));
   show("result");
 }
 
