@@ -235,7 +235,7 @@ async function finish(run) {
   $("[data-do=move]").hidden = !(run.remaining_refinements > 0);
   pressed();
   const left = run.placement?.box?.x0;
-  split(Math.max(0, left * 100 - 5 || 50));
+  split(Math.max(0, (left ?? 0.55) * 100 - 5));
   show("result");
 }
 
