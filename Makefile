@@ -37,7 +37,8 @@ lock: ## resolve dependencies anew into the lock files (needs uv)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "See It needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...")'
-	$(PYTHON) -m venv .venv
+	@echo "Installing into .venv; this takes about a minute the first time."
+	@$(PYTHON) -m venv .venv
 
 .venv/demo.stamp: requirements.txt | .venv/bin/python
 	@test -e .venv/test.stamp -a .venv/test.stamp -nt requirements.txt || $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt

@@ -70,6 +70,8 @@ async def cutout(step: StepHandle, *, fetch: Mapping[str, Any]) -> dict[str, Any
 
 
 WARNINGS = {
+    "nothing_found": "no product was found in the picture",
+    "touches_border": "the product is cut off by the edge of the picture",
     "busy_background": "the background is busy",
     "weak_edge": "the product hardly stands out from the background",
 }

@@ -92,7 +92,12 @@ async def _execute(context: RunContext, deps: Deps, attempt: Attempt, stage: Sta
         bindings=attempt.bindings,
     )
     if not stage.waits:
-        attempt.ir, attempt.recording = await deps.compute(run_computing_stage, spec, deps.store)
+        try:
+            attempt.ir, attempt.recording = await deps.compute(run_computing_stage, spec, deps.store)
+        except AttemptFailed as failure:
+            attempt.recording = failure.recording or attempt.recording
+            attempt.ir = failure.answer
+            raise
         return
     asker = Asker(context, deps, attempt.node_key, attempt.route, save)
     handle = StepHandle(

@@ -1,9 +1,12 @@
 """What can go wrong with a run, a pipeline or an attempt."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import SeeItError
 from runs.redaction import redact_secrets
+
+if TYPE_CHECKING:
+    from runs.recording import Recording
 
 
 class PipelineInvalid(SeeItError):
@@ -60,11 +63,14 @@ class AttemptFailed(Exception):
         self.retryable = retryable
         self.retry_after_s = retry_after_s
         self.details: dict[str, Any] = redact_secrets(details or {})
+        # What the stage had said by then: its recording where it failed in the child, its answer as far as it got.
+        self.recording: Recording | None = None
+        self.answer: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Attempts fail in the computing child too, so the error travels between processes."""
         values = (self.code, self.message, self.kind, self.retryable, self.retry_after_s, self.details)
-        return _rebuild, (type(self), *values)
+        return _rebuild, (type(self), *values, self.recording, self.answer)
 
 
 def _rebuild(
@@ -75,8 +81,12 @@ def _rebuild(
     retryable: bool,
     after: float | None,
     details: dict[str, Any],
+    recording: "Recording | None",
+    answer: Any,
 ) -> AttemptFailed:
-    return kind_of(code, message, kind=kind, retryable=retryable, retry_after_s=after, details=details)
+    error = kind_of(code, message, kind=kind, retryable=retryable, retry_after_s=after, details=details)
+    error.recording, error.answer = recording, answer
+    return error
 
 
 class StageError(AttemptFailed):

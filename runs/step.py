@@ -9,6 +9,7 @@ from core.pictures import PictureRef, bind_pictures, unbind_pictures
 from core.storage import BlobStore
 from prompts.selection import Selection
 from runs.compute import Compute
+from runs.errors import AttemptFailed
 from runs.recording import Recorder, Recording
 from runs.registry import Stage, find_stage
 from vendors.base import Reply
@@ -133,5 +134,9 @@ def run_computing_stage(spec: StepSpec, store: BlobStore) -> tuple[Any, Recordin
     if stage is None:
         raise RuntimeError(f"There is no stage {spec.stage}.")
     handle = StepHandle(spec, store)
-    ir = stage.function(handle, **call_arguments(stage, handle))
+    try:
+        ir = stage.function(handle, **call_arguments(stage, handle))
+    except AttemptFailed as failure:
+        failure.recording = handle.recording
+        raise
     return unbind_pictures(ir), handle.recording

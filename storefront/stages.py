@@ -9,7 +9,7 @@ from runs.errors import StageError
 from runs.registry import stage
 from runs.step import StepHandle
 from storefront.scene import product_of, room_of
-from storefront.wording import REASONS, selection_why
+from storefront.wording import REASONS, nowhere_why, selection_why
 
 if TYPE_CHECKING:
     from imaging.placement import Placement, Verdict
@@ -109,7 +109,10 @@ def select(
     step.candidates(len(candidates), len(accepted), dict(reasons))
     step.artifact("verdicts", [_verdict_json(verdict) for verdict in verdicts])
     if not accepted:
-        raise _nowhere(reasons, tapped=tap is not None)
+        step.why(nowhere_why(len(candidates), reasons))
+        failure = _nowhere(reasons, tapped=tap is not None)
+        failure.answer = {"selected": None, "shortlist": [], "rejected": _rejections(rejected), "tap_obeyed": None}
+        raise failure
     best = next(item for item in candidates if item.id == accepted[0].placement_id)
     step.score(accepted[0].score)
     step.confidence(best.confidence)
@@ -117,9 +120,13 @@ def select(
     return {
         "selected": best.to_json(),
         "shortlist": [verdict.placement_id for verdict in accepted],
-        "rejected": [{"id": verdict.placement_id, "reason": verdict.reason or "low_rank"} for verdict in rejected],
+        "rejected": _rejections(rejected),
         "tap_obeyed": _near(best, point) if point else None,
     }
+
+
+def _rejections(verdicts: "list[Verdict]") -> list[dict[str, str]]:
+    return [{"id": verdict.placement_id, "reason": verdict.reason or "low_rank"} for verdict in verdicts]
 
 
 def _verdict_json(verdict: "Verdict") -> dict[str, Any]:

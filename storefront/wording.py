@@ -28,4 +28,10 @@ def selection_why(before: int, after: int, reasons: Counter[str], best: "Placeme
         text += "; most others were dropped because " + ", or because ".join(most)
     chosen = best.to_json()
     where = "the free place nearest to the tap" if tapped else "the best of them"
-    return f"{text}. Chose {where}, {chosen['distance_m']:.1f} m away: {chosen['why']}"
+    return f"{text}. Chose {where}: {chosen['why']}"
+
+
+def nowhere_why(before: int, reasons: Counter[str]) -> str:
+    """One sentence on why no proposed place could be kept, for a person."""
+    counted = [f"{REASONS.get(name, name)} ({count})" for name, count in reasons.most_common(3)]
+    return f"Dropped all {before} places: " + "; ".join(counted) + "."

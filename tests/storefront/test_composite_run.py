@@ -156,3 +156,15 @@ def read(run: Run, name: str) -> bytes:
     from core.storage import BlobStore
 
     return BlobStore().read_key(run.artifacts.get(name=name, role="result").blob.storage_key)
+
+
+def test_a_selection_that_keeps_nothing_still_tells_what_it_dropped_and_why(chair: ProductAsset) -> None:
+    import numpy as np
+
+    photo = store_room_photo(shop=chair.shop, content=encoded(np.full((720, 960, 3), 200, np.uint8)))
+    step = execute_composite_run(CompositeParams(chair, photo)).steps.get(node_key="select")
+    assert step.status == "failed" and step.candidates_out == 0 and step.drop_ratio == (1 if step.candidates_in else 0)
+    assert len(step.payload.ir["rejected"]) == step.candidates_in
+    assert sum(step.reasons.values()) == step.candidates_in
+    assert step.why.startswith("Dropped all")
+    assert Artifact.objects.filter(step=step, name="verdicts").exists()

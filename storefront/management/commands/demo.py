@@ -17,7 +17,7 @@ from django.core.management import call_command
 
 from core.commands import RUN_FAILED, SeeItCommand
 from core.errors import SeeItError
-from core.processes import end_with_parent
+from core.processes import adopt_orphans, end_orphans, end_with_parent
 from runs.models import Run, Worker
 from shops.models import Shop
 from storefront.demo_catalog import load_catalog
@@ -27,6 +27,7 @@ from storefront.photos import store_room_photo
 
 ADMIN = "admin"
 READY_SECONDS = 60
+RESTART_SECONDS = 1.0
 
 
 class Command(SeeItCommand):
@@ -66,16 +67,21 @@ class Command(SeeItCommand):
         ensure_demo_key(shop, origins)
         assets = seed_products(shop)
         if any(not asset.is_ready for asset in assets):
-            self.stdout.write("Preparing the demo products ...")
+            self._say("Preparing the demo products ...")
         for asset in prepare_products(assets):
             self.stderr.write(f"{asset.title} could not be made ready: {asset.prep_error}")
         return self._sample(shop, assets)
+
+    def _say(self, text: str) -> None:
+        """A line that is seen at once, in a pipe too."""
+        self.stdout.write(text)
+        self.stdout.flush()
 
     def _sample(self, shop: Shop, assets: list[Any]) -> Run:
         known = Run.objects.for_shop(shop).filter(trigger="demo", pipeline_slug="composite", status="completed").first()
         if known is not None:
             return known
-        self.stdout.write("Making a sample picture ...")
+        self._say("Making a sample picture ...")
         ready = [asset for asset in assets if asset.is_ready]
         if not ready:
             self.fail("No demo product could be made ready.", RUN_FAILED)
@@ -145,6 +151,7 @@ class Servers:
         """Start both, print the addresses when they answer, and wait for Ctrl-C."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._stop)
+        adopt_orphans()
         for name in self._programs:
             self._start(name)
         if self._wait_ready():
@@ -155,6 +162,8 @@ class Servers:
             for name, child in self._children.items():
                 if child.poll() is not None and not self._stopping:
                     self._command.stderr.write(f"{name} ended ({child.returncode}); starting it again")
+                    self._end_orphans()  # what it leaves behind would hold its port, or work beside its successor
+                    time.sleep(RESTART_SECONDS)
                     self._start(name)
         self._end()
 
@@ -163,6 +172,9 @@ class Servers:
         self._children[name] = subprocess.Popen(
             self._programs[name], env=environment, cwd=settings.BASE_DIR, preexec_fn=_end_with_the_demo
         )
+
+    def _end_orphans(self) -> None:
+        end_orphans([child.pid for child in self._children.values() if child.poll() is None])
 
     def _stop(self, *_: Any) -> None:
         self._stopping = True
@@ -188,4 +200,5 @@ class Servers:
                 child.wait(timeout=40)
             except subprocess.TimeoutExpired:
                 child.kill()
+        self._end_orphans()
         self._command.stdout.write("Stopped.")
