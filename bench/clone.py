@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from bench.figures import Figure, Section
 from bench.processes import ROOT, free_port

@@ -3,7 +3,7 @@
 import time
 from datetime import timedelta
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 from django.conf import settings
 from django.db.models import ExpressionWrapper, F, Min, fields
 from django.db.models.functions import Now

@@ -2,7 +2,7 @@
 
 import time
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import psycopg
 from django.db import connection, transaction
 from django.db.models import Max, Min
