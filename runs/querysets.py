@@ -20,10 +20,6 @@ class RunQuerySet(models.QuerySet["Run"]):
         """One shop's runs; None for runs without a shop."""
         return self.filter(shop=shop)
 
-    def finished(self) -> Self:
-        """Runs that have ended, however."""
-        return self.filter(status__in=("completed", "failed", "cancelled"))
-
     def unfinished(self) -> Self:
         """Runs that wait or run."""
         return self.filter(status__in=("pending", "running"))
@@ -35,10 +31,6 @@ class RunQuerySet(models.QuerySet["Run"]):
     def due(self) -> Self:
         """Runs that a worker may take now."""
         return self.filter(status="pending", due_at__lte=Now())
-
-    def overdue(self, by: timedelta) -> Self:
-        """Due runs that nobody has taken for a while: their message was lost, or no worker runs."""
-        return self.due().filter(due_at__lt=Now() - by)
 
     def since(self, moment: datetime) -> Self:
         """Runs created at or after a moment."""

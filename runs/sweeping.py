@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Q
 from django.db.models.functions import Now
 
 from runs.claims import Claim
@@ -32,10 +31,7 @@ class SweepReport:
 def sweep() -> SweepReport:
     """Park expired runs that have been started too often; hint at the other expired and at overdue ones."""
     parked = hinted = 0
-    waiting = Run.objects.filter(
-        Q(status=Run.Status.RUNNING, lease_until__lt=Now())
-        | Q(status=Run.Status.PENDING, due_at__lt=Now() - UNATTENDED)
-    )
+    waiting = Run.objects.expired() | Run.objects.due().filter(due_at__lt=Now() - UNATTENDED)
     for run in waiting.order_by("priority", "due_at")[:BATCH]:
         if run.status == Run.Status.RUNNING and run.starts >= settings.RUN_MAX_STARTS:
             parked += park(Claim(run.id, run.token, run.lease_owner))
