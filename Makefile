@@ -25,7 +25,7 @@ lint: .venv/test.stamp ## ruff, mypy and the import contract
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 
-bench: .venv/test.stamp ## measure, and write docs/benchmarks.md
+bench: .venv/bench.stamp ## measure beside its peers, and write docs/benchmarks.md
 	$(BIN)/python -m bench
 
 schema: .venv/test.stamp ## write docs/schema.sql anew
@@ -34,6 +34,7 @@ schema: .venv/test.stamp ## write docs/schema.sql anew
 lock: ## resolve dependencies anew into the lock files (needs uv)
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra peers -c requirements-dev.txt pyproject.toml -o requirements-bench.txt
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "See It needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...")'
@@ -47,3 +48,7 @@ lock: ## resolve dependencies anew into the lock files (needs uv)
 .venv/test.stamp: requirements-dev.txt requirements.txt | .venv/bin/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ .venv/demo.stamp
+
+.venv/bench.stamp: requirements-bench.txt .venv/test.stamp
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	@touch $@
