@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from imaging.checks import pose_of
 from imaging.colour import to_linear, to_srgb
 from imaging.geometry import footprint
+from imaging.light import light_at
 from imaging.reflections import hide_reflections
 from imaging.room import Room
 from imaging.scene import (
@@ -25,7 +26,7 @@ from imaging.scene import (
     wall_middle,
 )
 from imaging.shadows import Shade, clip_shade, contact_shade, floor_shade, on_floor_only, wall_shade
-from imaging.sprite import Sprite, grained, lit_like, resized_sprite, warped_sprite
+from imaging.sprite import Sprite, grained, lit_by, resized_sprite, warped_sprite
 from imaging.stance import find_feet, stand_on_feet
 
 Pixels = NDArray[np.uint8]
@@ -65,7 +66,7 @@ def compose(
     layout = _lay_out(room_pixels, room, cutout_rgba, sized, placement, strength, notes)
     sprite = _within(layout.sprite, room_pixels.shape)
     if chosen.get("relight", True):
-        sprite = lit_like(sprite, room_pixels)
+        sprite = lit_by(sprite, light_at(room_pixels, room, placement))
     if chosen.get("grain", True):
         sprite = grained(sprite, room_pixels)
     pixels = room_pixels.copy()

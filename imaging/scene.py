@@ -12,6 +12,7 @@ Float = NDArray[np.float64]
 Box = tuple[float, float, float, float]
 FLAT_HEIGHT_M, FLAT_DEPTH_M = 0.06, 0.12
 TABLE_M, CEILING_M = 0.74, 2.5
+CUBOID_FILL, MAX_STRETCH = 0.95, 1.06
 MOUNTS = ("floor", "wall", "ceiling", "tabletop")
 
 
@@ -147,14 +148,20 @@ def standing_pose(camera: Camera, x: float, z: float, product: Product, yaw_deg:
 
 
 def _with_aspect(box: Box, product: Product) -> Box:
-    """The cutout's box for the cuboid's: same lower middle (upper, if hanging), same area, the cutout's aspect."""
-    width, height = box[2] - box[0], box[3] - box[1]
+    """The cutout's box for the cuboid's: a little inside of it, same area, the cutout's aspect.
+
+    Real products round the corners of their cuboid. A room is seen from another height than a studio, so the cutout
+    may be stretched, unnoticeably, towards the aspect that the room's view asks for.
+    """
+    width, height = (box[2] - box[0]) * CUBOID_FILL, (box[3] - box[1]) * CUBOID_FILL
     area = max(width * height, 1e-6)
-    new_width, new_height = (area * product.aspect) ** 0.5, (area / product.aspect) ** 0.5
-    middle = (box[0] + box[2]) / 2
+    wanted = max(width / max(height, 1e-6), 1e-6)
+    aspect = product.aspect * float(np.clip(np.sqrt(wanted / product.aspect), 1 / MAX_STRETCH, MAX_STRETCH))
+    new_width, new_height = (area * aspect) ** 0.5, (area / aspect) ** 0.5
+    middle, inset = (box[0] + box[2]) / 2, (box[3] - box[1]) * (1.0 - CUBOID_FILL) / 2
     if product.mount == "ceiling":
         return middle - new_width / 2, box[1], middle + new_width / 2, box[1] + new_height
-    return middle - new_width / 2, box[3] - new_height, middle + new_width / 2, box[3]
+    return middle - new_width / 2, box[3] - inset - new_height, middle + new_width / 2, box[3] - inset
 
 
 def turn_for_aspect(camera: Camera, x: float, z: float, product: Product) -> float:

@@ -7,14 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.colour import luma, to_linear, to_srgb
+from imaging.light import Light
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 Corners = NDArray[np.float64]
-# Studio photos are exposed to near white, rooms are not: a product's whites belong where a room's bright surfaces lie.
-GAIN_RANGE = (0.45, 0.8)
-CAST_STRENGTH, MAX_CAST = 1.0, 1.32
 QUAD_FILL = 0.93
+LOW_PART = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,28 +74,14 @@ def flat_corners(rgba: Pixels) -> Corners:
     return np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float64)
 
 
-def lit_like(sprite: Sprite, room_pixels: Pixels) -> Sprite:
-    """The sprite under the room's light: one exposure and a capped colour cast, never its own colours changed."""
-    gains = room_gains(room_pixels)
+def lit_by(sprite: Sprite, light: Light) -> Sprite:
+    """The sprite under a room's light: one exposure and cast, darker towards its foot; its own colours stay."""
     alpha = np.maximum(sprite.alpha, 1e-4)[..., None]
-    own = to_linear(np.clip(np.rint(sprite.colour / alpha), 0, 255).astype(np.uint8)) * gains
+    own = to_linear(np.clip(np.rint(sprite.colour / alpha), 0, 255).astype(np.uint8)) * light.gains
+    if light.low < 1.0:
+        up = np.linspace(1.0, 0.0, len(sprite.alpha), dtype=np.float32)
+        own *= (1.0 - (1.0 - light.low) * np.square(np.clip(1.0 - up / LOW_PART, 0.0, 1.0)))[:, None, None]
     return Sprite(to_srgb(own) * sprite.alpha[..., None], sprite.alpha, sprite.x, sprite.y)
-
-
-def room_gains(room_pixels: Pixels) -> Float:
-    """Linear gains (3,) from studio light to a room's: its bright surfaces set the exposure, shades of grey the cast.
-
-    Finlayson and Trezzi, "Shades of Gray and Colour Constancy" (CIC 2004), with p = 6.
-    """
-    step = max(1, max(room_pixels.shape[:2]) // 320)
-    linear = to_linear(np.ascontiguousarray(room_pixels[::step, ::step])).reshape(-1, 3)
-    light = linear @ np.array([0.2126, 0.7152, 0.0722], np.float32)
-    exposure = float(np.clip(0.95 * np.percentile(light, 88), *GAIN_RANGE))
-    usable = linear[linear.max(axis=1) < 0.97]
-    shade = np.power(np.mean(np.power(usable if len(usable) else linear, 6), axis=0), 1 / 6)
-    cast = np.clip(np.power(shade / max(float(shade.mean()), 1e-6), CAST_STRENGTH), 1 / MAX_CAST, MAX_CAST)
-    cast /= float(cast @ np.array([0.2126, 0.7152, 0.0722]))
-    return np.asarray(exposure * cast, dtype=np.float32)
 
 
 def grained(sprite: Sprite, room_pixels: Pixels) -> Sprite:
@@ -143,9 +128,8 @@ __all__ = [
     "Sprite",
     "flat_corners",
     "grained",
-    "lit_like",
+    "lit_by",
     "noise_level",
     "resized_sprite",
-    "room_gains",
     "warped_sprite",
 ]

@@ -1,0 +1,125 @@
+"""The light of a room at a place in it: how much a white surface there would show, and in which colour.
+
+A camera sets its exposure so that a room's bright surfaces come out alike, so the room's own surfaces tell what white
+looks like in the photo. A ceiling is nearly always white and sees the whole room: where one is in view it gives level
+and colour. Without one, the bright surfaces give the level and "shades of grey" the colour.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.colour import to_linear
+from imaging.labels import REGION
+from imaging.room import Room
+from imaging.scene import Placement
+
+Pixels = NDArray[np.uint8]
+Float = NDArray[np.float32]
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+# What a product's white may come to in the photo, and how far the ratio of channels may lean.
+# Floors and wood bounce more of a warm light onto a product than onto the ceiling.
+LEVEL_RANGE, MAX_CAST, BOUNCE = (0.24, 0.85), 1.5, 1.15
+# White paint returns about 0.85 of the light; half of the photo's upper tenth is surfaces about as bright.
+CEILING_GAIN, BRIGHT_GAIN, BRIGHT_PERCENTILE = 1.12, 0.95, 88
+LEAST_CEILING, SEEN_WINDOW = 0.015, (0.03, 0.07)
+# A product before the windows turns its dark side to the camera.
+BACKLIT_LOSS, NEAR_M, NEAR_RANGE = 0.36, 1.0, (0.85, 1.15)
+SAMPLE_SIDE = 320
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """Linear gains (3,) from studio light to the light at a place, and the share of it that reaches the floor's side.
+
+    `low` is what remains at a standing product's foot: a studio's white sweep lights it from below, a floor does not.
+    """
+
+    gains: Float
+    low: float
+
+
+def light_at(room_pixels: Pixels, room: Room, placement: Placement) -> Light:
+    """The light where a placement is, from the photo's pixels (H, W, 3) and the room as read."""
+    linear, labels = _sample(room_pixels, room.regions)
+    level, colour = _white(linear, labels)
+    backlit = _backlit(linear, labels, level)
+    # A floor before a window mirrors it: bright there does not mean much light.
+    level *= 1.0 - BACKLIT_LOSS * backlit if backlit > 0 else _nearness(linear, labels, room, placement)
+    cast = np.power(colour / max(float(colour @ LUMINANCE), 1e-6), BOUNCE)
+    cast = np.clip(cast, 1 / MAX_CAST, MAX_CAST)
+    cast /= float(cast @ LUMINANCE)
+    gains = np.asarray(np.clip(level, *LEVEL_RANGE) * cast, np.float32)
+    stands = placement.mount in ("floor", "tabletop")
+    return Light(gains, _low_share(linear, labels) if stands else 1.0)
+
+
+def _sample(pixels: Pixels, regions: Pixels) -> tuple[Float, Pixels]:
+    """Linear light and labels at the same reduced size."""
+    step = max(1, round(max(pixels.shape[:2]) / SAMPLE_SIDE))
+    small = np.ascontiguousarray(pixels[::step, ::step])
+    size = small.shape[1], small.shape[0]
+    return to_linear(small), np.asarray(cv2.resize(regions, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def _white(linear: Float, labels: Pixels) -> tuple[float, Float]:
+    """How bright a white surface is shown, and its colour (3,) at any scale.
+
+    Finlayson and Trezzi, "Shades of Gray and Colour Constancy" (CIC 2004), with p = 6, where no ceiling is seen.
+    """
+    light = linear @ LUMINANCE
+    bright = BRIGHT_GAIN * float(np.percentile(light, BRIGHT_PERCENTILE))
+    usable = linear[linear.max(axis=2) < 0.97]
+    grey = np.power(np.mean(np.power(usable if len(usable) else linear.reshape(-1, 3), 6), axis=0), 1 / 6)
+    ceiling = labels == REGION.CEILING
+    above = light[ceiling]
+    if ceiling.mean() < LEAST_CEILING or float(np.median(above)) < 0.5 * bright:
+        return bright, np.asarray(grey, np.float32)
+    colour = linear[ceiling & (linear.max(axis=2) < 0.97)]
+    if len(colour) < 20:
+        return bright, np.asarray(grey, np.float32)
+    paint = np.median(colour, axis=0)
+    level = 0.5 * bright + 0.5 * CEILING_GAIN * float(np.median(above))
+    return level, np.asarray(paint, np.float32)
+
+
+def _backlit(linear: Float, labels: Pixels, white: float) -> float:
+    """0..1: how much of the room's light comes from windows in view, behind the product; dark windows give none."""
+    opening = labels == REGION.OPENING
+    if not opening.any():
+        return 0.0
+    low, high = SEEN_WINDOW
+    shines = (float(np.median((linear @ LUMINANCE)[opening])) / max(white, 1e-3) - 0.5) / 0.2
+    return float(np.clip((opening.mean() - low) / (high - low), 0.0, 1.0) * np.clip(shines, 0.0, 1.0))
+
+
+def _nearness(linear: Float, labels: Pixels, room: Room, placement: Placement) -> float:
+    """How much brighter its support is around the place than elsewhere, damped: patterns are not light."""
+    carrier = REGION.WALL if placement.mount == "wall" else REGION.FLOOR
+    support = labels == carrier
+    height, width = labels.shape
+    reach = NEAR_M * placement.px_per_m * width / room.width
+    rows, columns = np.mgrid[0:height, 0:width]
+    away = np.hypot((columns - placement.contact[0] * width) / max(reach, 1.0),
+                    (rows - placement.contact[1] * height) / max(0.45 * reach, 1.0))  # fmt: skip
+    near = support & (away < 1.0)
+    if near.sum() < 30 or support.sum() < 60:
+        return 1.0
+    light = np.maximum(linear @ LUMINANCE, 1e-3)
+    ratio = float(np.median(light[near]) / np.median(light[support]))
+    return float(np.clip(np.sqrt(ratio), *NEAR_RANGE))
+
+
+def _low_share(linear: Float, labels: Pixels) -> float:
+    """Light left at a product's foot: little over a dark floor, most of it over a pale one."""
+    floor = labels == REGION.FLOOR
+    if not floor.any():
+        return 0.8
+    light = linear @ LUMINANCE
+    pale = float(np.median(light[floor]) / max(float(np.percentile(light, BRIGHT_PERCENTILE)), 1e-3))
+    return float(np.clip(0.6 + 0.4 * pale, 0.6, 1.0))
+
+
+__all__ = ["LUMINANCE", "Light", "light_at"]
