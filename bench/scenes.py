@@ -162,10 +162,9 @@ class ScenePair(_Entry):
         middle = room.local(self.numbers["contact_world"])[0]
         if self.numbers["mount"] == "wall":
             box = box_around(camera, wall_corners(middle, product.width_m, product.height_m, yaw))
-            contact = tuple(camera.project(middle)[0])
         else:
             box = standing_pose(camera, float(middle[0]), float(middle[2]), product, yaw).box
-            contact = (box[0] + box[2]) / 2, box[1] if product.mount == "ceiling" else box[3]
+        contact = camera.project(middle)[0]
         return Placement(
             id=self.name,
             mount=self.numbers["mount"],

@@ -93,12 +93,12 @@ def _snap(room: Room, tap: Point, carrier: REGION) -> Point:
 
 def _standing(room: Room, camera: Camera, product: Product, pose: Pose, why: str) -> Placement:
     x0, y0, x1, y1 = pose.box
-    row = y0 if product.mount == "ceiling" else y1
+    contact = camera.project(np.array([[pose.x, pose.level_m, pose.z]]))[0]
     return Placement(
         id="",
         mount=product.mount,
         box=(x0 / room.width, y0 / room.height, x1 / room.width, y1 / room.height),
-        contact=((x0 + x1) / 2 / room.width, row / room.height),
+        contact=(float(contact[0]) / room.width, float(contact[1]) / room.height),
         px_per_m=camera.px_per_m(pose.x, pose.z, pose.level_m),
         distance_m=pose.distance_m,
         yaw_deg=pose.yaw_deg,

@@ -164,12 +164,12 @@ def _scale_error(room: Room, product: Product, placement: Placement, solid: Mask
 
 
 def _contact_gap(room: Room, placement: Placement, solid: Mask) -> float | None:
-    """How far the product's lowest row is from the contact, as a share of its height; for what stands."""
+    """How far the product's lowest row is from the foot of its box, as a share of its height; for what stands."""
     if placement.mount not in ("floor", "tabletop"):
         return None
     rows = np.flatnonzero(solid.any(axis=1))
     height = max(1.0, (placement.box[3] - placement.box[1]) * room.height)
-    return abs(float(rows[-1] + 1) - min(placement.contact[1] * room.height, room.height)) / height
+    return abs(float(rows[-1] + 1) - min(placement.box[3] * room.height, room.height)) / height
 
 
 def _outside(result: Pixels, before: Pixels, zone: Mask) -> dict[str, float | None]:

@@ -65,10 +65,10 @@ class Product:
 class Placement:
     """One spot for a product; fractions of the upright photo, y down.
 
-    box is the product in the picture. contact is where it meets its support: the middle of the box's lower edge on
-    floor or table, the middle of the piece on a wall, the middle of the upper edge on a ceiling. distance_m is
-    horizontal, from the camera to the product's middle; yaw_deg 0 turns its front against the viewing direction,
-    positive turns it counter-clockwise seen from above.
+    box is the product in the picture. contact is where the middle of its base meets its support (a little above the
+    box's lower edge, because the base has depth); on a wall the middle of the piece, on a ceiling where it hangs.
+    distance_m is horizontal, from the camera to the product's middle; yaw_deg 0 turns its front against the viewing
+    direction, positive turns it counter-clockwise seen from above.
     """
 
     id: str
@@ -182,31 +182,15 @@ def turn_for_aspect(camera: Camera, x: float, z: float, product: Product) -> flo
 
 
 def stand_at(camera: Camera, pixel: tuple[float, float], product: Product, yaw_deg: float | None) -> Pose | None:
-    """The pose whose box has its lower middle (upper, if hanging) at a pixel; None where no support is seen there.
+    """The pose whose base has its middle at a pixel; None where no support is seen there.
 
-    Without a yaw the product is turned as its cutout's aspect says. A fixed-point search on the support plane.
+    Without a yaw the product is turned as its cutout's aspect says.
     """
-    level = support_level(product.mount)
-    start = camera.floor_point(*pixel, level_m=level)
-    if start is None or start[1] > 40.0:
+    middle = camera.floor_point(*pixel, level_m=support_level(product.mount))
+    if middle is None or not 0.2 <= middle[1] <= 40.0:
         return None
-    x, z = start
-    if product.mount != "ceiling":
-        reach = hypot(x, z)
-        x, z = x * (1 + product.depth_m / 2 / reach), z * (1 + product.depth_m / 2 / reach)
-    pose = None
-    for _ in range(12):
-        yaw = facing_yaw(x, z) + turn_for_aspect(camera, x, z, product) if yaw_deg is None else yaw_deg
-        pose = standing_pose(camera, x, z, product, yaw)
-        row = pose.box[1] if product.mount == "ceiling" else pose.box[3]
-        reached = camera.floor_point((pose.box[0] + pose.box[2]) / 2, row, level_m=level)
-        if reached is None:
-            return None
-        step_x, step_z = start[0] - reached[0], start[1] - reached[1]
-        x, z = x + step_x, max(z + step_z, 0.2)
-        if abs(step_x) + abs(step_z) < 1e-4:
-            break
-    return pose
+    yaw = facing_yaw(*middle) + turn_for_aspect(camera, *middle, product) if yaw_deg is None else yaw_deg
+    return standing_pose(camera, *middle, product, yaw)
 
 
 def wall_corners(middle: Float, width_m: float, height_m: float, yaw_deg: float) -> Float:
