@@ -16,6 +16,7 @@ MEASUREMENTS = {
     "waiting": "Many runs that wait",
     "recovery": "Leases under load, and killed workers",
     "widget": "Widget",
+    "placing": "Placing products in rendered rooms",
     "clone": "Clone to first picture",
 }
 ON_REQUEST = {"clone"}

@@ -179,7 +179,7 @@ def test_pendants_hang_from_the_ceiling() -> None:
     pendant = Product(0.4, 0.4, 0.6, "ceiling", 0.66)
     found = propose(read_drawn_room(), pendant)
     assert found
-    assert all(each.contact[1] == pytest.approx(each.box[1], abs=0.08) for each in found)
+    assert all(each.box[1] - 1e-6 <= each.contact[1] < (each.box[1] + each.box[3]) / 2 for each in found)
 
 
 def test_a_placement_has_the_public_shape_and_survives_json() -> None:
