@@ -7,6 +7,13 @@ from typing import Any
 from runs.registry import stage
 from runs.step import StepHandle
 
+SECONDS = {
+    "type": "object",
+    "required": ["seconds"],
+    "additionalProperties": False,
+    "properties": {"seconds": {"type": "number", "minimum": 0}},
+}
+
 
 @stage("bench_noop", version=1, type="analysis")
 async def bench_noop(step: StepHandle) -> dict[str, Any]:
@@ -14,14 +21,14 @@ async def bench_noop(step: StepHandle) -> dict[str, Any]:
     return {"node": step.spec.node_key}
 
 
-@stage("bench_wait", version=1, type="api")
+@stage("bench_wait", version=1, type="api", params=SECONDS)
 async def bench_wait(step: StepHandle) -> dict[str, Any]:
     """Waits on the event loop, as for a model, `seconds` from its params."""
     await asyncio.sleep(step.params["seconds"])
     return {"waited_s": step.params["seconds"]}
 
 
-@stage("bench_burn", version=1, type="transform")
+@stage("bench_burn", version=1, type="transform", params=SECONDS)
 def bench_burn(step: StepHandle) -> dict[str, Any]:
     """Computes without a pause, `seconds` from its params."""
     end, rounds = time.monotonic() + step.params["seconds"], 0

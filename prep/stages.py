@@ -9,7 +9,7 @@ from core.pictures import PictureRef
 from prep.facts import merge_overrides, size_text
 from prep.fetching import fetch_picture
 from runs.errors import StageError
-from runs.registry import stage
+from runs.registry import NO_PARAMS, stage
 from runs.step import StepHandle
 
 
@@ -29,7 +29,7 @@ def normalise_product(content: bytes) -> tuple[bytes, str, dict[str, Any]]:
     return encode_jpeg(photo.pixels, quality=95), "image/jpeg", facts | {"has_alpha": False}
 
 
-@stage("fetch", version=1, type="api")
+@stage("fetch", version=1, type="api", params=NO_PARAMS)
 async def fetch(step: StepHandle, *, source: PictureRef | None = None, source_url: str = "") -> dict[str, Any]:
     """The merchant's product photo, safe to work with: from the store, or from the merchant's storefront."""
     if source is not None:
@@ -48,7 +48,7 @@ async def fetch(step: StepHandle, *, source: PictureRef | None = None, source_ur
     return {"photo": photo, "has_alpha": facts["has_alpha"]}
 
 
-@stage("cutout", version=1, type="image")
+@stage("cutout", version=1, type="image", params=NO_PARAMS)
 async def cutout(step: StepHandle, *, fetch: Mapping[str, Any]) -> dict[str, Any]:
     """The product alone, on transparent ground; a cutout that cannot be trusted does not go on."""
     reply = await step.ask("cutout", images={"product": fetch["photo"]})
@@ -77,7 +77,7 @@ WARNINGS = {
 }
 
 
-@stage("facts", version=1, type="llm")
+@stage("facts", version=1, type="llm", params=NO_PARAMS)
 async def facts(
     step: StepHandle,
     *,

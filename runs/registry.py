@@ -3,7 +3,10 @@
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from jsonschema import Draft202012Validator
 
 if TYPE_CHECKING:
     from runs.models import Run, Step
@@ -20,6 +23,7 @@ class Stage:
     type: str
     function: StageFunction
     defaults: Mapping[str, Any]
+    params: Mapping[str, Any] | None = None
 
     @property
     def key(self) -> str:
@@ -36,6 +40,13 @@ class Stage:
         """The IR schema target its answers are held against."""
         return f"stage:{self.name}"
 
+    def param_problems(self, given: Mapping[str, Any]) -> list[str]:
+        """What is wrong with a node's params, each with its path: `.margin: 'wide' is not of type 'number'`."""
+        if self.params is None:
+            return []
+        errors = Draft202012Validator(self.params).iter_errors({**self.defaults, **given})
+        return [f"{error.json_path.removeprefix('$')}: {error.message[:200]}" for error in islice(errors, 20)]
+
 
 @dataclass(frozen=True, slots=True)
 class NodeOutput:
@@ -51,6 +62,8 @@ OutputHandler = Callable[[NodeOutput], list[tuple[str, str]]]
 FinishHandler = Callable[["Run"], None]
 Chore = Callable[[], object]
 
+NO_PARAMS: Mapping[str, Any] = {"type": "object", "additionalProperties": False}
+
 _stages: dict[str, Stage] = {}
 _outputs: dict[tuple[str, str], OutputHandler] = {}
 _finishers: dict[str, list[FinishHandler]] = {}
@@ -58,16 +71,24 @@ _chores: list[Chore] = []
 
 
 def stage(
-    name: str, *, version: int, type: str, defaults: Mapping[str, Any] | None = None
+    name: str,
+    *,
+    version: int,
+    type: str,
+    defaults: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
 ) -> Callable[[StageFunction], StageFunction]:
     """Register a function as the stage `name@version`.
 
     Its first argument is the step handle; keyword arguments bind to ancestors' IR by node key, else to the run's input.
-    `type` is one of `Step.Type`; `defaults` are the params a node may override.
+    `type` is one of `Step.Type`; `defaults` are the params a node may override. `params` is their JSON Schema
+    (Draft 2020-12): a pipeline whose node has others is refused when it is published. Without one, a node may have any.
     """
+    if params is not None:
+        Draft202012Validator.check_schema(params)
 
     def register(function: StageFunction) -> StageFunction:
-        entry = Stage(name, version, type, function, dict(defaults or {}))
+        entry = Stage(name, version, type, function, dict(defaults or {}), params)
         known = _stages.get(entry.key)
         if known is not None and known.function.__qualname__ != function.__qualname__:
             raise RuntimeError(f"Stage {entry.key} is registered twice.")

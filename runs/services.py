@@ -1,6 +1,6 @@
 """Starting runs and publishing pipelines."""
 
-import json
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +13,8 @@ from django.db.models import Max
 from django.utils import timezone
 
 from core.canonical import json_hash
-from runs.dag import Dag, parse_dag, published_dag
+from runs.dag import Dag, import_dag, published_dag
+from runs.dag_import import read_document, refused
 from runs.errors import DuplicateKey, PipelineUnknown
 from runs.messages import send_hint
 from runs.models import Artifact, Blob, Pipeline, PipelineVersion, Run, Step
@@ -23,21 +24,28 @@ from runs.summary import RunSummary
 if TYPE_CHECKING:
     from shops.models import Shop
 
+PIPELINE_SLUG = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+
 
 def publish_pipeline(path: Path, *, published_by: str = "") -> tuple[PipelineVersion, bool]:
     """Publish a pipeline file (`<slug>.json`) as a new active version; an unchanged file publishes nothing.
 
     Returns the active version and whether it is new. Raises PipelineInvalid when the DAG cannot run.
     """
-    return publish_dag(path.stem, json.loads(path.read_text()), published_by=published_by)
+    return publish_dag(path.stem, read_document(path.read_text()), published_by=published_by)
 
 
 @transaction.atomic
-def publish_dag(slug: str, dag: Mapping[str, Any], *, published_by: str = "") -> tuple[PipelineVersion, bool]:
-    """Publish a DAG under a pipeline's name, deduplicated by hash."""
-    parse_dag(dag)
-    Pipeline.objects.get_or_create(slug=slug)
-    pipeline = Pipeline.objects.select_for_update().get(slug=slug)
+def publish_dag(slug: str, document: Any, *, published_by: str = "") -> tuple[PipelineVersion, bool]:
+    """Publish a DAG under a pipeline's name, whichever way it is spelled; deduplicated by the hash of its stored form.
+
+    Runs that are under way keep the version they started with. Returns the active version and whether it became so now.
+
+    Raises:
+        PipelineInvalid: the DAG cannot run, the name is none, or the pipeline is executed elsewhere.
+    """
+    dag, _ = import_dag(document)
+    pipeline = _lock_pipeline(slug)
     sha256 = json_hash(dag)
     known = pipeline.versions.filter(dag_sha256=sha256).first()
     if known is not None and known.active:
@@ -49,9 +57,20 @@ def publish_dag(slug: str, dag: Mapping[str, Any], *, published_by: str = "") ->
         return known, True
     newest = pipeline.versions.aggregate(newest=Max("number"))["newest"] or 0
     version = PipelineVersion.objects.create(
-        pipeline=pipeline, number=newest + 1, dag=dict(dag), dag_sha256=sha256, active=True, published_by=published_by
+        pipeline=pipeline, number=newest + 1, dag=dag, dag_sha256=sha256, active=True, published_by=published_by
     )
     return version, True
+
+
+def _lock_pipeline(slug: str) -> Pipeline:
+    """The pipeline by that name, made if need be; whoever publishes it at the same time waits."""
+    if not PIPELINE_SLUG.fullmatch(slug):
+        raise refused("The pipeline cannot be published", [f"{slug[:80]!r} is no name (a-z, then a-z 0-9 _ -)"])
+    Pipeline.objects.get_or_create(slug=slug)
+    pipeline = Pipeline.objects.select_for_update().get(slug=slug)
+    if pipeline.kind != Pipeline.Kind.INTERNAL:
+        raise refused("The pipeline cannot be published", [f"{slug} is executed elsewhere; it only reports its runs"])
+    return pipeline
 
 
 def active_version(slug: str) -> PipelineVersion:

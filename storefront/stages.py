@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.pictures import PictureRef
 from runs.errors import StageError
-from runs.registry import stage
+from runs.registry import NO_PARAMS, stage
 from runs.step import StepHandle
 from storefront.scene import product_of, room_of
 from storefront.wording import REASONS, nowhere_why, selection_why
@@ -24,6 +24,27 @@ HINTS: Mapping[str, Mapping[str, Any]] = {
     "closer": {"prefer": "front"},
     "smaller": {"prefer": "back"},
     "against_wall": {"prefer": "wall"},
+}
+
+# What a pipeline's nodes may set; the same words as in the prompts' `params_schema`.
+PLACEMENT_PARAMS: Mapping[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "prefer": {"enum": ["left", "right", "center", "back", "front", "wall"]},
+        "margin": {"type": "number", "minimum": 0, "maximum": 2},
+        "scale": {"type": "number", "minimum": 0.5, "maximum": 1.5},
+        "max_candidates": {"type": "integer", "minimum": 1, "maximum": 60},
+    },
+}
+COMPOSITE_PARAMS: Mapping[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "shadow": {"type": "number", "minimum": 0, "maximum": 1},
+        "harmonise": {"type": "number", "minimum": 0, "maximum": 1},
+        "scale": {"type": "number", "minimum": 0.5, "maximum": 1.5},
+    },
 }
 
 # What the proposer was asked for, and the judge has to go by as well.
@@ -44,7 +65,7 @@ def hint_params(hints: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(HINTS.get((hints or {}).get("hint", ""), {}))
 
 
-@stage("placement", version=1, type="llm")
+@stage("placement", version=1, type="llm", params=PLACEMENT_PARAMS)
 async def placement(
     step: StepHandle,
     *,
@@ -79,7 +100,7 @@ async def placement(
     return {"room": {**geometry, "regions": regions}, "candidates": candidates, "params": steering}
 
 
-@stage("select", version=1, type="filter")
+@stage("select", version=1, type="filter", params=NO_PARAMS)
 def select(
     step: StepHandle,
     *,
@@ -158,7 +179,7 @@ def _nowhere(reasons: Counter[str], *, tapped: bool) -> StageError:
     )
 
 
-@stage("composite", version=1, type="image")
+@stage("composite", version=1, type="image", params=COMPOSITE_PARAMS)
 async def composite(
     step: StepHandle,
     *,

@@ -45,7 +45,16 @@ def uncounted(step: Any) -> dict[str, Any]:
     return {}
 
 
-@stage("flaky", version=1, type="api")
+@stage(
+    "flaky",
+    version=1,
+    type="api",
+    params={
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"failures": {"type": "integer", "minimum": 0}, "kind": {"type": "string"}},
+    },
+)
 async def flaky(step: Any) -> dict[str, Any]:
     """Fails as often as its params say, then answers."""
     if step.spec.attempt <= step.params.get("failures", 0):

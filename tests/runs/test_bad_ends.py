@@ -10,6 +10,7 @@ from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from core.storage import BlobStore, StoredBlob
+from runs import registry
 from runs.asking import Asker
 from runs.attempts import Attempt
 from runs.claims import Claim, claim_runs, release_run
@@ -18,7 +19,7 @@ from runs.context import Deps, RunContext, load_context
 from runs.errors import AttemptFailed
 from runs.executor import execute_claim
 from runs.inline import _same_thread
-from runs.models import Artifact, PipelineVersion, Run, RunError, Step
+from runs.models import Artifact, Run, RunError, Step
 from runs.registry import on_finish, output
 from runs.services import start_run
 from runs.step import Question, StepHandle, StepSpec
@@ -64,11 +65,11 @@ async def ask(context: RunContext, attempt: Attempt, given: Deps) -> None:
     await Asker(context, given, "a", 0, save)(Question("facts", None, {}, {}, {"question": "?"}), handle)
 
 
-def test_a_run_that_no_worker_can_read_fails_and_says_why() -> None:
+def test_a_run_that_no_worker_can_read_fails_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     publish("gone", *chain("noop@1"))
     run = start_run(pipeline="gone", shop=None, input={})
-    dag = {"dag_version": 1, "nodes": [{"key": "a", "step": "removed@1"}]}
-    PipelineVersion.objects.filter(pk=run.pipeline_version_id).update(dag=dag, dag_sha256="0" * 64)
+    monkeypatch.delitem(registry._stages, "noop@1")
+    monkeypatch.setattr("runs.dag._published", {})
     ended = execute(claimed(run))
     assert (ended.status, ended.error_code) == (Run.Status.FAILED, "pipeline_invalid")
 

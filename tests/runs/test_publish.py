@@ -1,13 +1,20 @@
 """Publishing pipelines: checked, deduplicated, immutable; and the documents' names in SQL."""
 
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from core.canonical import json_hash
 from runs.dag import parse_dag
+from runs.dag_view import describe_dag
 from runs.errors import PipelineInvalid
-from runs.models import PipelineVersion
-from runs.services import publish_dag
+from runs.models import Pipeline, PipelineVersion
+from runs.services import publish_dag, publish_pipeline
 from tests.runs.engine import chain, publish, run_inline
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +27,8 @@ def dag(*nodes: dict, **extra: object) -> dict:
 @pytest.mark.parametrize(
     ("document", "problem"),
     [
-        ({}, "dag_version"),
+        ({}, "'nodes' is a required property"),
+        ({"dag_version": 2, "nodes": []}, "$.dag_version"),
         (dag(), "nodes"),
         (dag({"key": "A", "step": "noop@1"}), "key"),
         (dag({"key": "a", "step": "noop@1"}, {"key": "a", "step": "noop@1"}), "defined twice"),
@@ -30,8 +38,14 @@ def dag(*nodes: dict, **extra: object) -> dict:
             dag(
                 {"key": "a", "step": "noop@1", "depends_on": ["b"]}, {"key": "b", "step": "noop@1", "depends_on": ["a"]}
             ),
-            "cycle",
+            "the nodes form a cycle: a -> b -> a",
         ),
+        (dag({"key": "a", "step": "noop@1", "depends_on": ["a"]}), "the nodes form a cycle: a -> a"),
+        (dag({"key": "a", "step": "noop@1", "condition": "metrics.b.passed"}), "$.nodes[0].condition"),
+        (dag({"key": "a", "step": "noop@1", "metric_profile": "Profile"}), "$.nodes[0].metric_profile"),
+        (dag({"key": "a", "step": "flaky@1", "params": {"failures": "many"}}), "$.nodes[0].params.failures: 'many'"),
+        (dag({"key": "a", "step": "flaky@1", "params": {"falures": 1}}), "'falures' was unexpected"),
+        (dag({"key": "a", "step": "noop@1"}, parallel_groups={"images": 2}), "no node is in this group"),
         (dag({"key": "a", "step": "noop@1", "condition": "true"}), "not supported"),
         (dag({"key": "a", "step": "noop@1", "colour": "red"}), "colour"),
         (dag({"key": "a", "step": "noop@1", "retries": 99}), "retries"),
@@ -56,6 +70,68 @@ def test_the_same_dag_is_published_once_and_a_changed_one_becomes_the_next_versi
     assert (back.pk, back.active, new) == (first.pk, True, True)
 
 
+def test_two_spellings_of_one_pipeline_are_one_version() -> None:
+    first, _ = publish_dag("noops", dag(*chain("noop@1", "noop@1")))
+    nodes = [{"key": "a", "stepVersionId": "noop@1"}, {"key": "b", "stepVersionId": "noop@1"}]
+    again, new = publish_dag("noops", {"nodes": nodes, "edges": [{"fromKey": "a", "toKey": "b"}]})
+    assert (again, new) == (first, False)
+
+
+@pytest.mark.parametrize(
+    "change", [{"dag": {}}, {"dag_sha256": "0" * 64}, {"number": 7}, {"published_by": "somebody else"}]
+)
+def test_a_published_version_cannot_be_changed_in_the_database_either(change: dict[str, Any]) -> None:
+    publish("noops", *chain("noop@1"))
+    versions = PipelineVersion.objects.filter(pipeline__slug="noops")
+    with pytest.raises(IntegrityError, match="published and never changes"), transaction.atomic():
+        versions.update(**change)
+    with connection.cursor() as cursor, pytest.raises(IntegrityError), transaction.atomic():
+        cursor.execute("UPDATE runs_pipelineversion SET dag = jsonb_set(dag, '{nodes,0,retries}', '9')")
+    assert versions.update(active=False) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_publish_at_once_one_is_active_and_every_version_has_its_number() -> None:
+    barrier = threading.Barrier(6)
+
+    def work(retries: int) -> None:
+        barrier.wait()
+        try:
+            publish_dag("busy", dag({"key": "a", "step": "noop@1", "retries": retries // 2}))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(work, number) for number in range(6)]:
+            done.result()
+    versions = PipelineVersion.objects.filter(pipeline__slug="busy")
+    assert sorted(versions.values_list("number", flat=True)) == [1, 2, 3]
+    assert versions.filter(active=True).count() == 1
+
+
+def test_a_name_that_is_none_and_a_pipeline_executed_elsewhere_are_refused() -> None:
+    with pytest.raises(PipelineInvalid, match="is no name"):
+        publish_dag("../etc", dag(*chain("noop@1")))
+    Pipeline.objects.create(slug="theirs", kind=Pipeline.Kind.EXTERNAL)
+    with pytest.raises(PipelineInvalid, match="executed elsewhere"):
+        publish_dag("theirs", dag(*chain("noop@1")))
+
+
+def test_a_file_that_is_not_json_is_refused_by_name_and_place(tmp_path: Path) -> None:
+    path = tmp_path / "broken.json"
+    path.write_text('{"nodes": [}')
+    with pytest.raises(PipelineInvalid, match="line 1, column 12"):
+        publish_pipeline(path)
+
+
+def test_the_shipped_pipelines_refuse_params_of_the_wrong_type() -> None:
+    document = json.loads(Path("storefront/pipelines/composite.json").read_text())
+    document["nodes"][1]["params"] = {"margin": "wide"}
+    with pytest.raises(PipelineInvalid) as refused:
+        publish_dag("composite", document)
+    assert refused.value.details["problems"] == ["$.nodes[1].params.margin: 'wide' is not of type 'number'"]
+
+
 def test_a_run_keeps_the_version_it_started_with() -> None:
     publish("noops", *chain("noop@1"))
     run = run_inline("noops")
@@ -68,6 +144,30 @@ def test_a_run_keeps_the_version_it_started_with() -> None:
 def test_ancestors_are_transitive() -> None:
     parsed = parse_dag(dag(*chain("noop@1", "noop@1", "noop@1")))
     assert parsed.ancestors["c"] == {"a", "b"}
+
+
+def test_a_dag_is_drawn_in_columns_with_its_policy_in_words() -> None:
+    view = describe_dag(
+        dag(
+            {"key": "a", "step": "noop@1"},
+            {"key": "b", "step": "noop@1", "depends_on": ["a"], "retries": 2, "timeout_ms": 1500},
+            {"key": "c", "step": "removed@1", "depends_on": ["a"], "parallel_group": "images"},
+            {"key": "d", "step": "noop@1", "depends_on": ["a", "c"], "join": "any_success", "condition": "true"},
+            parallel_groups={"images": 3},
+        )
+    )
+    assert [(node.key, node.column, node.row) for node in view.nodes] == [
+        ("a", 0, 0),
+        ("b", 1, 0),
+        ("c", 1, 1),
+        ("d", 2, 0),
+    ]
+    assert (view.columns, view.rows) == (3, 2)
+    assert view.edges == (("a", "b"), ("a", "c"), ("a", "d"), ("c", "d"))
+    assert view.nodes[1].policy == ("2 retries on what a repetition can mend", "at most 1.5 s an attempt")
+    assert view.nodes[2].stage_missing and view.nodes[2].policy == ("group images, 3 at once",)
+    assert view.nodes[3].condition == "true"
+    assert view.nodes[3].policy == ("begins when all before it have ended and one has succeeded",)
 
 
 def test_the_killer_query_runs_verbatim_across_pipelines() -> None:
