@@ -175,6 +175,7 @@ RUN_LEASE_SECONDS = 15
 RUN_SWEEP_SECONDS = 3
 RUNS_IN_FLIGHT = env.integer("RUNS_IN_FLIGHT", 4, minimum=1)
 RUN_MAX_STARTS = 5
+RUNS_PER_SHOP = env.integer("RUNS_PER_SHOP", 40, minimum=1)  # in hand at once, over all workers
 
 MODEL_ROUTES = env.path("MODEL_ROUTES", BASE_DIR / "config" / "models.toml")
 IR_VALIDATION_MODE = env.choice("IR_VALIDATION_MODE", "log" if EMBEDDED else "off", ("off", "log", "enforce"))

@@ -1,13 +1,24 @@
-"""Who works on what: claims with a lease and a fencing token, by the database's clock."""
+"""Who works on what: claims with a lease and a fencing token, by the database's clock.
 
+Fairness has three rules, all in one statement. A run waits behind as many runs of its class as its shop has in hand or
+ahead of it, so shops take turns whatever their numbers. No shop has more than `RUNS_PER_SHOP` runs in hand, counted
+exactly over all workers, and its bulk work at most `BULK_SHARE` of them. Shoppers come before bulk work, within the
+bounds that a worker sets (`Room`), so that neither can shut the other out.
+"""
+
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from core.ids import Ulid
+
+BULK_SHARE = 0.75
+CLAIM_LOCK = 0x5EE17C1A  # any number that no other advisory lock of this database uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,27 +29,97 @@ class Claim:
     token: int
     owner: str
     starts: int = 1
+    bulk: bool = False
 
 
-# Fair between shops: a run waits behind as many others as its shop has alive or ahead of it in the line.
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many runs a worker takes now: `free` in all; of bulk work at least so many, if any waits, and at most."""
+
+    free: int
+    bulk_least: int = 0
+    bulk_most: int | None = None
+
+
+def bulk_share(places: int) -> int:
+    """How many of some places bulk work may fill: three quarters, and never none."""
+    return max(1, math.floor(places * BULK_SHARE))
+
+
+def room_of(capacity: int, held: Sequence[Claim], turn: int = 0) -> Room:
+    """What a worker with `capacity` places takes at its `turn`-th claim.
+
+    A quarter of the places is kept free of bulk work, so that a shopper begins at once; and where bulk work waits, one
+    place is its own, however many shoppers there are. A worker with a single place gives it to bulk work first at every
+    eighth turn.
+    """
+    free, bulk = capacity - len(held), sum(claim.bulk for claim in held)
+    due = not bulk and (capacity > 1 or turn % 8 == 7)
+    return Room(free, min(free, int(due)), max(0, bulk_share(capacity) - bulk))
+
+
+# By the smallest due time, not by `EXISTS`: that one may be answered by reading the table from its oldest row.
+PROBE = """
+SELECT coalesce((SELECT min(due_at) FROM runs_run WHERE status = 'pending') <= statement_timestamp(), false)
+    OR coalesce((SELECT min(lease_until) FROM runs_run WHERE status = 'running') < statement_timestamp(), false)
+"""
+
+# A statement of its own: the next one shall see what was claimed while this one waited. And one plan, whatever the
+# statistics say: those of an empty queue, which is when it grows fastest, would have the whole queue read and sorted.
+LOCK = """
+SELECT pg_advisory_xact_lock(%s), set_config('enable_seqscan', 'off', true),
+       set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
+       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+       set_config('enable_material', 'off', true), set_config('jit', 'off', true)
+"""
+
+# `tenant` walks the index from shop to shop, `waiting` takes each shop's first few: what a claim reads grows with the
+# shops that wait and the places that are free, not with the runs that are due. Runs without a shop are one tenant,
+# whom no cap binds.
 CLAIM = """
-WITH live AS (
-    SELECT shop_id, count(*) AS n FROM runs_run WHERE status = 'running' AND lease_until >= statement_timestamp()
-    GROUP BY shop_id
-), candidate AS (
-    SELECT run.id, run.priority,
-           coalesce(live.n, 0) + row_number() OVER (PARTITION BY run.shop_id ORDER BY run.priority, run.due_at, run.id)
-               AS place,
-           run.due_at
-    FROM runs_run run LEFT JOIN live ON live.shop_id IS NOT DISTINCT FROM run.shop_id
-    WHERE (run.status = 'pending' AND run.due_at <= statement_timestamp())
-       OR (run.status = 'running' AND run.lease_until < statement_timestamp())
+WITH RECURSIVE live AS MATERIALIZED (
+    SELECT coalesce(shop_id, %(nobody)s::uuid) AS tenant,
+           count(*) FILTER (WHERE priority <= 0) AS shoppers, count(*) FILTER (WHERE priority > 0) AS bulk
+    FROM runs_run WHERE status = 'running' AND lease_until >= statement_timestamp() GROUP BY 1
+), tenant(id) AS (
+    (SELECT coalesce(shop_id, %(nobody)s::uuid) FROM runs_run WHERE status = 'pending' ORDER BY 1 LIMIT 1)
+    UNION ALL
+    SELECT (SELECT coalesce(shop_id, %(nobody)s::uuid) FROM runs_run
+            WHERE status = 'pending' AND coalesce(shop_id, %(nobody)s::uuid) > tenant.id ORDER BY 1 LIMIT 1)
+    FROM tenant WHERE tenant.id IS NOT NULL
+), waiting AS (
+    SELECT tenant.id AS tenant, class.bulk, run.id, run.token, run.priority, run.due_at
+    FROM tenant, (VALUES (false, -32768, 0), (true, 1, 32767)) AS class(bulk, first, last), LATERAL (
+        SELECT id, token, priority, due_at FROM runs_run
+        WHERE status = 'pending' AND coalesce(shop_id, %(nobody)s::uuid) = tenant.id
+          AND priority BETWEEN class.first AND class.last AND due_at <= statement_timestamp()
+        ORDER BY priority, due_at, id LIMIT %(free)s + 2
+    ) AS run
+    UNION ALL
+    SELECT coalesce(shop_id, %(nobody)s::uuid), priority > 0, id, token, priority, due_at
+    FROM runs_run WHERE status = 'running' AND lease_until < statement_timestamp()
+), placed AS (
+    SELECT waiting.*, coalesce(live.shoppers, 0) AS live_shoppers, coalesce(live.bulk, 0) AS live_bulk,
+           row_number() OVER (PARTITION BY waiting.tenant ORDER BY waiting.bulk, priority, due_at, id) AS nth,
+           row_number() OVER (PARTITION BY waiting.tenant, waiting.bulk ORDER BY priority, due_at, id) AS nth_of_class
+    FROM waiting LEFT JOIN live ON live.tenant = waiting.tenant
+), allowed AS (
+    SELECT id, token, bulk, priority, due_at,
+           nth_of_class + CASE WHEN bulk THEN live_bulk ELSE live_shoppers END AS place
+    FROM placed
+    WHERE tenant = %(nobody)s::uuid OR (live_shoppers + live_bulk + nth <= %(per_shop)s
+                                        AND (NOT bulk OR live_bulk + nth_of_class <= %(per_shop_bulk)s))
+), turn AS (
+    SELECT id, token, bulk, row_number() OVER (PARTITION BY bulk ORDER BY priority, place, due_at, id) AS nth
+    FROM allowed
+), best AS MATERIALIZED (
+    SELECT id, token, row_number() OVER (ORDER BY NOT (bulk AND nth <= %(bulk_least)s), bulk, nth) AS nth
+    FROM turn WHERE NOT bulk OR nth <= %(bulk_most)s
+    ORDER BY 3 LIMIT %(free)s + 20
 ), chosen AS (
-    SELECT run.id FROM runs_run run JOIN candidate ON candidate.id = run.id
-    WHERE (run.status = 'pending' AND run.due_at <= statement_timestamp())
-       OR (run.status = 'running' AND run.lease_until < statement_timestamp())
-    ORDER BY candidate.priority, candidate.place, candidate.due_at, run.id
-    LIMIT %(limit)s
+    SELECT run.id FROM runs_run run JOIN best ON best.id = run.id AND best.token = run.token
+    WHERE CASE run.status WHEN 'pending' THEN true WHEN 'running' THEN run.lease_until < statement_timestamp() END
+    ORDER BY best.nth LIMIT %(free)s
     FOR UPDATE OF run SKIP LOCKED
 )
 UPDATE runs_run SET status = 'running', token = token + 1, starts = starts + 1, lease_owner = %(owner)s,
@@ -46,8 +127,9 @@ UPDATE runs_run SET status = 'running', token = token + 1, starts = starts + 1, 
        started_at = coalesce(started_at, statement_timestamp()),
        updated_at = statement_timestamp()
 FROM chosen WHERE runs_run.id = chosen.id
-RETURNING runs_run.id, runs_run.token, runs_run.starts
+RETURNING runs_run.id, runs_run.token, runs_run.starts, runs_run.priority > 0
 """
+NOBODY = UUID(int=0)
 
 RENEW = """
 UPDATE runs_run SET lease_until = statement_timestamp() + make_interval(secs => %(lease)s)
@@ -62,17 +144,43 @@ WHERE id = %(id)s AND token = %(token)s AND status = 'running'
 """
 
 BEAT = """
-INSERT INTO runs_worker (name, host, pid, runs_in_flight, started_at, beat_at)
-VALUES (%(name)s, %(host)s, %(pid)s, %(flying)s, statement_timestamp(), statement_timestamp())
-ON CONFLICT (name) DO UPDATE SET beat_at = statement_timestamp(), runs_in_flight = excluded.runs_in_flight
+INSERT INTO runs_worker (name, host, pid, runs_in_flight, capacity, started_at, beat_at)
+VALUES (%(name)s, %(host)s, %(pid)s, %(flying)s, %(capacity)s, statement_timestamp(), statement_timestamp())
+ON CONFLICT (name) DO UPDATE
+SET beat_at = statement_timestamp(), runs_in_flight = excluded.runs_in_flight, capacity = excluded.capacity
 """
 
 
-def claim_runs(owner: str, limit: int) -> list[Claim]:
-    """Take up to `limit` due runs, or runs whose lease ran out; nobody else can take the same ones."""
+def claim_runs(owner: str, room: Room | int) -> list[Claim]:
+    """Take due runs, or runs whose lease ran out; nobody else can take the same ones.
+
+    Claims follow one another (a lock of the transaction), for only then is what a shop has in hand a count and not a
+    guess. Where nothing is due, which is how most looks end, no lock is taken.
+    """
+    room = Room(room) if isinstance(room, int) else room
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM, {"owner": owner, "limit": limit, "lease": settings.RUN_LEASE_SECONDS})
-        return [Claim(Ulid(int=run_id.int), token, owner, starts) for run_id, token, starts in cursor.fetchall()]
+        cursor.execute(PROBE)
+        if room.free < 1 or not cursor.fetchone()[0]:
+            return []
+        with transaction.atomic():
+            cursor.execute(LOCK, [CLAIM_LOCK])
+            cursor.execute(CLAIM, _claim_values(owner, room))
+            rows = cursor.fetchall()
+    return [Claim(Ulid(int=run_id.int), token, owner, starts, bulk) for run_id, token, starts, bulk in rows]
+
+
+def _claim_values(owner: str, room: Room) -> dict[str, Any]:
+    per_shop = settings.RUNS_PER_SHOP
+    return {
+        "owner": owner,
+        "lease": settings.RUN_LEASE_SECONDS,
+        "nobody": NOBODY,
+        "free": room.free,
+        "bulk_least": room.bulk_least,
+        "bulk_most": room.free if room.bulk_most is None else room.bulk_most,
+        "per_shop": per_shop,
+        "per_shop_bulk": bulk_share(per_shop),
+    }
 
 
 def renew_leases(claims: Sequence[Claim]) -> set[UUID]:
@@ -95,8 +203,8 @@ def release_run(claim: Claim) -> None:
         cursor.execute(RELEASE, {"id": UUID(int=claim.run_id.int), "token": claim.token})
 
 
-def beat(name: str, host: str, pid: int, flying: int) -> None:
-    """Say that a worker process is alive."""
+def beat(name: str, host: str, pid: int, flying: int, capacity: int = 0) -> None:
+    """Say that a worker process is alive, how many runs it has in hand and for how many it has places."""
     with connection.cursor() as cursor:
-        cursor.execute(BEAT, {"name": name, "host": host, "pid": pid, "flying": flying})
+        cursor.execute(BEAT, {"name": name, "host": host, "pid": pid, "flying": flying, "capacity": capacity})
         cursor.execute("DELETE FROM runs_worker WHERE beat_at < statement_timestamp() - interval '1 hour'")

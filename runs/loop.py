@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from core.storage import BlobStore
-from runs.claims import Claim, beat, claim_runs, release_run, renew_leases
+from runs.claims import Claim, beat, claim_runs, release_run, renew_leases, room_of
 from runs.compute import ComputeChild
 from runs.context import Deps
 from runs.database_thread import DatabaseThread
@@ -38,6 +38,7 @@ class EngineLoop(threading.Thread):
         super().__init__(name="engine-loop", daemon=False)
         self.owner = f"{socket.gethostname()}:{os.getpid()}"
         self._capacity = capacity
+        self._turn = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
         self._db = DatabaseThread()
@@ -80,11 +81,11 @@ class EngineLoop(threading.Thread):
         await self._compute.close()
 
     async def _claim(self, deps: Deps) -> None:
-        free = self._capacity - len(self._held)
-        if free <= 0:
+        if len(self._held) >= self._capacity:
             return
+        self._turn += 1
         try:
-            claims = await self._db(claim_runs, self.owner, free)
+            claims = await self._db(claim_runs, self.owner, room_of(self._capacity, list(self._held), self._turn))
         except (OperationalError, InterfaceError) as error:
             logger.warning("database unavailable", extra={"error": str(error)})
             await asyncio.sleep(1)
@@ -125,7 +126,7 @@ class EngineLoop(threading.Thread):
         while not self._over.is_set():
             held = dict(self._held)
             try:
-                beat(self.owner, host, os.getpid(), len(held))
+                beat(self.owner, host, os.getpid(), len(held), self._capacity)
                 kept = renew_leases(list(held)) if held else set()
                 for claim, task in held.items():
                     if claim.run_id not in kept:

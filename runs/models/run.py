@@ -1,16 +1,19 @@
 """Runs, and the workers that execute them."""
 
 from typing import ClassVar
+from uuid import UUID
 
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import Q, UUIDField, Value
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from core.fields import UlidField, UlidPrimaryKey
 from runs.models.fields import cost_field
 from runs.models.pipelines import Pipeline, PipelineVersion
 from runs.querysets import RunQuerySet, WorkerQuerySet
+
+NOBODY = Value(UUID(int=0), output_field=UUIDField())  # the tenant of runs without a shop
 
 
 class Run(models.Model):
@@ -95,12 +98,12 @@ class Run(models.Model):
             models.Index(fields=["status", "-id"], name="run_status_newest"),  # run list, dashboard's failures
             models.Index(fields=["subject_type", "subject_id", "-id"], name="run_subject_newest"),  # asset page
             models.Index(fields=["created_at"], name="run_created"),  # dashboard: today
-            models.Index(  # claim: due runs in order
-                fields=["priority", "due_at"], condition=Q(status="pending"), name="run_due"
+            models.Index(  # claim: from shop to shop, and each shop's runs in order
+                Coalesce("shop", NOBODY), "priority", "due_at", "id", condition=Q(status="pending"), name="run_line"
             ),
-            models.Index(  # claim and sweep: leases that ran out; fairness counts live runs of a shop
-                fields=["lease_until"], condition=Q(status="running"), name="run_leased"
-            ),
+            models.Index(fields=["due_at"], condition=Q(status="pending"), name="run_due"),  # is anything due, how old
+            # claim and sweep: what is in hand. Without the lease's end, so that a heartbeat updates no index.
+            models.Index(fields=["shop", "priority"], condition=Q(status="running"), name="run_in_hand"),
             models.Index(  # progress of a group
                 fields=["run_group_id"], condition=Q(run_group_id__isnull=False), name="run_group"
             ),
@@ -122,6 +125,7 @@ class Worker(models.Model):
     host = models.CharField(max_length=127)
     pid = models.PositiveIntegerField()
     runs_in_flight = models.PositiveIntegerField(default=0)
+    capacity = models.PositiveIntegerField(default=0, help_text="How many runs it takes at once.")
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField()
 
