@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 T = TypeVar("T")
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
@@ -78,3 +80,32 @@ def words(name: str, default: list[str] | None = None) -> list[str]:
 def path(name: str, default: Path) -> Path:
     """A file or folder."""
     return _read(name, default, lambda raw: Path(raw).expanduser().resolve())
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Which broker carries the hints, and the queue's name and region where it has them."""
+
+    broker_class: str
+    queue: str = "seeit"
+    region: str = ""
+
+
+def broker(name: str) -> tuple[str, Broker]:
+    """A broker's address: empty for the database, `redis://HOST:PORT/DB`, or `sqs://REGION/QUEUE`."""
+
+    def parse(raw: str) -> tuple[str, Broker]:
+        url = urlsplit(raw)
+        _ = url.port  # raises for a port that is no number
+        if url.scheme in ("redis", "rediss") and url.hostname:
+            if not (url.path.strip("/") or "0").isdigit():
+                raise ValueError("expected the number of a Redis database after the host, as in redis://host:6379/0")
+            return raw, Broker("runs.cluster.redis_broker.RedisBroker")
+        if url.scheme == "sqs":
+            if url.username or "/" in url.path.strip("/"):
+                raise ValueError("expected sqs://REGION/QUEUE; credentials are found by boto3's own rules")
+            queue = url.path.strip("/") or "seeit"
+            return raw, Broker("runs.cluster.sqs_broker.SqsBroker", queue, url.hostname or "")
+        raise ValueError("expected redis://HOST:PORT/DB or sqs://REGION/QUEUE, or nothing for the database")
+
+    return _read(name, ("", Broker("runs.cluster.pg_broker.PgBroker")), parse)

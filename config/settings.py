@@ -36,13 +36,13 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_htmx",
     "django_structlog",
-    "django_q",
     "csp",
     "config.apps.InstallationConfig",
     "shops",
     "irschemas",
     "prompts",
     "runs",
+    "django_q",  # after `runs`, whose `qcluster` command is the one that counts
     "prep",
     "storefront",
     "monitor.apps.MonitorConfig",
@@ -114,8 +114,7 @@ def _database() -> dict[str, object]:
 DATABASES = {"default": _database()}
 if not EMBEDDED and not ALLOWED_HOSTS:
     raise env.BadEnvironment("ALLOWED_HOSTS", "required when DATABASE_URL is set: the host names that we answer to")
-if env.text("BROKER_URL"):
-    raise env.BadEnvironment("BROKER_URL", "the database is the only broker so far; leave it unset")
+DATABASE_DIRECT_URL = env.text("DATABASE_DIRECT_URL")  # for LISTEN, where DATABASE_URL leads through a pooler
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STORAGE_BUCKET = env.text("STORAGE_BUCKET")
@@ -153,21 +152,20 @@ WHITENOISE_USE_FINDERS = EMBEDDED or DEBUG or TESTING
 WHITENOISE_AUTOREFRESH = DEBUG
 
 # The queue carries hints; rows are the truth (docs/decisions). `retry` bounds the hint, never a run.
+BROKER_URL, BROKER = env.broker("BROKER_URL")
+SQS_REGION = BROKER.region
 Q_CLUSTER = {
     "name": "seeit",
-    "orm": "default",
+    "cluster_name": BROKER.queue,
+    "broker_class": BROKER.broker_class,
     "workers": env.integer("WORKERS", 2, minimum=1),
-    "queue_limit": 2,
-    "bulk": 1,
     "timeout": 30,
     "retry": 60,
-    "poll": 0.05,
     "max_attempts": 3,
     "ack_failures": True,
     "save_limit": -1,
     "recycle": 0,
     "catch_up": False,
-    "daemonize_workers": False,
     "scheduler": False,
     "log_level": "WARNING",
 }

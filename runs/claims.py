@@ -7,6 +7,7 @@ bounds that a worker sets (`Room`), so that neither can shut the other out.
 """
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from core.ids import Ulid
+from runs.messages import send_hint
 
 BULK_SHARE = 0.75
 CLAIM_LOCK = 0x5EE17C1A  # any number that no other advisory lock of this database uses
@@ -140,7 +142,13 @@ RETURNING runs_run.id
 
 RELEASE = """
 UPDATE runs_run SET lease_until = statement_timestamp() - interval '1 second', starts = greatest(starts - 1, 0)
-WHERE id = %(id)s AND token = %(token)s AND status = 'running'
+FROM unnest(%(ids)s::uuid[], %(tokens)s::int[]) AS held(id, token)
+WHERE runs_run.id = held.id AND runs_run.token = held.token AND runs_run.status = 'running'
+"""
+
+EXPIRE = """
+UPDATE runs_run SET lease_until = statement_timestamp() - interval '1 second'
+WHERE lease_owner = %s AND status = 'running' AND lease_until > statement_timestamp()
 """
 
 BEAT = """
@@ -186,25 +194,54 @@ def _claim_values(owner: str, room: Room) -> dict[str, Any]:
 def renew_leases(claims: Sequence[Claim]) -> set[UUID]:
     """Extend all leases a worker holds in one statement; returns the runs that are still its own."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            RENEW,
-            {
-                "ids": [UUID(int=claim.run_id.int) for claim in claims],
-                "tokens": [claim.token for claim in claims],
-                "lease": settings.RUN_LEASE_SECONDS,
-            },
-        )
+        cursor.execute(RENEW, {**_held(claims), "lease": settings.RUN_LEASE_SECONDS})
         return {row[0] for row in cursor.fetchall()}
 
 
-def release_run(claim: Claim) -> None:
-    """Hand a run over unfinished: it is due at once, and this start does not count against it."""
-    with connection.cursor() as cursor:
-        cursor.execute(RELEASE, {"id": UUID(int=claim.run_id.int), "token": claim.token})
+def release_runs(claims: Sequence[Claim]) -> None:
+    """Hand runs over unfinished: they are due at once, others hear of it, and this start does not count."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(RELEASE, _held(claims))
+        for claim in claims:
+            send_hint(claim.run_id)
+
+
+def _held(claims: Sequence[Claim]) -> dict[str, list[Any]]:
+    return {"ids": [UUID(int=claim.run_id.int) for claim in claims], "tokens": [claim.token for claim in claims]}
 
 
 def beat(name: str, host: str, pid: int, flying: int, capacity: int = 0) -> None:
     """Say that a worker process is alive, how many runs it has in hand and for how many it has places."""
     with connection.cursor() as cursor:
         cursor.execute(BEAT, {"name": name, "host": host, "pid": pid, "flying": flying, "capacity": capacity})
-        cursor.execute("DELETE FROM runs_worker WHERE beat_at < statement_timestamp() - interval '1 hour'")
+        cursor.execute("DELETE FROM runs_worker WHERE beat_at < statement_timestamp() - interval '2 minutes'")
+
+
+def forget_worker(name: str) -> None:
+    """A worker process has ended: it is not heard of any more, and what it held is due."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM runs_worker WHERE name = %s", [name])
+        cursor.execute(EXPIRE, [name])
+
+
+def forget_dead_workers(host: str) -> int:
+    """Forget this host's workers whose process is gone, and let their runs go on without waiting for the lease to end.
+
+    A host name that two machines share costs work done twice, never an effect: the fence decides. Returns how many.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, pid FROM runs_worker WHERE host = %s", [host])
+        dead = [name for name, pid in cursor.fetchall() if not _is_running(pid)]
+    for name in dead:
+        forget_worker(name)
+    return len(dead)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

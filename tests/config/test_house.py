@@ -46,7 +46,10 @@ def test_the_schema_file_shows_the_tables_and_views_as_they_are() -> None:
         ("WORKERS", "0"),
         ("IR_VALIDATION_MODE", "sometimes"),
         ("LOG_FORMAT", "yaml"),
-        ("BROKER_URL", "redis://localhost"),
+        ("BROKER_URL", "amqp://localhost"),
+        ("BROKER_URL", "redis://localhost:port"),
+        ("BROKER_URL", "redis://localhost/jobs"),
+        ("BROKER_URL", "sqs://key:secret@eu-west-1/queue"),
     ],
 )
 def test_a_malformed_setting_stops_the_start_with_one_line_that_names_it(name: str, value: str) -> None:

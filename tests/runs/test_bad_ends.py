@@ -13,7 +13,7 @@ from core.storage import BlobStore, StoredBlob
 from runs import registry
 from runs.asking import Asker
 from runs.attempts import Attempt
-from runs.claims import Claim, claim_runs, release_run
+from runs.claims import Claim, claim_runs, release_runs
 from runs.commits import begin_nodes, commit_failed_attempt, save_reply
 from runs.context import Deps, RunContext, load_context
 from runs.errors import AttemptFailed
@@ -155,7 +155,7 @@ def test_an_attempt_handed_over_is_one_of_its_own_so_that_both_keep_their_eviden
     run = start_run(pipeline="asking", shop=None, input={})
     context, _ = lost_after_its_answer(run, given)
     Artifact.objects.filter(run=run, role="reply").update(name="asked-with-another-prompt")
-    release_run(context.claim)
+    release_runs([context.claim])
     ended = execute(claimed(run), given)
     assert ended.steps.get().attempt == 2
     assert sorted(Artifact.objects.filter(run=run, role="request").values_list("attempt", flat=True)) == [1, 2]

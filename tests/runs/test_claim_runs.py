@@ -2,15 +2,17 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from runs import commits
 from runs.attempts import Attempt
-from runs.claims import Claim, claim_runs, release_run, renew_leases
+from runs.claims import Claim, claim_runs, release_runs, renew_leases
+from runs.cluster.listening import RUNS, Listener
 from runs.context import load_context
 from runs.errors import LeaseLost
 from runs.models import Run, RunError, Step
@@ -109,7 +111,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing() -> None:
 def test_a_run_handed_over_is_due_at_once_and_the_start_does_not_count() -> None:
     (run,) = waiting(1)
     (claim,) = claim_runs("w1", 1)
-    release_run(claim)
+    release_runs([claim])
     (again,) = claim_runs("w2", 1)
     run.refresh_from_db()
     assert (again.run_id, run.starts) == (run.id, 1)
@@ -128,35 +130,41 @@ def test_a_run_that_kills_its_workers_is_parked(settings: object) -> None:
     assert sweep().parked == 0
 
 
-@pytest.mark.django_db
-def test_the_sweep_sends_a_new_hint_for_a_run_nobody_took() -> None:
-    from django_q.models import OrmQ
-
-    (run,) = waiting(1)
-    OrmQ.objects.all().delete()
-    assert sweep().hinted == 0, "it has only just become due"
-    Run.objects.filter(pk=run.pk).update(due_at=timezone.now() - timedelta(minutes=1))
-    assert sweep().hinted == 1
-    assert OrmQ.objects.count() == 1
-
-
-@pytest.mark.django_db
-def test_an_inline_run_sends_no_message_and_no_worker_takes_it() -> None:
-    from django_q.models import OrmQ
-
-    publish("noops", *chain("noop@1"))
-    start_run(pipeline="noops", shop=None, input={}, inline_owner="inline")
-    assert claim_runs("w", 5) == []
-    assert not OrmQ.objects.exists()
+@pytest.fixture
+def hints() -> Iterator[Callable[[], list[str]]]:
+    """The runs that somebody was told of, as a session that listens hears them."""
+    ears = Listener(RUNS)
+    ears.wait(0)
+    yield lambda: ears.wait(0.2)
+    ears.close()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_run_and_message_are_written_together_or_not_at_all() -> None:
-    from django.db import transaction
-    from django_q.models import OrmQ
+def test_the_sweep_sends_a_new_hint_for_a_run_nobody_took(hints: Callable[[], list[str]]) -> None:
+    (run,) = waiting(1)
+    hints()
+    assert sweep().hinted == 0, "it has only just become due"
+    Run.objects.filter(pk=run.pk).update(due_at=timezone.now() - timedelta(minutes=1))
+    assert sweep().hinted == 1
+    assert hints() == [str(run.id)]
 
+
+@pytest.mark.django_db(transaction=True)
+def test_an_inline_run_sends_no_hint_and_no_worker_takes_it(hints: Callable[[], list[str]]) -> None:
+    publish("noops", *chain("noop@1"))
+    start_run(pipeline="noops", shop=None, input={}, inline_owner="inline")
+    assert claim_runs("w", 5) == []
+    assert hints() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_run_and_hint_leave_together_or_not_at_all(hints: Callable[[], list[str]]) -> None:
     publish("noops", *chain("noop@1"))
     with pytest.raises(RuntimeError), transaction.atomic():
         start_run(pipeline="noops", shop=None, input={})
         raise RuntimeError
-    assert not Run.objects.exists() and not OrmQ.objects.exists()
+    assert not Run.objects.exists() and hints() == []
+    with transaction.atomic():
+        run = start_run(pipeline="noops", shop=None, input={})
+        assert hints() == [], "not before the commit"
+    assert hints() == [str(run.id)]
