@@ -13,7 +13,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core.errors import Invalid
-from core.ids import new_id
 from prep.errors import AlreadyComplete
 from prep.facts import check_overrides
 from prep.models import PrepJob, ProductAsset
@@ -138,12 +137,15 @@ class ProductAssetAdmin(admin.ModelAdmin):
 
     @admin.action(description="Prepare selected products", permissions=["change"])
     def prepare_selected(self, request: HttpRequest, queryset: QuerySet[ProductAsset]) -> None:
-        """Start prep for each, as one group."""
-        started, skipped = prepare_many(queryset, trigger="console", run_group_id=new_id())
-        text = f"Prep started for {started} product(s)."
-        if skipped:
-            text += f" {skipped} are being prepared already."
-        messages.success(request, text) if started else messages.info(request, text)
+        """Start prep for all of them as one group, whose page shows how they get on."""
+        group = prepare_many(queryset, trigger="console")
+        skipped = f" {group.skipped} are being prepared already." if group.skipped else ""
+        if not group.started:
+            messages.info(request, f"Prep started for 0 product(s).{skipped}")
+            return
+        url = reverse("admin:index") + f"runs/run/group/{group.group_id}/"
+        text = 'Prep started for {} product(s).{} <a href="{}">Watch them</a>'
+        messages.success(request, format_html(text, group.started, skipped, url))
 
     @admin.display(description="")
     def picture(self, asset: ProductAsset) -> SafeString | str:

@@ -22,8 +22,9 @@ class ProductAsset(models.Model):
 
     TRANSITIONS: ClassVar = {
         PrepStatus.UNPREPARED: (PrepStatus.QUEUED,),
-        PrepStatus.QUEUED: (PrepStatus.PROCESSING, PrepStatus.READY, PrepStatus.FAILED),
-        # Back to unprepared: the merchant changed it while it was being prepared.
+        # Back to unprepared: the merchant changed it while it was being prepared. From queued, too: a run that takes
+        # its photo over from an earlier one never says that it is processing.
+        PrepStatus.QUEUED: (PrepStatus.PROCESSING, PrepStatus.READY, PrepStatus.FAILED, PrepStatus.UNPREPARED),
         PrepStatus.PROCESSING: (PrepStatus.READY, PrepStatus.FAILED, PrepStatus.UNPREPARED),
         PrepStatus.READY: (PrepStatus.QUEUED,),
         PrepStatus.FAILED: (PrepStatus.QUEUED,),

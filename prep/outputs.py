@@ -3,9 +3,9 @@
 from django.utils import timezone
 
 from prep.models import ProductAsset
-from prep.services import move_asset, prep_input
+from prep.services import adopt_run, move_asset, prep_input
 from runs.models import Artifact, Blob, Run
-from runs.registry import NodeOutput, on_finish, output
+from runs.registry import NodeOutput, on_finish, on_fork, output
 
 Status = ProductAsset.PrepStatus
 
@@ -56,3 +56,9 @@ def prep_ended(run: Run) -> None:
     """An asset whose run failed says so; the run says why."""
     if run.status != Run.Status.COMPLETED:
         move_asset(run.subject_id, Status.FAILED, prep_error=run.error_message or "The preparation was cancelled.")
+
+
+@on_fork("prep")
+def prep_forked(parent: Run, fork: Run) -> None:
+    """A prep run that goes on where another failed is a new job of the same product."""
+    adopt_run(fork)

@@ -1,23 +1,33 @@
 """Making product assets ready."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
+from core.ids import Ulid, new_id
 from prep.errors import AlreadyComplete
 from prep.facts import check_overrides
 from prep.models import PrepJob, ProductAsset
 from runs.blobs import store_blob
 from runs.context import Deps
+from runs.groups import Member, start_group
 from runs.inline import execute_inline
 from runs.models import Blob, Run
 from runs.services import start_run
 from shops.models import Shop
 
 Status = ProductAsset.PrepStatus
+PRIORITY = 10  # behind the shoppers
+BATCH = 100
+MOVE = """
+UPDATE prep_productasset SET prep_status = %(to)s, prep_error = '', updated_at = statement_timestamp()
+WHERE id = ANY(%(ids)s) AND prep_status = ANY(%(sources)s) RETURNING id
+"""
 
 
 def save_asset(
@@ -61,6 +71,16 @@ def move_asset(asset_id: UUID | str, to: str, **changes: Any) -> bool:
     return bool(moved.update(prep_status=to, updated_at=timezone.now(), **changes))
 
 
+def move_assets(asset_ids: Iterable[UUID], to: str) -> list[UUID]:
+    """Move those of many assets that may move, their error forgotten, in one statement; returns which these were."""
+    sources = [source for source, targets in ProductAsset.TRANSITIONS.items() if to in targets]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            MOVE, {"to": to, "ids": [UUID(int=pk.int) for pk in asset_ids], "sources": list(map(str, sources))}
+        )
+        return [Ulid(int=pk.int) for (pk,) in cursor.fetchall()]
+
+
 def prepare_asset(
     asset: ProductAsset,
     *,
@@ -89,12 +109,23 @@ def prepare_asset(
             subject_type="product_asset",
             subject_id=asset.id,
             trigger=trigger,
-            priority=10,
+            priority=PRIORITY,
             run_group_id=run_group_id,
             inline_owner=inline_owner,
         )
         job = PrepJob.objects.create(asset=asset, run=run)
     return job
+
+
+def adopt_run(run: Run) -> PrepJob:
+    """Make a prep run that was forked from another the asset's newest job. Inside the transaction that writes it.
+
+    Raises:
+        AlreadyComplete: somebody prepares the asset already.
+    """
+    if not move_asset(run.subject_id, Status.QUEUED, prep_error=""):
+        raise AlreadyComplete("This product is being prepared already.")
+    return PrepJob.objects.create(asset_id=run.subject_id, run=run)
 
 
 def prep_input(asset: ProductAsset) -> dict[str, Any]:
@@ -126,13 +157,48 @@ def prepare_inline(asset: ProductAsset, *, trigger: str, deps: Deps | None = Non
     return run
 
 
-def prepare_many(assets: Iterable[ProductAsset], *, trigger: str, run_group_id: Any) -> tuple[int, int]:
-    """Start prep for many assets as one group; returns how many were started and how many needed nothing."""
-    started = skipped = 0
-    for asset in assets:
-        try:
-            prepare_asset(asset, trigger=trigger, again=True, run_group_id=run_group_id)
-            started += 1
-        except AlreadyComplete:
-            skipped += 1
-    return started, skipped
+@dataclass(frozen=True, slots=True)
+class PrepGroup:
+    """Prep started for many products: the group, how many are in it, and how many needed nothing."""
+
+    group_id: Ulid
+    started: int
+    skipped: int
+
+
+def prepare_many(assets: Iterable[ProductAsset], *, trigger: str) -> PrepGroup:
+    """Start prep for many assets as one group, ready ones too; those that are being prepared already are skipped."""
+    group_id, started, skipped = new_id(), 0, 0
+    given = iter(assets)
+    while batch := list(islice(given, BATCH)):
+        begun = _prepare_batch(batch, trigger, group_id)
+        started, skipped = started + begun, skipped + len(batch) - begun
+    return PrepGroup(group_id, started, skipped)
+
+
+@transaction.atomic
+def _prepare_batch(assets: list[ProductAsset], trigger: str, group_id: Ulid) -> int:
+    """Whoever moves an asset to `queued` prepares it: one statement tells which of them we were the first to move."""
+    moved = set(move_assets([asset.pk for asset in assets], Status.QUEUED))
+    mine = [asset for asset in assets if asset.pk in moved]
+    runs = start_group(
+        pipeline="prep",
+        members=[_member(asset) for asset in mine],
+        group_id=group_id,
+        trigger=trigger,
+        priority=PRIORITY,
+    )
+    PrepJob.objects.bulk_create(PrepJob(asset=asset, run=run) for asset, run in zip(mine, runs, strict=True))
+    return len(mine)
+
+
+def _member(asset: ProductAsset) -> Member:
+    return Member(
+        shop=asset.shop,
+        input=prep_input(asset),
+        pictures={"source": asset.source} if asset.source else {},
+        title=asset.title,
+        product_type=asset.product_type,
+        subject_type="product_asset",
+        subject_id=str(asset.pk),
+    )

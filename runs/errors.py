@@ -30,6 +30,42 @@ class DuplicateKey(SeeItError):
     status = 409
 
 
+class RunActive(SeeItError):
+    """This run has not ended yet. Wait for its end, or cancel it first."""
+
+    code = "run_active"
+    status = 409
+    retryable = True
+
+
+class NotRerunnable(SeeItError):
+    """This run was not executed here, so it cannot be run again here."""
+
+    code = "not_rerunnable"
+    status = 409
+
+
+class StageMissing(SeeItError):
+    """This release lacks a stage of the run's pipeline. Start a new run with the pipeline as it is now."""
+
+    code = "stage_missing"
+    status = 409
+
+
+class NodeUnknown(SeeItError):
+    """The run's pipeline has no such node."""
+
+    code = "node_unknown"
+    status = 422
+
+
+class BlobsExpired(SeeItError):
+    """A picture that this would need has been deleted."""
+
+    code = "blobs_expired"
+    status = 410
+
+
 class LeaseLost(Exception):
     """Another worker holds this run now, or it has ended: whatever this worker still computes changes nothing."""
 

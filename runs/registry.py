@@ -60,6 +60,7 @@ class NodeOutput:
 
 OutputHandler = Callable[[NodeOutput], list[tuple[str, str]]]
 FinishHandler = Callable[["Run"], None]
+ForkHandler = Callable[["Run", "Run"], None]
 Chore = Callable[[], object]
 
 NO_PARAMS: Mapping[str, Any] = {"type": "object", "additionalProperties": False}
@@ -67,6 +68,7 @@ NO_PARAMS: Mapping[str, Any] = {"type": "object", "additionalProperties": False}
 _stages: dict[str, Stage] = {}
 _outputs: dict[tuple[str, str], OutputHandler] = {}
 _finishers: dict[str, list[FinishHandler]] = {}
+_fork_handlers: dict[str, list[ForkHandler]] = {}
 _chores: list[Chore] = []
 
 
@@ -124,6 +126,21 @@ def on_finish(pipeline: str) -> Callable[[FinishHandler], FinishHandler]:
     return register
 
 
+def on_fork(pipeline: str) -> Callable[[ForkHandler], ForkHandler]:
+    """Register what a fork of a run (parent, fork) means to the domain, inside the transaction that writes it.
+
+    Rows only; a `SeeItError` refuses the fork.
+    """
+
+    def register(function: ForkHandler) -> ForkHandler:
+        handlers = _fork_handlers.setdefault(pipeline, [])
+        if function not in handlers:
+            handlers.append(function)
+        return function
+
+    return register
+
+
 def find_stage(key: str) -> Stage | None:
     """The stage a DAG names, or None."""
     return _stages.get(key)
@@ -137,6 +154,11 @@ def find_output(pipeline: str, node: str) -> OutputHandler | None:
 def finishers(pipeline: str) -> list[FinishHandler]:
     """The handlers of a pipeline's run ends."""
     return list(_finishers.get(pipeline, ()))
+
+
+def fork_handlers(pipeline: str) -> list[ForkHandler]:
+    """The handlers of a pipeline's forks."""
+    return list(_fork_handlers.get(pipeline, ()))
 
 
 def chore(function: Chore) -> Chore:

@@ -54,6 +54,7 @@ ERRORS: Mapping[str, tuple[str, str | None]] = {
     "vendor_timeout": ("vendor_unavailable", BUSY),
     "vendor_bad_response": ("vendor_unavailable", BUSY),
     "timeout": ("vendor_unavailable", BUSY),
+    "cancelled": ("cancelled", "This picture was cancelled. You can start again whenever you like."),
 }
 FINAL = ("size_unknown",)  # trying again changes nothing
 

@@ -6,6 +6,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from runs.blobs import delete_pictures
+from runs.cancelling import cancel_run
+from runs.errors import BlobsExpired
 from runs.models import Blob, Run
 from shops.services import give_back_quota
 from storefront.models import CompositeRun, Upload
@@ -16,7 +18,8 @@ logger = logging.getLogger(__name__)
 def delete_composite(*, composite: CompositeRun) -> None:
     """Delete every picture made from this composite's photo, the photo included, at once; decisions stay.
 
-    The whole chain goes, for it was made from one photo. A run still under way loses its pictures when it ends.
+    The whole chain goes, for it was made from one photo. Runs still under way are cancelled, and lose their pictures as
+    they end: after the deletion is done, since a run's own end locks run and composite in the other order.
     """
     with transaction.atomic():
         chain = list(CompositeRun.objects.in_chain_of(composite).select_for_update(of=("self",)).select_related("run"))
@@ -25,8 +28,12 @@ def delete_composite(*, composite: CompositeRun) -> None:
         )
         uploads = {made.upload_id for made in chain if made.upload_id}
         Upload.objects.filter(pk__in=uploads, composites=None).delete()
-        for run in _with_forks([made.run for made in chain]):
+        runs = _with_forks([made.run for made in chain])
+        for run in runs:
             delete_pictures(run)
+    for run in runs:
+        if not run.is_over:
+            cancel_run(run.pk, by="the shopper", reason="The pictures were deleted.")
     logger.info("composite deleted", extra={"run_id": str(composite.pk), "pictures_of": len(chain)})
 
 
@@ -37,6 +44,17 @@ def _with_forks(runs: list[Run]) -> list[Run]:
         newest = list(Run.objects.filter(parent__in=newest))
         found += newest
     return found
+
+
+def check_fork(*, parent: Run) -> None:
+    """Refuse to go on with a shopper's pictures that were deleted. Inside a transaction; its deletion waits for it.
+
+    Raises:
+        runs.errors.BlobsExpired: they were.
+    """
+    composite = _composite_behind(parent)
+    if composite is not None and composite.deleted_at is not None:
+        raise BlobsExpired("The shopper's pictures of this run have been deleted.")
 
 
 def record_result(*, run: Run, blob: Blob) -> bool:

@@ -90,7 +90,8 @@ def test_two_operators_at_once_start_one_job(sofa: ProductAsset) -> None:
     prepare_asset(sofa)
     with pytest.raises(AlreadyComplete):
         prepare_asset(sofa, again=True)
-    assert prepare_many([sofa], trigger="test", run_group_id=None) == (0, 1)
+    group = prepare_many([sofa], trigger="test")
+    assert (group.started, group.skipped) == (0, 1)
     assert sofa.jobs.count() == 1
 
 
