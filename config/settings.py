@@ -174,6 +174,7 @@ RUN_SWEEP_SECONDS = 3
 RUNS_IN_FLIGHT = env.integer("RUNS_IN_FLIGHT", 4, minimum=1)
 RUN_MAX_STARTS = 5
 RUNS_PER_SHOP = env.integer("RUNS_PER_SHOP", 40, minimum=1)  # in hand at once, over all workers
+RUN_COMPUTE_MEMORY_MB = env.integer("RUN_COMPUTE_MEMORY_MB", 4096)  # of one computing child; 0: as much as there is
 
 MODEL_ROUTES = env.path("MODEL_ROUTES", BASE_DIR / "config" / "models.toml")
 IR_VALIDATION_MODE = env.choice("IR_VALIDATION_MODE", "log" if EMBEDDED else "off", ("off", "log", "enforce"))

@@ -3,16 +3,17 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 
 from core.canonical import canonical_json, json_hash
-from core.pictures import unbind_pictures
+from core.pictures import PictureRef, unbind_pictures
 from prompts.selection import render_selection
 from runs.blobs import draft_blob
 from runs.context import Deps, RunContext
 from runs.errors import AttemptFailed
 from runs.models import Artifact
+from runs.pools import off_loop, off_loop_if_large
 from runs.recording import ArtifactDraft, ModelCall, PromptUse, Recorder
 from runs.redaction import redact_secrets, remove_thinking
 from runs.step import Question
@@ -45,18 +46,18 @@ class Asker:
         if not self.routes:
             raise AttemptFailed("no_route", f"No model is routed to the task {question.task!r}.")
         route = self.routes[min(self._route_index, len(self.routes) - 1)]
-        call = self._call(question, recorder, route)
+        call = await self._call(question, recorder, route)
         record = ModelCall(question.task, route.vendor, call.model, call.idempotency_key)
         recorder.recording.call = record
         known = self._context.replies.pop(call.idempotency_key, None)
         if known is not None:
             record.answered_from = "recording"
-            reply = self._recorded(known, recorder)
+            reply = await off_loop(self._recorded, known, recorder)
             _note_usage(record, reply)
             return reply
         return await self._fresh(call, route, record, recorder)
 
-    def _call(self, question: Question, recorder: Recorder, route: Route) -> Call:
+    async def _call(self, question: Question, recorder: Recorder, route: Route) -> Call:
         """The call as the vendor gets it: messages rendered, pictures loaded in order, params merged."""
         messages: tuple[Message, ...] = ()
         params = {**route.params, **question.params}
@@ -74,18 +75,22 @@ class Asker:
                 "messages": [{"role": message.role, "text": message.text} for message in messages],
             }
             recorder.artifact("prompt", sent, role=Artifact.Role.PROMPT)
-        images = tuple(Image(role, ref.read(), ref.media_type) for role, ref in question.images.items())
-        key = json_hash(
+        images = await off_loop(_read_images, question.images) if question.images else ()
+        key = await off_loop_if_large(
+            [variables, params],
+            json_hash,
             {
                 "run": str(self._context.run.id),
                 "node": self._node_key,
                 "route": [route.vendor, route.model],
                 "purpose": question.task,
                 "messages": [[message.role, message.text] for message in messages],
-                "images": [[image.role, image.sha256] for image in images],
+                "images": [
+                    [image.role, ref.sha256] for image, ref in zip(images, question.images.values(), strict=True)
+                ],
                 "variables": variables,
                 "params": params,
-            }
+            },
         )
         return Call(
             task=question.task,
@@ -108,29 +113,31 @@ class Asker:
         except TimeoutError as error:
             raise self._failed(TimedOut(f"{route.vendor} did not answer in {call.timeout_s:g} s"), recorder) from error
         except VendorError as error:
+            _note_usage(record, error)
             raise self._failed(error, recorder) from error
         finally:
             record.latency_ms = round((time.monotonic() - started) * 1000)
         _note_usage(record, reply)
-        drafts = self._keep(reply, call.idempotency_key, record)
+        reply, drafts = await off_loop(self._keep, reply, call.idempotency_key, record)
         recorder.recording.artifacts.extend(drafts)
         await self._save(drafts)
         return reply
 
-    def _keep(self, reply: Reply, key: str, record: ModelCall) -> list[ArtifactDraft]:
-        """Put the raw exchange and the parsed reply into the store."""
-        request, thought_in = remove_thinking(redact_secrets(reply.request))
-        response, thought_out = remove_thinking(redact_secrets(reply.response))
-        record.thinking_removed = reply.thinking_removed or thought_in or thought_out
+    def _keep(self, reply: Reply, key: str, record: ModelCall) -> tuple[Reply, list[ArtifactDraft]]:
+        """Put the raw exchange and the parsed reply into the store; gives the reply as any replay will see it."""
         body, images = reply_to_record(reply)
         drafts = [self._draft(Artifact.Role.IMAGE, image.role, image.content, image.media_type) for image in images]
-        for role, name, value in (
-            (Artifact.Role.REQUEST, "request", request),
-            (Artifact.Role.RESPONSE, "response", response),
-            (Artifact.Role.REPLY, key, remove_thinking(redact_secrets(body))[0]),
+        body, thought = remove_thinking(redact_secrets(body))
+        record.thinking_removed = body["thinking_removed"] = reply.thinking_removed or thought
+        recorded = canonical_json(body)
+        for role, name, content in (
+            (Artifact.Role.REQUEST, "request", canonical_json(body["request"])),
+            (Artifact.Role.RESPONSE, "response", canonical_json(body["response"])),
+            (Artifact.Role.REPLY, key, recorded),
         ):
-            drafts.append(self._draft(role, name, canonical_json(value), "application/json"))
-        return drafts
+            drafts.append(self._draft(role, name, content, "application/json"))
+        pictures = {image.sha256: image.content for image in images}
+        return reply_from_record(json.loads(recorded), pictures.__getitem__), drafts
 
     def _draft(self, role: str, name: str, content: bytes, media_type: str) -> ArtifactDraft:
         return ArtifactDraft(str(role), name, draft_blob(self._deps.store, self._context.owner, content, media_type))
@@ -153,11 +160,18 @@ class Asker:
         )
 
 
-def _note_usage(record: ModelCall, reply: Reply) -> None:
+def _read_images(pictures: Mapping[str, PictureRef]) -> tuple[Image, ...]:
+    return tuple(Image(role, ref.read(), ref.media_type) for role, ref in pictures.items())
+
+
+def _note_usage(record: ModelCall, reply: Reply | VendorError) -> None:
+    """What the answer cost; an error may have come after an answer that is paid for, too."""
     usage = reply.usage
     record.model = reply.model or record.model
     record.tokens_in, record.tokens_out = usage.tokens_in, usage.tokens_out
     record.tokens_cached, record.tokens_thinking = usage.tokens_cached, usage.tokens_thinking
     record.cost_usd = None if reply.cost_usd is None else Decimal(str(round(reply.cost_usd, 6)))
     record.cost_source = reply.cost_source or ""
-    record.finish_reason, record.response_id = reply.finish_reason, reply.response_id
+    record.response_id = reply.response_id
+    if isinstance(reply, Reply):
+        record.finish_reason = reply.finish_reason

@@ -1,6 +1,5 @@
 """One attempt of one node: execute, validate, measure. It ends in a result or in `AttemptFailed`; it writes nothing."""
 
-import asyncio
 import logging
 import traceback
 from dataclasses import dataclass, field
@@ -17,12 +16,15 @@ from irschemas.records import ActiveSchema, Profile
 from irschemas.validation import Validation, validate_active
 from runs.asking import Asker, SaveReply
 from runs.context import Deps, RunContext
-from runs.errors import AttemptFailed, ComputeLost, LeaseLost
+from runs.errors import AttemptFailed, ComputeLost, LeaseLost, ended_itself
+from runs.pools import off_loop_if_large
 from runs.recording import Recording
 from runs.registry import Stage, find_stage
 from runs.step import StepHandle, StepSpec, call_arguments, run_computing_stage
+from runs.turns import CLAIMANT, PATIENCE, Claimant, Patience
 
 logger = logging.getLogger(__name__)
+QUEUE_WORTH_TELLING_S = 0.05
 
 
 @dataclass
@@ -60,10 +62,13 @@ async def run_attempt(context: RunContext, deps: Deps, attempt: Attempt, save: S
     stage = find_stage(node.step)
     if stage is None:
         raise AttemptFailed("stage_missing", f"This release has no stage {node.step}.")
+    CLAIMANT.set(Claimant(context.run.priority, context.owner))
+    patience = Patience(node.timeout_ms / 1000)
+    PATIENCE.set(patience)
     try:
-        async with asyncio.timeout(node.timeout_ms / 1000):
+        async with patience:
             await _execute(context, deps, attempt, stage, save)
-            _validate(context, attempt, stage)
+            await _validate(context, attempt, stage)
             await _measure(context, deps, attempt)
     except TimeoutError as error:
         text = f"The stage {stage.name} did not end within {node.timeout_ms / 1000:g} s."
@@ -79,6 +84,9 @@ async def run_attempt(context: RunContext, deps: Deps, attempt: Attempt, save: S
         code = getattr(error, "code", None)  # ours is a word; other libraries keep numbers, or nothing, under that name
         named = code if isinstance(code, str) and code else "stage_crashed"
         raise AttemptFailed(named[:63], str(message)[:1000], details=detail) from error
+    finally:
+        if patience.queued_s >= QUEUE_WORTH_TELLING_S:
+            attempt.recording.reasoning["queued_ms"] = round(patience.queued_s * 1000)
 
 
 async def _execute(context: RunContext, deps: Deps, attempt: Attempt, stage: Stage, save: SaveReply) -> None:
@@ -109,15 +117,28 @@ async def _execute(context: RunContext, deps: Deps, attempt: Attempt, stage: Sta
     )
     attempt.recording = handle.recording
     try:
-        attempt.ir = unbind_pictures(await stage.function(handle, **call_arguments(stage, handle)))
+        attempt.ir = await _wait_for(stage, handle)
     finally:
+        await handle.settle()
         if asker.routes:
             attempt.routes_left = max(0, len(asker.routes) - 1 - attempt.route)
             attempt.move_on = asker.routes[min(attempt.route, len(asker.routes) - 1)].move_on
 
 
-def _validate(context: RunContext, attempt: Attempt, stage: Stage) -> None:
+async def _wait_for(stage: Stage, handle: StepHandle) -> Any:
+    """The answer of a stage that waits. One that wants to end the process must not take the loop's other runs along."""
+    try:
+        return unbind_pictures(await stage.function(handle, **call_arguments(stage, handle)))
+    except (SystemExit, KeyboardInterrupt) as error:  # Ctrl-C reaches the main thread; no run is executed there
+        raise AttemptFailed("stage_crashed", ended_itself(error)) from error
+
+
+async def _validate(context: RunContext, attempt: Attempt, stage: Stage) -> None:
     """Hold the answer against the active schema: off, logged, or enforced."""
+    await off_loop_if_large(attempt.ir, _hold_against_schema, context, attempt, stage)
+
+
+def _hold_against_schema(context: RunContext, attempt: Attempt, stage: Stage) -> None:
     try:
         json_hash(attempt.ir)
     except (ValueError, TypeError) as error:

@@ -11,6 +11,7 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 from PIL import Image
 
+from core.canonical import sha256_hex
 from core.storage import BlobStore
 from runs.models import Artifact, Blob, Run
 
@@ -48,11 +49,18 @@ def picture_size(content: bytes, media_type: str) -> tuple[int | None, int | Non
         return None, None
 
 
+def describe_blob(owner: str, content: bytes, media_type: str) -> BlobDraft:
+    """What a draft of these bytes says; they are still to be put into the store."""
+    sha256 = sha256_hex(content)
+    return BlobDraft(
+        sha256, len(content), media_type, BlobStore.key_for(owner, sha256), *picture_size(content, media_type)
+    )
+
+
 def draft_blob(store: BlobStore, owner: str, content: bytes, media_type: str) -> BlobDraft:
     """Put bytes into the store and describe them; no database."""
-    stored = store.put(owner, content, media_type)
-    width, height = picture_size(content, media_type)
-    return BlobDraft(stored.sha256, stored.size, media_type, stored.key, width, height)
+    store.put(owner, content, media_type)
+    return describe_blob(owner, content, media_type)
 
 
 def store_blob(

@@ -125,6 +125,11 @@ def _rebuild(
     return error
 
 
+def ended_itself(error: BaseException) -> str:
+    """The sentence for a stage that raised what is meant for a whole process."""
+    return f"The stage wanted to end its process: {type(error).__name__}({error})."
+
+
 class StageError(AttemptFailed):
     """Raised by a stage when its work has an honest negative outcome (`cutout_rejected`, `no_placement`)."""
 

@@ -34,11 +34,12 @@ from runs.claims import (
 )
 from runs.cluster import orders
 from runs.cluster.listening import OTHERS_SECONDS, RUNS, Listener, patience
-from runs.compute import ComputeChild
+from runs.compute import ComputePool
 from runs.context import Deps
 from runs.database_thread import DatabaseThread
 from runs.executor import execute_claim
 from runs.models import Worker
+from runs.pools import serve_loop
 from runs.sweeping import keep_house
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class EngineLoop(threading.Thread):
         self._held: dict[Claim, asyncio.Task[None]] = {}
         self._dropped: list[Claim] = []
         self._colleagues: list[str] = []
-        self._compute = ComputeChild()
+        self._compute = ComputePool(max(1, (os.cpu_count() or 1) // settings.Q_CLUSTER["workers"]))
         self._over = threading.Event()
         self._database = Presence("database")
         self._chores_at = time.monotonic() + CHORES_SECONDS
@@ -108,6 +109,7 @@ class EngineLoop(threading.Thread):
 
     async def _serve(self) -> None:
         self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
+        serve_loop(self._loop)
         self._loop.add_reader(self._orders.stopping, self._stop)
         if not settings.BROKER_URL:
             threading.Thread(target=self._listen, name="engine-ears", daemon=True).start()

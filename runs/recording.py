@@ -93,9 +93,12 @@ class Recorder:
         """Keep evidence of this attempt: bytes of a picture, or any JSON value. Returns a reference for the IR."""
         if not isinstance(content, bytes):
             content, media_type = canonical_json(redact_secrets(content)), "application/json"
-        draft = draft_blob(self._store, self._owner, content, media_type)
+        draft = self._keep_bytes(content, media_type)
         self.recording.artifacts.append(ArtifactDraft(str(role), name, draft))
         return PictureRef(draft.sha256, media_type, draft.width, draft.height, self.read_blob)
+
+    def _keep_bytes(self, content: bytes, media_type: str) -> BlobDraft:
+        return draft_blob(self._store, self._owner, content, media_type)
 
     def candidates(self, before: int, after: int, reasons: dict[str, int] | None = None) -> None:
         """Say how many candidates came in and went out, and why the others were dropped (counts by reason)."""

@@ -1,5 +1,6 @@
 """The handle a stage gets: it records decisions and evidence, and asks the one model call a step may make."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -8,8 +9,10 @@ from typing import Any
 from core.pictures import PictureRef, bind_pictures, unbind_pictures
 from core.storage import BlobStore
 from prompts.selection import Selection
+from runs.blobs import BlobDraft, describe_blob
 from runs.compute import Compute
 from runs.errors import AttemptFailed
+from runs.pools import off_loop
 from runs.recording import Recorder, Recording
 from runs.registry import Stage, find_stage
 from vendors.base import Reply
@@ -66,6 +69,7 @@ class StepHandle(Recorder):
         self._selector = selector
         self._compute = compute
         self._asked = False
+        self._being_put: dict[str, tuple[bytes, asyncio.Future[Any]]] = {}
 
     async def ask(
         self,
@@ -89,6 +93,42 @@ class StepHandle(Recorder):
         self._asked = True
         question = Question(task, prompt, variables or {}, images or {}, {**self.params, **(params or {})})
         return await self._asker(question, self)
+
+    async def read(self, picture: PictureRef) -> bytes:
+        """A picture's bytes, for stages that wait: `picture.read()` would hold up every run of the worker."""
+        return await off_loop(picture.read)
+
+    def read_blob(self, sha256: str) -> bytes:
+        """Bytes of this run's shop by hash, those included that are still on their way into the store."""
+        if sha256 in self._being_put:
+            return self._being_put[sha256][0]
+        return super().read_blob(sha256)
+
+    def _keep_bytes(self, content: bytes, media_type: str) -> BlobDraft:
+        """In a stage that waits the store takes its time while the stage goes on; `settle` waits for it."""
+        if self._asker is None:
+            return super()._keep_bytes(content, media_type)
+        draft = describe_blob(self._owner, content, media_type)
+        if draft.sha256 not in self._being_put:
+            put = asyncio.ensure_future(off_loop(self._store.put, self._owner, content, media_type))
+            self._being_put[draft.sha256] = content, put
+        return draft
+
+    async def settle(self) -> None:
+        """Wait until everything that was recorded is in the store; what could not be stored is not evidence.
+
+        Raises:
+            Exception: the store's, when it refused something.
+        """
+        if not self._being_put:
+            return
+        results = await asyncio.gather(*(put for _, put in self._being_put.values()), return_exceptions=True)
+        errors = {sha256: e for sha256, e in zip(self._being_put, results, strict=True) if isinstance(e, BaseException)}
+        self._being_put.clear()
+        for error in errors.values():
+            kept = [draft for draft in self.recording.artifacts if draft.blob.sha256 not in errors]
+            self.recording.artifacts = kept
+            raise error
 
     def prompt(self, name: str) -> Selection:
         """Which prompt a call would use now (override, experiment or production), without making it."""

@@ -87,7 +87,10 @@ class Reply:
 
 
 class VendorError(Exception):
-    """The model service did not give a usable answer."""
+    """The model service did not give a usable answer.
+
+    It may have billed one all the same (a refusal, an answer that cannot be read): `usage` and cost say what is known.
+    """
 
     code = "vendor_error"
     retryable = False
@@ -99,26 +102,28 @@ class VendorError(Exception):
         retry_after_s: float | None = None,
         request: Mapping[str, Any] | None = None,
         response: Mapping[str, Any] | None = None,
+        model: str = "",
+        usage: Usage = Usage(),
+        response_id: str | None = None,
+        cost_usd: float | None = None,
+        cost_source: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.retry_after_s = retry_after_s
         self.request = dict(request or {})
         self.response = dict(response or {})
+        self.model, self.response_id = model, response_id
+        self.usage, self.cost_usd, self.cost_source = usage, cost_usd, cost_source
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Errors cross a process boundary (the computing child), keyword arguments included."""
-        return _rebuild_error, (type(self), self.message, self.retry_after_s, self.request, self.response)
+        named = {key: value for key, value in self.__dict__.items() if key != "message"}
+        return _rebuild_error, (type(self), self.message, named)
 
 
-def _rebuild_error(
-    kind: type[VendorError],
-    message: str,
-    retry_after_s: float | None,
-    request: dict[str, Any],
-    response: dict[str, Any],
-) -> VendorError:
-    return kind(message, retry_after_s=retry_after_s, request=request, response=response)
+def _rebuild_error(kind: type[VendorError], message: str, named: dict[str, Any]) -> VendorError:
+    return kind(message, **named)
 
 
 class RateLimited(VendorError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -114,5 +115,7 @@ def raising(step: Any) -> dict[str, Any]:
 
 @stage("interrupted", version=1, type="transform")
 async def interrupted(step: Any) -> dict[str, Any]:
-    """Ctrl-C comes while it works."""
-    raise KeyboardInterrupt
+    """Ctrl-C comes while it works, to the process and so to its main thread."""
+    signal.raise_signal(signal.SIGINT)
+    await asyncio.sleep(0.2)
+    return {}

@@ -1,0 +1,133 @@
+"""Whose turn it is where a worker computes, and a time-out that does not count the wait for a turn."""
+
+import asyncio
+import contextlib
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import TracebackType
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """On whose behalf something is computed: the run's priority (lower is sooner) and its shop."""
+
+    priority: int = 0
+    owner: str = ""
+
+
+class Patience:
+    """An attempt's time-out, which stands still while everything that the attempt does is wait for its turn.
+
+    Raises `TimeoutError` as `asyncio.timeout` does. Not reusable.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.queued_s = 0.0
+        self._timeout = asyncio.timeout(seconds)
+        self._waiting = self._working = 0
+        self._paused_at: float | None = None
+        self._left = seconds
+        self._entered = False
+
+    async def __aenter__(self) -> "Patience":
+        await self._timeout.__aenter__()
+        self._entered = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._timeout.__aexit__(kind, error, trace)
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While a piece of the attempt's work waits for its turn."""
+        self._waiting += 1
+        self._reckon()
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            self._reckon()
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """While a piece of the attempt's work is being computed: the clock runs, whatever else waits."""
+        self._working += 1
+        self._reckon()
+        try:
+            yield
+        finally:
+            self._working -= 1
+            self._reckon()
+
+    def _reckon(self) -> None:
+        if not self._entered:  # work that is nobody's attempt
+            return
+        now = asyncio.get_running_loop().time()
+        paused = self._waiting > 0 and self._working == 0
+        with contextlib.suppress(RuntimeError):  # the time-out has been reached: nothing is left to move
+            if paused and self._paused_at is None:
+                self._left = (self._timeout.when() or now) - now
+                self._timeout.reschedule(None)
+                self._paused_at = now
+            elif not paused and self._paused_at is not None:
+                self.queued_s += now - self._paused_at
+                self._paused_at = None
+                self._timeout.reschedule(now + self._left)
+
+
+CLAIMANT: ContextVar[Claimant | None] = ContextVar("claimant", default=None)
+PATIENCE: ContextVar[Patience | None] = ContextVar("patience", default=None)
+
+
+class FairQueue:
+    """At most `places` at once. The most urgent priority goes first, in it the shops in turn, each first come first."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._lines: dict[int, OrderedDict[str, deque[asyncio.Future[None]]]] = {}
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a place and hold it; a claimant that is cancelled while it waits leaves the line."""
+        if self._free and not self._lines:
+            self._free -= 1
+        else:
+            await self._wait(CLAIMANT.get() or Claimant())
+        try:
+            yield
+        finally:
+            self._leave()
+
+    async def _wait(self, claimant: Claimant) -> None:
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lines.setdefault(claimant.priority, OrderedDict()).setdefault(claimant.owner, deque()).append(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():  # the place was given in the same moment: pass it on
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        while (following := self._next()) is not None:
+            if not following.done():
+                following.set_result(None)
+                return
+        self._free += 1
+
+    def _next(self) -> asyncio.Future[None] | None:
+        if not self._lines:
+            return None
+        priority = min(self._lines)
+        shops = self._lines[priority]
+        owner, line = shops.popitem(last=False)
+        following = line.popleft()
+        if line:
+            shops[owner] = line  # behind the other shops
+        if not shops:
+            del self._lines[priority]
+        return following
