@@ -20,6 +20,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models import F
+from django_q.conf import Conf
 
 from core.storage import BlobStore
 from runs.claims import (
@@ -65,7 +66,7 @@ class EngineLoop(threading.Thread):
         self._held: dict[Claim, asyncio.Task[None]] = {}
         self._dropped: list[Claim] = []
         self._colleagues: list[str] = []
-        self._compute = ComputePool(max(1, (os.cpu_count() or 1) // settings.Q_CLUSTER["workers"]))
+        self._compute = ComputePool(max(1, (os.cpu_count() or 1) // Conf.WORKERS))
         self._over = threading.Event()
         self._database = Presence("database")
         self._chores_at = time.monotonic() + CHORES_SECONDS
