@@ -115,6 +115,8 @@ DATABASES = {"default": _database()}
 if not EMBEDDED and not ALLOWED_HOSTS:
     raise env.BadEnvironment("ALLOWED_HOSTS", "required when DATABASE_URL is set: the host names that we answer to")
 DATABASE_DIRECT_URL = env.text("DATABASE_DIRECT_URL")  # for LISTEN, where DATABASE_URL leads through a pooler
+if DATABASE_DIRECT_URL and not DATABASE_DIRECT_URL.startswith(("postgres://", "postgresql://")):
+    raise env.BadEnvironment("DATABASE_DIRECT_URL", "expected postgresql://user:password@host:port/name")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STORAGE_BUCKET = env.text("STORAGE_BUCKET")

@@ -7,4 +7,4 @@ from config.settings import INSTALLED_APPS
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.engineapp"]
 RUN_LEASE_SECONDS = int(os.environ.get("TEST_LEASE_SECONDS", "2"))
-RUN_SWEEP_SECONDS = 0.5
+RUN_SWEEP_SECONDS = float(os.environ.get("TEST_SWEEP_SECONDS", "0.5"))

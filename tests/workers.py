@@ -45,15 +45,28 @@ def worker_environment(files: Path, **extra: str) -> dict[str, str]:
 
 
 class Cluster:
-    """A `qcluster` with its worker processes."""
+    """A `qcluster` with its worker processes; what it says goes to a log of its own."""
 
     def __init__(self, files: Path, **environment: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "qcluster"],
-            cwd=ROOT,
-            env=worker_environment(files, **environment),
-            start_new_session=True,
-        )
+        files.parent.mkdir(parents=True, exist_ok=True)
+        self._log = files.parent / f"cluster-{time.monotonic_ns()}.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "qcluster"],
+                cwd=ROOT,
+                env=worker_environment(files, **environment),
+                start_new_session=True,
+                stderr=log,
+            )
+
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text(errors="replace")
+
+    def pids(self, role: str) -> set[int]:
+        """Its processes of one role: worker, pusher or monitor."""
+        return {process.pid for process in self.family() if _name(process) == f"seeit-{role}"}
 
     def family(self) -> list[psutil.Process]:
         """The cluster's processes, its computing children included."""
@@ -81,6 +94,18 @@ class Cluster:
                 continue
         self.process.wait(timeout=10)
         end_other_sessions()
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return Path(f"/proc/{process.pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def living(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run; what has ended and is not yet collected does not."""
+    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
 def end_other_sessions() -> None:

@@ -8,13 +8,13 @@ import gc
 import logging
 import os
 import signal
-import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from django_q import cluster
@@ -45,7 +45,7 @@ def serve() -> None:
     try:
         guard.start()
     finally:
-        guard.kill(guard.family)
+        end_now(guard.family)
 
 
 class Guard(cluster.Sentinel):  # type: ignore[misc]
@@ -126,15 +126,18 @@ class Guard(cluster.Sentinel):  # type: ignore[misc]
             if (left := deadline - time.monotonic()) <= 0:
                 break
             wait([process.sentinel for process in alive] + flags, left)
-        self.kill(processes)
+        if late := [process for process in processes if process in self.pool and process.is_alive()]:
+            logger.warning("workers did not end in time", extra={"pids": [process.pid for process in late]})
+        end_now(processes)
 
-    def kill(self, processes: Sequence[BaseProcess]) -> None:
-        """End processes now and collect them."""
-        for process in processes:
-            if process.is_alive():
-                logger.warning("killed a process that did not end", extra={"process": process.name})
-                process.kill()
-            process.join()
+
+def end_now(processes: Sequence[BaseProcess]) -> None:
+    """Kill processes and collect them."""
+    for process in processes:
+        with contextlib.suppress(OSError):
+            process.kill()
+    for process in processes:
+        process.join()
 
 
 @dataclass
@@ -166,6 +169,6 @@ def _run_child(parent: int, target: Callable[..., None], arguments: Sequence[Any
         os._exit(1)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    with contextlib.suppress(AttributeError):
-        threading.current_thread().name = target.__name__
+    with contextlib.suppress(OSError):  # what `ps -o comm` shows
+        Path("/proc/self/comm").write_text(f"seeit-{target.__name__}")
     target(*arguments)

@@ -53,6 +53,8 @@ class Listener:
         try:
             session = self._session or self._connect()
             self._call(session)
+            if self._session is None:  # it has just turned out to be deaf
+                return []
             heard = self._heard(session)
             if not heard:
                 readable(session, *flags, timeout=min(timeout, self._patience()))

@@ -46,6 +46,7 @@ def test_the_schema_file_shows_the_tables_and_views_as_they_are() -> None:
         ("WORKERS", "0"),
         ("IR_VALIDATION_MODE", "sometimes"),
         ("LOG_FORMAT", "yaml"),
+        ("DATABASE_DIRECT_URL", "localhost:5432"),
         ("BROKER_URL", "amqp://localhost"),
         ("BROKER_URL", "redis://localhost:port"),
         ("BROKER_URL", "redis://localhost/jobs"),
