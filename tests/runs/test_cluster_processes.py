@@ -79,7 +79,7 @@ def test_hints_and_messages_arrive_however_often_idle_workers_are_killed(hinted:
 @pytest.mark.parametrize("role", ["pusher", "monitor"])
 def test_messages_go_on_when_a_helper_is_killed(hinted: Cluster, role: str, tmp_path: Path) -> None:
     for number in range(3):
-        replaced(hinted, role, *hinted.pids(role))
+        replaced(hinted, role, *wait_until(lambda: hinted.pids(role), f"the {role} is there"))
         mark = tmp_path / str(number)
         async_task("pathlib.Path.touch", mark)
         wait_until(mark.exists, "the task runs")
