@@ -15,6 +15,7 @@ MEASUREMENTS = {
     "pages": "Operator pages with 50,000 runs",
     "waiting": "Many runs that wait",
     "recovery": "Leases under load, and killed workers",
+    "chaos": "Three hundred kills",
     "widget": "Widget",
     "placing": "Placing products in rendered rooms",
     "clone": "Clone to first picture",
