@@ -59,6 +59,10 @@ class BlobStore:
             self.storage.save(key, File(io.BytesIO(content), name=key))
         return StoredBlob(sha256, len(content), media_type, key)
 
+    def has_key(self, key: str) -> bool:
+        """Whether there are bytes at a storage key."""
+        return self._stored_size(key) is not None
+
     def _stored_size(self, key: str) -> int | None:
         try:
             return int(self.storage.size(key))

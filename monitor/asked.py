@@ -10,6 +10,7 @@ from django.urls import reverse
 from core.storage import BlobMissing, BlobStore
 from monitor.pictures import Picture, find_picture, pictures_by_hash
 from monitor.steps import JsonBlock, json_block
+from runs.blobs import read_blob
 from runs.models import Artifact, Blob, Step
 
 READ_BYTES = 4 * 2**20
@@ -55,7 +56,7 @@ def _read(item: Artifact, store: BlobStore) -> Any:
     if item.blob is None or item.blob.size > READ_BYTES:
         return None
     try:
-        return json.loads(store.read_key(item.blob.storage_key))
+        return json.loads(read_blob(item.blob, store))
     except (BlobMissing, ValueError):
         return None
 

@@ -21,6 +21,7 @@ from monitor.asked import read_question
 from monitor.run_page import read_run_page, run_version
 from monitor.steps import read_step
 from monitor.thumbnails import MEDIA_TYPE, NotAPicture, read_thumbnail
+from runs.blobs import read_blob
 from runs.models import Artifact, Blob, Run, Step, StepPayload
 
 PICTURE_TYPES = frozenset({"image/jpeg", "image/png", "image/webp"})
@@ -72,7 +73,7 @@ def artifact(request: HttpRequest, artifact_id: str) -> HttpResponse:
     if found.blob is None:
         return _gone()
     try:
-        content = BlobStore().read_key(found.blob.storage_key)
+        content = read_blob(found.blob)
     except BlobMissing:
         return _gone()
     known = EXTENSIONS.get(found.blob.media_type)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.db import models
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 class PromptOverrideQuerySet(models.QuerySet["PromptOverride"]):
     """Overrides, live and closed."""
 
-    def for_shop(self, shop: "Shop") -> "PromptOverrideQuerySet":
+    def for_shop(self, shop: "Shop | UUID") -> "PromptOverrideQuerySet":
         """One shop's."""
         return self.filter(shop=shop)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
+from uuid import UUID
 
 import yaml
 from django.db import transaction
@@ -151,7 +152,7 @@ def with_params(template: str, params: Mapping[str, Any] | None) -> str:
     return f"---\n{head}---\n{body}"
 
 
-def load_live_overrides(shop: Shop, now: datetime | None = None) -> dict[str, LiveOverride]:
+def load_live_overrides(shop: Shop | UUID, now: datetime | None = None) -> dict[str, LiveOverride]:
     """A shop's live overrides by prompt name, in one query."""
     rows = PromptOverride.objects.for_shop(shop).live(now or timezone.now())
     return {row.prompt_name: row.to_live() for row in rows}

@@ -52,7 +52,7 @@ class Asker:
         known = self._context.replies.pop(call.idempotency_key, None)
         if known is not None:
             record.answered_from = "recording"
-            reply = await off_loop(self._recorded, known, recorder)
+            reply = await off_loop(_recorded, known, recorder)
             _note_usage(record, reply)
             return reply
         return await self._fresh(call, route, record, recorder)
@@ -118,9 +118,8 @@ class Asker:
         finally:
             record.latency_ms = round((time.monotonic() - started) * 1000)
         _note_usage(record, reply)
-        reply, drafts = await off_loop(self._keep, reply, call.idempotency_key, record)
-        recorder.recording.artifacts.extend(drafts)
-        await self._save(drafts)
+        reply, kept = await off_loop(self._keep, reply, call.idempotency_key, record)
+        await self._save([recorder.recording.keep(draft.role, draft.name, draft.blob) for draft in kept])
         return reply
 
     def _keep(self, reply: Reply, key: str, record: ModelCall) -> tuple[Reply, list[ArtifactDraft]]:
@@ -142,10 +141,6 @@ class Asker:
     def _draft(self, role: str, name: str, content: bytes, media_type: str) -> ArtifactDraft:
         return ArtifactDraft(str(role), name, draft_blob(self._deps.store, self._context.owner, content, media_type))
 
-    def _recorded(self, sha256: str, recorder: Recorder) -> Reply:
-        read = recorder.read_blob
-        return reply_from_record(json.loads(read(sha256)), read)
-
     def _failed(self, error: VendorError, recorder: Recorder) -> AttemptFailed:
         """The vendor's error as a failed attempt, its request and response captured as fully as a good one's."""
         for role, name, value in (
@@ -162,6 +157,10 @@ class Asker:
 
 def _read_images(pictures: Mapping[str, PictureRef]) -> tuple[Image, ...]:
     return tuple(Image(role, ref.read(), ref.media_type) for role, ref in pictures.items())
+
+
+def _recorded(known: bytes, recorder: Recorder) -> Reply:
+    return reply_from_record(json.loads(known), recorder.read_blob)
 
 
 def _note_usage(record: ModelCall, reply: Reply | VendorError) -> None:

@@ -3,11 +3,12 @@
 import logging
 import traceback
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
 
-from core.canonical import json_hash
+from core.canonical import Encoded, canonical_json, canonical_object, sha256_hex
 from core.pictures import bind_pictures, picture_refs, unbind_pictures
 from core.storage import BlobStore
 from irschemas.metrics import GateResult, evaluate, grade
@@ -45,10 +46,33 @@ class Attempt:
     routes_left: int = 0
     move_on: tuple[str, ...] = ()
 
+    @cached_property
+    def params_body(self) -> Encoded:
+        """The params as canonical JSON."""
+        return Encoded(canonical_json(self.params))
+
+    @cached_property
+    def bindings_body(self) -> Encoded:
+        """What the stage was given by name, as canonical JSON."""
+        return Encoded(canonical_json(self.bindings))
+
+    @cached_property
+    def ir_body(self) -> Encoded:
+        """The answer as canonical JSON. Read it once the attempt is over, not before.
+
+        Raises:
+            ValueError, TypeError: the answer is not JSON.
+        """
+        return Encoded(canonical_json(self.ir))
+
+    def encode(self) -> None:
+        """Bring the answer into its stored form; raises as `ir_body` does."""
+        self.ir_body  # noqa: B018 - a cached property
+
     @property
     def input_sha256(self) -> str:
         """Hash of everything the stage was given."""
-        return json_hash({"params": self.params, "bindings": self.bindings})
+        return sha256_hex(canonical_object({"params": self.params_body, "bindings": self.bindings_body}))
 
 
 async def run_attempt(context: RunContext, deps: Deps, attempt: Attempt, save: SaveReply) -> None:
@@ -140,7 +164,7 @@ async def _validate(context: RunContext, attempt: Attempt, stage: Stage) -> None
 
 def _hold_against_schema(context: RunContext, attempt: Attempt, stage: Stage) -> None:
     try:
-        json_hash(attempt.ir)
+        attempt.encode()
     except (ValueError, TypeError) as error:
         shown, attempt.ir = repr(attempt.ir)[:1000], None
         text = f"The stage's answer is not JSON: {error}."

@@ -1,8 +1,13 @@
-"""Rows for stored bytes: put once, referred to by artifacts, gone with the last reference."""
+"""Rows for stored bytes: put once, referred to by artifacts, gone with the last reference.
+
+Small texts live in their row, everything else in the store (decision 0010). Bytes in the store are deleted under their
+row's lock, and a row that is written anew is only committed with its bytes in place: so no row points at nothing.
+"""
 
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -13,17 +18,24 @@ from PIL import Image
 
 from core.canonical import sha256_hex
 from core.storage import BlobStore
+from runs.errors import BytesGone
 from runs.models import Artifact, Blob, Run
+from runs.writing import Row, new_row, upsert_blobs
 
 if TYPE_CHECKING:
     from shops.models import Shop
 
 NO_SHOP = "shared"
+ROW_LIMIT = 8 * 1024
+PUTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class BlobDraft:
-    """Bytes already in the store whose row is still to be written; it travels from the computing child."""
+    """Bytes whose row is still to be written, in the store already or (`body`) small enough for the row.
+
+    It travels from the computing child.
+    """
 
     sha256: str
     size: int
@@ -31,6 +43,7 @@ class BlobDraft:
     storage_key: str
     width: int | None = None
     height: int | None = None
+    body: bytes | None = None
 
 
 def owner_of(shop_id: object | None) -> str:
@@ -50,17 +63,46 @@ def picture_size(content: bytes, media_type: str) -> tuple[int | None, int | Non
 
 
 def describe_blob(owner: str, content: bytes, media_type: str) -> BlobDraft:
-    """What a draft of these bytes says; they are still to be put into the store."""
+    """What a draft of these bytes says; unless it holds them itself they are still to be put into the store."""
     sha256 = sha256_hex(content)
+    if media_type == "application/json" and len(content) <= ROW_LIMIT:
+        return BlobDraft(sha256, len(content), media_type, "", body=bytes(content))
     return BlobDraft(
         sha256, len(content), media_type, BlobStore.key_for(owner, sha256), *picture_size(content, media_type)
     )
 
 
 def draft_blob(store: BlobStore, owner: str, content: bytes, media_type: str) -> BlobDraft:
-    """Put bytes into the store and describe them; no database."""
-    store.put(owner, content, media_type)
-    return describe_blob(owner, content, media_type)
+    """Describe bytes, put into the store unless their row can hold them; no database."""
+    draft = describe_blob(owner, content, media_type)
+    if draft.body is None:
+        store.put(owner, content, media_type)
+    return draft
+
+
+def draft_row(draft: BlobDraft, shop_id: UUID | None, retention: str) -> Row:
+    """A draft as a row."""
+    return new_row(
+        Blob,
+        shop_id=shop_id,
+        sha256=draft.sha256,
+        size=draft.size,
+        media_type=draft.media_type,
+        storage_key=draft.storage_key,
+        width=draft.width,
+        height=draft.height,
+        body=draft.body,
+        retention=retention,
+    )
+
+
+def read_blob(blob: Blob, store: BlobStore | None = None) -> bytes:
+    """A blob's bytes, wherever they are.
+
+    Raises:
+        core.storage.BlobMissing: they are gone.
+    """
+    return bytes(blob.body) if blob.body is not None else (store or BlobStore()).read_key(blob.storage_key)
 
 
 def store_blob(
@@ -72,33 +114,32 @@ def store_blob(
     store: BlobStore | None = None,
 ) -> Blob:
     """Store bytes of a shop and return their row; the same bytes again return the same row."""
-    draft = draft_blob(store or BlobStore(), owner_of(shop.pk if shop else None), content, media_type)
-    return write_blobs(shop.pk if shop else None, [draft], retention)[draft.sha256]
+    store, shop_id = store or BlobStore(), shop.pk if shop else None
+    for left in reversed(range(PUTS)):
+        draft = draft_blob(store, owner_of(shop_id), content, media_type)
+        try:
+            with transaction.atomic():
+                ids, fresh = upsert_blobs([draft_row(draft, shop_id, retention)])
+                require_bytes(store, fresh)
+            return Blob.objects.get(id=ids[draft.sha256])
+        except BytesGone:  # the same picture was being deleted elsewhere; we still have its bytes
+            if not left:
+                raise
+    raise AssertionError("unreachable")
 
 
-def write_blobs(shop_id: UUID | None, drafts: Iterable[BlobDraft], retention: str) -> dict[str, Blob]:
-    """Write or find the rows of stored bytes, by hash."""
-    unique = {draft.sha256: draft for draft in drafts}
-    if not unique:
-        return {}
-    rows = [
-        Blob(
-            shop_id=shop_id,
-            sha256=draft.sha256,
-            size=draft.size,
-            media_type=draft.media_type,
-            width=draft.width,
-            height=draft.height,
-            storage_key=draft.storage_key,
-            retention=retention,
-        )
-        for draft in sorted(unique.values(), key=lambda draft: draft.sha256)
-    ]
-    Blob.objects.bulk_create(rows, ignore_conflicts=True)
-    # Whoever wrote a row first, it is that row that counts.
-    mine = {"shop_id": shop_id} if shop_id else {"shop": None}
-    known = Blob.objects.filter(**mine, sha256__in=unique)
-    return {row.sha256: row for row in known}
+def require_bytes(store: BlobStore, fresh: Iterable[str]) -> None:
+    """See that the bytes of rows just written are there. Inside the transaction that wrote them.
+
+    Between `put` and the row somebody may have deleted the same bytes with the last row that named them. From the row
+    on nobody can: deleting needs the row's lock.
+
+    Raises:
+        BytesGone: they have to be put again.
+    """
+    for key in fresh:
+        if not store.has_key(key):
+            raise BytesGone()
 
 
 def delete_pictures(run: Run, *, store: BlobStore | None = None) -> int:
@@ -116,16 +157,39 @@ def delete_pictures(run: Run, *, store: BlobStore | None = None) -> int:
 
 
 def delete_unreferenced(blob_ids: Iterable[object], *, store: BlobStore | None = None) -> None:
-    """Delete those of these blobs that no artifact names and no row of another app protects. Inside a transaction."""
-    for blob in Blob.objects.unreferenced().filter(id__in=list(blob_ids)):
-        try:
-            delete_blob(blob, store=store)
-        except ProtectedError:  # raised before anything is written
-            continue
+    """Delete those of these blobs that nothing refers to once the transaction has committed: rows and bytes.
+
+    Inside a transaction. They are condemned in it, so that a process that dies right after it leaves them to the
+    workers' chore.
+    """
+    condemned = list(Blob.objects.filter(id__in=list(blob_ids)).values_list("id", flat=True))
+    Blob.objects.filter(id__in=condemned).update(condemned_at=timezone.now())
+    transaction.on_commit(partial(delete_condemned, condemned, store=store), robust=True)  # else the chore does it
 
 
-def delete_blob(blob: Blob, *, store: BlobStore | None = None) -> None:
-    """Delete a blob that nothing refers to: the row now, the bytes when the transaction commits."""
-    key = blob.storage_key
-    blob.delete()
-    transaction.on_commit(lambda: (store or BlobStore()).delete_key(key))
+def delete_condemned(blob_ids: Iterable[UUID], *, store: BlobStore | None = None) -> int:
+    """Delete those of these blobs that are condemned and that nothing refers to; returns how many went."""
+    return sum(_delete_condemned(blob_id, store or BlobStore()) for blob_id in blob_ids)
+
+
+@transaction.atomic
+def _delete_condemned(blob_id: UUID, store: BlobStore) -> bool:
+    """Delete a blob under its lock: whoever stores the same bytes waits, and puts them again if it has to."""
+    blob = Blob.objects.select_for_update().filter(id=blob_id, condemned_at__isnull=False).first()
+    if blob is None:
+        return False
+    if Artifact.objects.filter(blob=blob).exists() or not _is_free(blob):
+        Blob.objects.filter(id=blob.id).update(condemned_at=None)
+        return False
+    if blob.storage_key:
+        store.delete_key(blob.storage_key)
+    return True
+
+
+def _is_free(blob: Blob) -> bool:
+    """Delete the row unless another app's row protects it."""
+    try:
+        blob.delete()
+    except ProtectedError:  # raised before anything is written
+        return False
+    return True

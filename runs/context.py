@@ -1,26 +1,51 @@
 """Everything a claimed run needs to know, read once: stages never touch the database."""
 
+import contextlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef
 
-from core.storage import BlobStore
+from core.ids import Ulid
+from core.storage import BlobMissing, BlobStore
 from irschemas.records import ActiveSchema, Profile
 from irschemas.services import active_schemas, load_profiles
 from prompts.selection import LiveOverride, Selection, select_prompt
 from prompts.services import load_live_overrides
-from runs.blobs import owner_of
+from runs.blobs import owner_of, read_blob
 from runs.claims import Claim
 from runs.compute import Compute
 from runs.dag import Dag, published_dag
 from runs.errors import LeaseLost
-from runs.models import Artifact, Run, RunError, Step
+from runs.models import Artifact, PipelineVersion, RunError, Step
 from runs.registry import find_stage
+from runs.summary import RunSummary
+from runs.writing import prepared_cursor
 from vendors.base import Vendor
 from vendors.routes import Routes
+
+# One look at everything that a run has written so far, behind the same fence as every write.
+LOAD = """
+SELECT version.id, version.dag_sha256,
+  jsonb_build_object(
+    'id', run.id, 'pipeline_slug', run.pipeline_slug, 'status', run.status, 'mode', run.mode, 'trigger', run.trigger,
+    'environment', run.environment, 'priority', run.priority, 'subject_type', run.subject_type, 'subject_id', run.subject_id,
+    'created_at', run.created_at, 'input', run.input, 'summary', run.summary),
+  CASE WHEN shop.id IS NOT NULL THEN jsonb_build_object(
+    'id', shop.id, 'domain', shop.domain, 'plan', shop.plan, 'features', shop.features) END,
+  (SELECT jsonb_agg(jsonb_build_object(
+     'id', step.id, 'node_key', step.node_key, 'status', step.status, 'attempt', step.attempt, 'route', step.route,
+     'started_at', step.started_at, 'ir', CASE WHEN step.status = 'completed' THEN payload.ir END))
+   FROM runs_step step LEFT JOIN runs_steppayload payload ON payload.step_id = step.id
+   WHERE step.run_id = run.id AND step.node_key <> '')
+FROM runs_run run JOIN runs_pipelineversion version ON version.id = run.pipeline_version_id
+LEFT JOIN shops_shop shop ON shop.id = run.shop_id
+WHERE run.id = %s::uuid AND run.token = %s::int AND run.status = 'running'
+"""
 
 
 @dataclass(frozen=True)
@@ -34,19 +59,65 @@ class Deps:
     compute: Compute
 
 
+@dataclass(frozen=True, slots=True)
+class ShopFacts:
+    """What the engine knows of the shop whose run it is."""
+
+    id: UUID
+    domain: str
+    plan: str
+    features: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class RunFacts:
+    """A claimed run as plain values; `status` and `summary` follow what is committed."""
+
+    id: UUID
+    pipeline_slug: str
+    status: str
+    mode: str
+    trigger: str
+    environment: str
+    priority: int
+    subject_type: str
+    subject_id: str
+    created_at: datetime
+    input: dict[str, Any]
+    summary: RunSummary
+    shop: ShopFacts | None
+
+    @property
+    def shop_id(self) -> UUID | None:
+        """The shop's id, or None for a run without a shop."""
+        return self.shop.id if self.shop else None
+
+
+@dataclass(slots=True)
+class StepFacts:
+    """A node's step as plain values; they follow what is committed."""
+
+    id: UUID
+    node_key: str
+    status: str
+    attempt: int
+    route: int
+    started_at: datetime | None
+
+
 @dataclass
 class RunContext:
     """One claimed run, its memory by node, and the rules that hold for it."""
 
     claim: Claim
-    run: Run
+    run: RunFacts
     dag: Dag
-    steps: dict[str, Step]
+    steps: dict[str, StepFacts]
     irs: dict[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, LiveOverride] = field(default_factory=dict)
     schemas: Mapping[str, ActiveSchema] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
-    replies: dict[str, str] = field(default_factory=dict)
+    replies: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def owner(self) -> str:
@@ -58,7 +129,7 @@ class RunContext:
         shop = self.run.shop
         return select_prompt(
             name,
-            shop_key=str(self.run.shop_id or ""),
+            shop_key=str(shop.id) if shop else "",
             features=shop.features if shop else {},
             override=self.overrides.get(name),
             now=now,
@@ -75,37 +146,63 @@ def load_context(claim: Claim) -> RunContext:
 
     Raises:
         LeaseLost: the claim is not valid any more.
+        PipelineInvalid: this release lacks a stage that the run's version names.
     """
-    run = (
-        Run.objects.select_related("pipeline_version", "shop")
-        .filter(id=claim.run_id, token=claim.token, status=Run.Status.RUNNING)
-        .first()
-    )
-    if run is None or run.pipeline_version is None:
+    with prepared_cursor() as cursor:
+        cursor.execute(LOAD, [claim.run_id.hex, str(claim.token)])
+        found = cursor.fetchone()
+    if found is None:
         raise LeaseLost()
-    dag = published_dag(run.pipeline_version.dag_sha256, run.pipeline_version.dag)
-    steps = {step.node_key: step for step in run.steps.select_related("payload").filter(node_key__in=dag.order)}
-    context = RunContext(claim, run, dag, steps)
-    context.irs = {key: step.payload.ir for key, step in steps.items() if step.status == Step.Status.COMPLETED}
-    context.overrides = load_live_overrides(run.shop) if run.shop else {}
-    context.schemas = active_schemas(sorted({_target(node.step) for node in dag.nodes.values()}))
-    profiles = sorted({node.metric_profile for node in dag.nodes.values() if node.metric_profile})
-    context.profiles = load_profiles(profiles) if profiles else {}
-    if any(step.status == Step.Status.RUNNING for step in steps.values()):
-        context.replies = _unused_replies(run)
+    version_id, dag_sha256, *documents = found
+    raw_run, raw_shop, raw_steps = (json.loads(text or "null") for text in documents)
+    dag = published_dag(dag_sha256, lambda: PipelineVersion.objects.values_list("dag", flat=True).get(id=version_id))
+    shop = ShopFacts(**{**raw_shop, "id": Ulid(raw_shop["id"])}) if raw_shop else None
+    irs = {step["node_key"]: step.pop("ir") for step in raw_steps or []}
+    steps = {step["node_key"]: _step(step) for step in raw_steps or []}
+    context = RunContext(claim, _run(raw_run, shop), dag, {key: steps[key] for key in dag.order})
+    context.irs = {key: irs[key] for key, step in context.steps.items() if step.status == Step.Status.COMPLETED}
+    _load_rules(context)
+    if claim.token > 1 and any(step.status == Step.Status.RUNNING for step in context.steps.values()):
+        context.replies = _unused_replies(context)
     return context
 
 
-def _unused_replies(run: Run) -> dict[str, str]:
+def _run(raw: dict[str, Any], shop: ShopFacts | None) -> RunFacts:
+    created_at, summary = datetime.fromisoformat(raw["created_at"]), RunSummary.from_json(raw["summary"])
+    return RunFacts(**{**raw, "id": Ulid(raw["id"]), "created_at": created_at, "summary": summary, "shop": shop})
+
+
+def _step(raw: dict[str, Any]) -> StepFacts:
+    started_at = datetime.fromisoformat(raw["started_at"]) if raw["started_at"] else None
+    return StepFacts(**{**raw, "id": Ulid(raw["id"]), "started_at": started_at})
+
+
+def _load_rules(context: RunContext) -> None:
+    """The rules that hold now: whoever changes one while the run goes on changes the next run."""
+    nodes = context.dag.nodes.values()
+    context.overrides = load_live_overrides(context.run.shop.id) if context.run.shop else {}
+    context.schemas = active_schemas(sorted({_target(node.step) for node in nodes}))
+    profiles = sorted({node.metric_profile for node in nodes if node.metric_profile})
+    context.profiles = load_profiles(profiles) if profiles else {}
+
+
+def _unused_replies(context: RunContext) -> dict[str, bytes]:
     """Answers that arrived while their worker was being lost, by idempotency key.
 
     An attempt that failed by itself has had its answer and its cost counted: the next one asks anew.
     """
-    failed = RunError.objects.filter(run=run, step=OuterRef("step"), attempt=OuterRef("attempt")).exclude(
+    failed = RunError.objects.filter(step=OuterRef("step"), attempt=OuterRef("attempt")).exclude(
         code="worker_lost", vendor=""
     )
-    replies = Artifact.objects.filter(~Exists(failed), run=run, role=Artifact.Role.REPLY, blob__isnull=False)
-    return dict(replies.values_list("name", "blob__sha256"))
+    replies = Artifact.objects.filter(
+        ~Exists(failed), run=context.run.id, role=Artifact.Role.REPLY, blob__isnull=False
+    ).select_related("blob")
+    known = {}
+    for reply in replies:
+        with contextlib.suppress(BlobMissing):  # then the model is asked again
+            if reply.blob is not None:
+                known[reply.name] = read_blob(reply.blob)
+    return known
 
 
 def _target(step: str) -> str:

@@ -2,7 +2,7 @@
 
 import heapq
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -166,14 +166,14 @@ def read_dag(raw: Mapping[str, Any]) -> Dag:
 _published: dict[str, Dag] = {}
 
 
-def published_dag(sha256: str, raw: Mapping[str, Any]) -> Dag:
-    """The DAG of a published version: such a row never changes, so a process checks it once and keeps it by its hash.
+def published_dag(sha256: str, raw: Mapping[str, Any] | Callable[[], Mapping[str, Any]]) -> Dag:
+    """The DAG of a published version: such a row never changes, so a process reads it once and keeps it by its hash.
 
     Raises:
         PipelineInvalid: this release lacks a stage that it names.
     """
     if sha256 not in _published:
-        _published[sha256] = parse_dag(raw)
+        _published[sha256] = parse_dag(raw() if callable(raw) else raw)
     return _published[sha256]
 
 

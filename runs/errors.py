@@ -70,6 +70,14 @@ class LeaseLost(Exception):
     """Another worker holds this run now, or it has ended: whatever this worker still computes changes nothing."""
 
 
+class BytesGone(SeeItError):
+    """Stored bytes were deleted elsewhere before they had a row; storing them again mends it."""
+
+    code = "bytes_gone"
+    status = 503
+    retryable = True
+
+
 class ComputeLost(Exception):
     """The computing child died under its work."""
 

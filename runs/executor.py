@@ -16,10 +16,9 @@ from runs.attempts import Attempt, run_attempt
 from runs.claims import Claim
 from runs.context import Deps, RunContext, load_context
 from runs.dag import Node
-from runs.errors import AttemptFailed, LeaseLost
+from runs.errors import AttemptFailed, BytesGone, LeaseLost
 from runs.recording import ArtifactDraft
 from runs.registry import find_stage
-from runs.rows import draft_payload
 from runs.sweeping import park
 
 logger = logging.getLogger(__name__)
@@ -101,7 +100,7 @@ class RunExecutor:
 
     def _saver(self, attempt: Attempt) -> Callable[[list[ArtifactDraft]], Awaitable[None]]:
         async def save(drafts: list[ArtifactDraft]) -> None:
-            await self.database(commits.save_reply, self.context, attempt, drafts)
+            await self.database(commits.save_reply, self.context, attempt, drafts, self.deps.store)
 
         return save
 
@@ -116,10 +115,11 @@ class RunExecutor:
         taken = {key for key, step in context.steps.items() if step.status == "running"} | done
         following = context.dag.ready(done, taken)
         try:
-            payload = await self.database(draft_payload, context, attempt, self.deps.store)
-            await self.database(commits.commit_node, context, attempt, following, payload)
+            await self.database(commits.commit_node, context, attempt, following, self.deps.store)
         except (AttemptFailed, *OUT_OF_HANDS):
             raise
+        except BytesGone as error:
+            raise AttemptFailed(error.code, error.message, kind="worker_lost", retryable=True) from error
         except Exception as error:  # a domain's output handler or a constraint said no: the node failed, not the worker
             logger.exception("commit refused", extra={"node": attempt.node_key})
             raise AttemptFailed("output_refused", f"{type(error).__name__}: {error}"[:1000]) from error
@@ -145,7 +145,9 @@ class RunExecutor:
 
     async def _log_failed(self, attempt: Attempt, failure: AttemptFailed, route: int) -> None:
         try:
-            await self.database(commits.commit_failed_attempt, self.context, attempt, failure, route=route)
+            await self.database(
+                commits.commit_failed_attempt, self.context, attempt, failure, self.deps.store, route=route
+            )
         except OUT_OF_HANDS:
             raise
         except Exception:  # its evidence cannot be stored (a NUL, a NaN): no reason to try the same again
@@ -154,8 +156,7 @@ class RunExecutor:
 
     async def _give_up(self, attempt: Attempt, failure: AttemptFailed) -> None:
         try:
-            payload = await self.database(draft_payload, self.context, attempt, self.deps.store)
-            await self.database(commits.commit_failure, self.context, attempt, failure, payload)
+            await self.database(commits.commit_failure, self.context, attempt, failure, self.deps.store)
         except OUT_OF_HANDS:
             raise
         except Exception:  # evidence that cannot be stored must not keep the run from ending: it ends without

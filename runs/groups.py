@@ -13,7 +13,6 @@ from django.db import connection, transaction
 from core.canonical import json_hash
 from core.errors import SeeItError
 from runs.cancelling import cancel_run
-from runs.dag import published_dag
 from runs.messages import send_hint
 from runs.models import Artifact, Blob, Run, Step
 from runs.registry import find_stage
@@ -55,12 +54,12 @@ def start_group(
         PipelineUnknown: the pipeline is not published.
     """
     version = active_version(pipeline)
-    dag = published_dag(version.dag_sha256, version.dag)
+    dag = version.dag
     given = list(members)
     runs = [
         Run(
             pipeline_id=version.pipeline_id,
-            pipeline_version_id=version.pk,
+            pipeline_version_id=version.id,
             pipeline_slug=pipeline,
             shop=member.shop,
             subject_type=member.subject_type,

@@ -13,6 +13,7 @@ from runs.redaction import redact_secrets
 
 WHY_LIMIT = 500
 REASONS_LIMIT = 20
+NAME_LIMIT = 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,20 @@ class Recording:
     variables: dict[str, Any] = field(default_factory=dict)
     prompt: PromptUse | None = None
     call: ModelCall | None = None
+    saved: set[ArtifactDraft] = field(default_factory=set)  # those of the artifacts that have their rows already
+
+    def keep(self, role: str, name: str, blob: BlobDraft) -> ArtifactDraft:
+        """Add evidence. Other bytes under a role and name used before are another piece and get a number: `crop-2`."""
+        taken = {draft.name: draft for draft in self.artifacts if draft.role == role}
+        number, free = 1, name
+        while free in taken:
+            if taken[free].blob.sha256 == blob.sha256:
+                return taken[free]
+            number += 1
+            free = f"{name[: NAME_LIMIT - 6]}-{number}"
+        draft = ArtifactDraft(str(role), free, blob)
+        self.artifacts.append(draft)
+        return draft
 
     @property
     def drop_ratio(self) -> float | None:
@@ -90,11 +105,14 @@ class Recorder:
     def artifact(
         self, name: str, content: bytes | Any, media_type: str = "application/json", *, role: str = Artifact.Role.IMAGE
     ) -> PictureRef:
-        """Keep evidence of this attempt: bytes of a picture, or any JSON value. Returns a reference for the IR."""
+        """Keep evidence of this attempt: bytes of a picture, or any JSON value. Returns a reference for the IR.
+
+        A name used before in this attempt and role gets a number: the second `crop` is `crop-2`.
+        """
         if not isinstance(content, bytes):
             content, media_type = canonical_json(redact_secrets(content)), "application/json"
         draft = self._keep_bytes(content, media_type)
-        self.recording.artifacts.append(ArtifactDraft(str(role), name, draft))
+        self.recording.keep(role, name, draft)
         return PictureRef(draft.sha256, media_type, draft.width, draft.height, self.read_blob)
 
     def _keep_bytes(self, content: bytes, media_type: str) -> BlobDraft:

@@ -186,7 +186,7 @@ def _require_blobs(fork: Run, plan: _Fork, evidence: list[Artifact]) -> None:
     answers = [step.payload.ir for step in plan.reused.values() if step.status == Step.Status.COMPLETED]
     needed = pictures_in([fork.input, answers])
     used = needed | {artifact.blob.sha256 for artifact in evidence if artifact.blob is not None}
-    kept = Blob.objects.filter(shop=fork.shop, sha256__in=used).select_for_update(no_key=True).order_by("pk")
+    kept = Blob.objects.kept().filter(shop=fork.shop, sha256__in=used).select_for_update(no_key=True).order_by("pk")
     missing = needed - {blob.sha256 for blob in kept}
     if missing:
         raise BlobsExpired(details={"missing": sorted(missing)})

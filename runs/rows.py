@@ -1,93 +1,107 @@
-"""The rows of one attempt: step, payload, artifacts, metrics, links, errors. For use inside a fenced transaction."""
+"""The rows of one attempt, made from what it recorded: step, payload, artifacts, metrics, errors."""
 
 import math
+from collections.abc import Iterable
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
-from django.db.models import F
-from django.db.models.functions import Coalesce
-from django.utils import timezone
-
-from core.canonical import canonical_json, json_hash
+from core.canonical import Encoded, canonical_json, sha256_hex
 from core.storage import BlobStore
 from runs.attempts import Attempt
-from runs.blobs import draft_blob, write_blobs
+from runs.blobs import draft_blob, draft_row
 from runs.context import RunContext
 from runs.errors import AttemptFailed
-from runs.models import Artifact, Blob, MetricResult, RunError, Step, StepOutputLink, StepPayload
+from runs.models import Artifact, Blob, MetricResult, RunError, Step, StepPayload
 from runs.recording import ArtifactDraft
-from runs.registry import NodeOutput, find_output, find_stage
+from runs.registry import find_stage
 from runs.summary import RunSummary
+from runs.writing import Row, Writing, artifact_row, new_row
 
 INLINE_LIMIT = 32 * 1024
 PREVIEW = 1024
+CALL_COLUMNS = (
+    "vendor",
+    "model",
+    "tokens_in",
+    "tokens_out",
+    "tokens_cached",
+    "tokens_thinking",
+    "cost_usd",
+    "cost_source",
+)
 
 
-def close_step(context: RunContext, step: Step, attempt: Attempt, status: str) -> None:
-    recording = attempt.recording
-    step.status, step.finished_at = status, timezone.now()
-    step.latency_ms = milliseconds(step.started_at, step.finished_at)
-    step.attempt, step.route = attempt.number, attempt.route
-    for name in ("why", "candidates_in", "candidates_out", "drop_ratio", "reasons", "confidence", "score"):
-        setattr(step, name, getattr(recording, name))
+def closed_step(context: RunContext, attempt: Attempt, status: str, now: datetime) -> dict[str, Any]:
+    """The columns of a step that ends with this attempt.
+
+    Raises:
+        AttemptFailed: a filter that has not said how many candidates it dropped.
+    """
+    recording, step = attempt.recording, context.steps[attempt.node_key]
+    completed = status == Step.Status.COMPLETED
     stage = find_stage(context.dag.nodes[attempt.node_key].step)
-    if status == Step.Status.COMPLETED and stage and stage.type == Step.Type.FILTER and step.drop_ratio is None:
-        raise AttemptFailed("filter_uncounted", f"The filter {step.name} did not say how many candidates it dropped.")
+    if completed and stage and stage.type == Step.Type.FILTER and recording.drop_ratio is None:
+        raise AttemptFailed("filter_uncounted", f"The filter {stage.name} did not say how many candidates it dropped.")
+    columns: dict[str, Any] = {
+        "status": status,
+        "finished_at": now,
+        "latency_ms": milliseconds(step.started_at, now),
+        "attempt": attempt.number,
+        "route": attempt.route,
+        "why": recording.why,
+        "candidates_in": recording.candidates_in,
+        "candidates_out": recording.candidates_out,
+        "drop_ratio": recording.drop_ratio,
+        "reasons": recording.reasons,
+        "confidence": recording.confidence,
+        "score": recording.score,
+        "ir_schema_id": attempt.schema.id if attempt.schema else None,
+        "ir_valid": attempt.validation.passed if attempt.validation else None,
+        "ir_error_count": attempt.validation.error_count if attempt.validation else 0,
+        "input_sha256": attempt.input_sha256,
+        "output_sha256": sha256_hex(attempt.ir_body) if completed else "",
+    }
     if recording.prompt:
-        step.prompt_name, step.prompt_version = recording.prompt.name, recording.prompt.version
-        step.prompt_sha256, step.prompt_source = recording.prompt.sha256, recording.prompt.source
+        used = recording.prompt
+        columns |= {"prompt_name": used.name, "prompt_version": used.version}
+        columns |= {"prompt_sha256": used.sha256, "prompt_source": used.source}
     if recording.call:
-        for name in (
-            "vendor",
-            "model",
-            "tokens_in",
-            "tokens_out",
-            "tokens_cached",
-            "tokens_thinking",
-            "cost_usd",
-            "cost_source",
-        ):
-            setattr(step, name, getattr(recording.call, name))
-    if attempt.schema:
-        step.ir_schema_id = attempt.schema.id
-    if attempt.validation:
-        step.ir_valid, step.ir_error_count = attempt.validation.passed, attempt.validation.error_count
-    step.input_sha256 = attempt.input_sha256
-    step.output_sha256 = json_hash(attempt.ir) if status == Step.Status.COMPLETED else ""
-    step.save()
+        columns |= {name: getattr(recording.call, name) for name in CALL_COLUMNS}
+    return columns
 
 
-def draft_payload(context: RunContext, attempt: Attempt, store: BlobStore) -> StepPayload:
-    """The payload row, unsaved; what is too large for it is in the store already and among the attempt's artifacts.
+def draft_payload(context: RunContext, attempt: Attempt, store: BlobStore) -> Row:
+    """The payload's row; what is too large for it is in the store then and among the attempt's artifacts.
 
     Not for use inside a transaction: nobody shall wait for the store while the run's row is locked.
     """
     recording = attempt.recording
-    fields: dict[str, Any] = {
-        "params": attempt.params,
-        "input": attempt.bindings,
-        "output": attempt.ir,
-        "ir": attempt.ir,
-        "variables": recording.variables,
-        "reasoning": _reasoning(attempt),
-        "validation_errors": [error.to_json() for error in attempt.validation.errors] if attempt.validation else [],
+    errors = [error.to_json() for error in attempt.validation.errors] if attempt.validation else []
+    bodies: dict[str, Encoded | None] = {
+        "params": attempt.params_body,
+        "input": attempt.bindings_body,
+        "output": None,  # as the IR; reports from elsewhere have another
+        "ir": attempt.ir_body,
+        "variables": Encoded(canonical_json(recording.variables)),
+        "reasoning": Encoded(canonical_json(_reasoning(attempt))),
+        "validation_errors": Encoded(canonical_json(errors)),
     }
     truncated: list[str] = []
-    for name, value in fields.items():
-        body = canonical_json(value)
+    for name, body in bodies.items():
         # A node's answer is its memory: it stays whole in its row, so that a claimed run can go on from it.
-        if name == "ir" or len(body) <= INLINE_LIMIT:
+        if name == "ir" or body is None or len(body) <= INLINE_LIMIT:
             continue
-        draft = draft_blob(store, context.owner, body, "application/json")
-        recording.artifacts.append(ArtifactDraft(str(Artifact.Role.PAYLOAD), name, draft))
-        fields[name] = {"truncated": True, "bytes": len(body), "preview": body[:PREVIEW].decode(errors="replace")}
+        recording.keep(Artifact.Role.PAYLOAD, name, draft_blob(store, context.owner, body, "application/json"))
+        shown = {"truncated": True, "bytes": len(body), "preview": body[:PREVIEW].decode(errors="replace")}
+        bodies[name] = Encoded(canonical_json(shown))
         truncated.append(name)
-    if fields["output"] == fields["ir"]:
-        fields["output"] = None
-    thinking = bool(recording.call and recording.call.thinking_removed)
-    step = context.steps[attempt.node_key]
-    return StepPayload(step=step, truncated=truncated, thinking_removed=thinking, **fields)
+    return new_row(
+        StepPayload,
+        step_id=context.steps[attempt.node_key].id,
+        truncated=truncated,
+        thinking_removed=bool(recording.call and recording.call.thinking_removed),
+        **bodies,
+    )
 
 
 def _reasoning(attempt: Attempt) -> dict[str, Any]:
@@ -104,31 +118,28 @@ def _reasoning(attempt: Attempt) -> dict[str, Any]:
     return facts
 
 
-def write_artifacts(context: RunContext, step: Step, attempt: int, drafts: list[ArtifactDraft]) -> dict[str, Blob]:
-    """Rows for an attempt's evidence; what a saved reply has written already is left as it is."""
-    if not drafts:
-        return {}
-    run = context.run
-    blobs = write_blobs(run.shop_id, [draft.blob for draft in drafts], Blob.Retention.EVIDENCE)
-    Artifact.objects.bulk_create(
-        [
-            Artifact(
-                run=run, step=step, attempt=attempt, role=draft.role, name=draft.name, blob=blobs[draft.blob.sha256]
-            )
-            for draft in drafts
-        ],
-        ignore_conflicts=True,
+def put_evidence(writing: Writing, context: RunContext, attempt: Attempt, drafts: Iterable[ArtifactDraft]) -> None:
+    """Add an attempt's artifacts and their blobs to what is written."""
+    drafts = list(drafts)
+    unique = {draft.blob.sha256: draft.blob for draft in drafts}
+    # By hash, so that two runs that store the same bytes lock their rows in the same order.
+    blobs = [draft_row(unique[sha256], context.run.shop_id, Blob.Retention.EVIDENCE) for sha256 in sorted(unique)]
+    run_id, step_id = context.run.id, context.steps[attempt.node_key].id
+    writing.insert_evidence(
+        blobs,
+        [artifact_row(run_id, step_id, attempt.number, draft.role, draft.name, draft.blob.sha256) for draft in drafts],
     )
-    return {draft.name: blobs[draft.blob.sha256] for draft in drafts}
 
 
-def write_metrics(context: RunContext, step: Step, attempt: Attempt) -> None:
+def metric_rows(context: RunContext, attempt: Attempt) -> list[Row]:
+    """What the attempt's quality gate measured."""
     if attempt.gate is None:
-        return
-    MetricResult.objects.bulk_create(
-        MetricResult(
-            run=context.run,
-            step=step,
+        return []
+    return [
+        new_row(
+            MetricResult,
+            run_id=context.run.id,
+            step_id=context.steps[attempt.node_key].id,
             attempt=attempt.number,
             profile_key=attempt.profile,
             key=result.key,
@@ -140,29 +151,21 @@ def write_metrics(context: RunContext, step: Step, attempt: Attempt) -> None:
             details=dict(result.details or {}),
         )
         for result in attempt.gate.results
-    )
+    ]
 
 
 def _finite(value: float | bool | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
-def write_output(context: RunContext, step: Step, attempt: Attempt, blobs: dict[str, Blob]) -> None:
-    handler = find_output(context.run.pipeline_slug, attempt.node_key)
-    if handler is None:
-        return
-    links = handler(NodeOutput(context.run, step, attempt.ir, blobs))
-    StepOutputLink.objects.bulk_create(
-        StepOutputLink(run=context.run, step=step, target_type=kind, target_id=str(target)) for kind, target in links
-    )
-
-
-def write_error(context: RunContext, step: Step, failure: AttemptFailed, attempt: Attempt | None = None) -> None:
-    call = attempt.recording.call if attempt else None
-    RunError.objects.create(
-        run=context.run,
-        step=step,
-        stage=step.node_key,
+def error_row(context: RunContext, node_key: str, failure: AttemptFailed, attempt: Attempt | None = None) -> Row:
+    """A failed attempt; without `attempt` the one that a lost worker was at."""
+    call, step = attempt.recording.call if attempt else None, context.steps[node_key]
+    return new_row(
+        RunError,
+        run_id=context.run.id,
+        step_id=step.id,
+        stage=node_key,
         attempt=attempt.number if attempt else step.attempt,
         code=failure.code,
         message=failure.message,
@@ -177,11 +180,11 @@ def write_error(context: RunContext, step: Step, failure: AttemptFailed, attempt
     )
 
 
-def summarised(context: RunContext, attempt: Attempt) -> RunSummary:
-    """The run's summary with this node in it; kept on the context for the next one."""
-    summary = RunSummary.from_json(context.run.summary)
+def summarised(context: RunContext, attempt: Attempt, now: datetime) -> RunSummary:
+    """The run's summary with this node in it."""
+    summary = context.run.summary.copy()
     recording, key = attempt.recording, attempt.node_key
-    latency = milliseconds(context.steps[key].started_at, timezone.now())
+    latency = milliseconds(context.steps[key].started_at, now)
     if latency is not None:
         summary.latencies[key] = latency
     if recording.prompt:
@@ -191,19 +194,16 @@ def summarised(context: RunContext, attempt: Attempt) -> RunSummary:
     for draft in recording.artifacts:
         if draft.role == Artifact.Role.RESULT:
             summary.pictures[draft.name] = draft.blob.sha256
-    context.run.summary = summary.to_json()
     return summary
 
 
 def totals(attempt: Attempt) -> dict[str, Any]:
-    """Tokens and cost of this attempt added to the run's; unknown stays unknown."""
-    call, changes = attempt.recording.call, {}
-    for name, nothing in (("tokens_in", 0), ("tokens_out", 0), ("cost_usd", Decimal(0))):
-        value = getattr(call, name) if call else None
-        if value is not None:
-            changes[name] = Coalesce(F(name), nothing) + value
-    return changes
+    """Tokens and cost of this attempt, to be added to the run's; unknown stays unknown."""
+    call = attempt.recording.call
+    known = {name: getattr(call, name) if call else None for name in ("tokens_in", "tokens_out", "cost_usd")}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def milliseconds(start: datetime | None, end: datetime) -> int | None:
+    """Whole milliseconds between two moments, at least 0; None without a start."""
     return None if start is None else max(0, round((end - start).total_seconds() * 1000))

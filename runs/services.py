@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from core.canonical import json_hash
+from core.canonical import Encoded, canonical_json, json_hash, sha256_hex
+from core.ids import Ulid, new_id
 from runs.dag import Dag, import_dag, published_dag
 from runs.dag_import import read_document, refused
 from runs.errors import DuplicateKey, PipelineUnknown
@@ -20,6 +22,7 @@ from runs.messages import send_hint
 from runs.models import Artifact, Blob, Pipeline, PipelineVersion, Run, Step
 from runs.registry import find_stage
 from runs.summary import RunSummary
+from runs.writing import Row, atomic_for, insert_run, new_row, prepared_cursor
 
 if TYPE_CHECKING:
     from shops.models import Shop
@@ -73,16 +76,36 @@ def _lock_pipeline(slug: str) -> Pipeline:
     return pipeline
 
 
-def active_version(slug: str) -> PipelineVersion:
+ACTIVE = """
+SELECT version.id, version.pipeline_id, version.dag_sha256
+FROM runs_pipelineversion version JOIN runs_pipeline pipeline ON pipeline.id = version.pipeline_id
+WHERE pipeline.slug = %s AND version.active
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveVersion:
+    """What a new run takes from the published version of its pipeline."""
+
+    id: UUID
+    pipeline_id: UUID
+    dag: Dag
+
+
+def active_version(slug: str) -> ActiveVersion:
     """A pipeline's published version.
 
     Raises:
         PipelineUnknown: nothing is published by that name.
     """
-    version = PipelineVersion.objects.select_related("pipeline").filter(pipeline__slug=slug, active=True).first()
-    if version is None:
+    with prepared_cursor() as cursor:
+        cursor.execute(ACTIVE, [slug])
+        found = cursor.fetchone()
+    if found is None:
         raise PipelineUnknown(f"The pipeline {slug!r} is not published. Run `manage.py publish_pipelines`.")
-    return version
+    version_id, pipeline_id, dag_sha256 = found
+    versions = PipelineVersion.objects.filter(id=version_id).values_list("dag", flat=True)
+    return ActiveVersion(Ulid(int=version_id.int), Ulid(int=pipeline_id.int), published_dag(dag_sha256, versions.get))
 
 
 def start_run(
@@ -112,11 +135,12 @@ def start_run(
         DuplicateKey: the idempotency key was used before with another input. With the same input the first run is
             returned.
     """
-    version = active_version(pipeline)
-    input_sha256 = json_hash(input)
+    version, body = active_version(pipeline), Encoded(canonical_json(input))
+    summary = RunSummary(title=title, product_type=product_type)
+    summary.pictures = {name: blob.sha256 for name, blob in (pictures or {}).items()}
     run = Run(
-        pipeline=version.pipeline,
-        pipeline_version=version,
+        pipeline_id=version.pipeline_id,
+        pipeline_version_id=version.id,
         pipeline_slug=pipeline,
         shop=shop,
         subject_type=subject_type,
@@ -125,51 +149,57 @@ def start_run(
         environment=environment,
         trigger=trigger,
         input=dict(input),
-        input_sha256=input_sha256,
+        input_sha256=sha256_hex(body),
+        summary=summary.to_json(),
         priority=priority,
         idempotency_key=idempotency_key,
         run_group_id=run_group_id,
         release=settings.RELEASE[:63],
+        steps_expected=len(version.dag.nodes),
     )
-    summary = RunSummary(title=title, product_type=product_type)
-    summary.pictures = {name: blob.sha256 for name, blob in (pictures or {}).items()}
-    run.summary = summary.to_json()
-    dag = published_dag(version.dag_sha256, version.dag)
     try:
-        with transaction.atomic():
-            _write_run(run, dag, pictures or {}, inline_owner)
+        _write_run(run, body, version.dag, pictures or {}, inline_owner)
     except IntegrityError:
         if idempotency_key is None:
             raise
-        return _same_run(shop, idempotency_key, input_sha256)
+        return _same_run(shop, idempotency_key, run.input_sha256)
     return run
 
 
-def _write_run(run: Run, dag: Dag, pictures: Mapping[str, Blob], inline_owner: str | None) -> None:
-    run.steps_expected = len(dag.nodes)
+def _write_run(run: Run, body: Encoded, dag: Dag, pictures: Mapping[str, Blob], inline_owner: str | None) -> None:
+    """Write the run, its planned steps and its input artifacts in one statement, and with it the message."""
     roots = dag.ready(set(), set()) if inline_owner else []
     if inline_owner:
         now = timezone.now()
         run.status, run.token, run.starts = Run.Status.RUNNING, 1, 1
         run.lease_owner, run.lease_until = inline_owner, now + timedelta(minutes=10)
         run.started_at, run.phase = now, roots[0]
-    run.save(force_insert=True)
-    Step.objects.bulk_create(_planned_steps(run, dag, roots))
-    if pictures:
-        Artifact.objects.bulk_create(
-            Artifact(run=run, role=Artifact.Role.INPUT, name=name, blob=blob) for name, blob in pictures.items()
-        )
-    if inline_owner is None:
-        send_hint(run.id)
+    artifacts = [
+        new_row(Artifact, id=new_id(), run_id=run.id, role=Artifact.Role.INPUT, name=name, blob_id=blob.pk)
+        for name, blob in pictures.items()
+    ]
+    with atomic_for(several=inline_owner is None):
+        insert_run([(Run, [_run_row(run, body)]), (Step, _planned_steps(run, dag, roots)), (Artifact, artifacts)])
+        if inline_owner is None:
+            send_hint(run.id)
+    run._state.adding, run._state.db = False, connection.alias
 
 
-def _planned_steps(run: Run, dag: Dag, running: list[str]) -> list[Step]:
+def _run_row(run: Run, body: Encoded) -> Row:
+    """A new run as a row; `due_at` is the database's clock, and read when somebody asks for it."""
+    del run.__dict__["due_at"]
+    fields = [field for field in Run._meta.concrete_fields if field.name != "due_at"]
+    return {**{str(field.column): field.value_from_object(run) for field in fields}, "input": body}
+
+
+def _planned_steps(run: Run, dag: Dag, running: list[str]) -> list[Row]:
     steps = []
     for seq, key in enumerate(dag.order, start=1):
         stage = find_stage(dag.nodes[key].step)
         steps.append(
-            Step(
-                run=run,
+            new_row(
+                Step,
+                run_id=run.id,
                 shop_id=run.shop_id,
                 pipeline_slug=run.pipeline_slug,
                 environment=run.environment,

@@ -109,7 +109,7 @@ class StepHandle(Recorder):
         if self._asker is None:
             return super()._keep_bytes(content, media_type)
         draft = describe_blob(self._owner, content, media_type)
-        if draft.sha256 not in self._being_put:
+        if draft.body is None and draft.sha256 not in self._being_put:
             put = asyncio.ensure_future(off_loop(self._store.put, self._owner, content, media_type))
             self._being_put[draft.sha256] = content, put
         return draft

@@ -22,6 +22,10 @@ class RunSummary:
         known = {name: raw[name] for name in cls.__dataclass_fields__ if name in raw}
         return cls(**known)
 
+    def copy(self) -> "RunSummary":
+        """One of its own, to be changed."""
+        return RunSummary.from_json(self.to_json())
+
     def to_json(self) -> dict[str, Any]:
         """The form stored on the run."""
         return asdict(self)

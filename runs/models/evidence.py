@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from core.fields import UlidPrimaryKey
@@ -26,15 +27,30 @@ class Blob(models.Model):
     media_type = models.CharField(max_length=63)
     width = models.PositiveIntegerField(null=True)
     height = models.PositiveIntegerField(null=True)
-    storage_key = models.CharField(max_length=255)
+    storage_key = models.CharField(max_length=255, blank=True, help_text="Empty where `body` holds the bytes.")
+    body = models.BinaryField(null=True, help_text="The bytes themselves, of a small JSON document.")
     retention = models.CharField(max_length=8, choices=Retention, default=Retention.EVIDENCE)
+    condemned_at = models.DateTimeField(null=True, help_text="When its last reference went; its bytes follow.")
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = BlobQuerySet.as_manager()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["shop", "sha256"], nulls_distinct=False, name="blob_content_unique")
+            models.UniqueConstraint(fields=["shop", "sha256"], nulls_distinct=False, name="blob_content_unique"),
+            # Whatever has a row has bytes, in exactly one place.
+            models.CheckConstraint(
+                condition=(Q(body__isnull=True) & ~Q(storage_key="")) | Q(body__isnull=False, storage_key=""),
+                name="blob_bytes_in_one_place",
+            ),
+        ]
+        indexes = [
+            models.Index(  # the workers' chore: what a process that died has left
+                fields=["condemned_at"], condition=Q(condemned_at__isnull=False), name="blob_condemned"
+            ),
+            models.Index(  # the workers' chore: shoppers' pictures that came to nothing
+                fields=["created_at"], condition=Q(retention="shopper"), name="blob_shopper"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -57,9 +57,9 @@ async def ask(context: RunContext, attempt: Attempt, given: Deps) -> None:
     """What the stage `asking` does, without its end."""
 
     async def save(drafts: list[Any]) -> None:
-        await _same_thread(save_reply, context, attempt, drafts)
+        await _same_thread(save_reply, context, attempt, drafts, given.store)
 
-    spec = StepSpec(str(context.run.pk), context.owner, "a", "asking@1", attempt.number, {}, {})
+    spec = StepSpec(str(context.run.id), context.owner, "a", "asking@1", attempt.number, {}, {})
     handle = StepHandle(spec, given.store)
     attempt.recording = handle.recording
     await Asker(context, given, "a", 0, save)(Question("facts", None, {}, {}, {"question": "?"}), handle)
@@ -142,7 +142,7 @@ def test_an_answer_whose_attempt_failed_is_not_used_again_by_the_next_worker() -
     given = deps(vendor)
     run = start_run(pipeline="asking", shop=None, input={})
     context, attempt = lost_after_its_answer(run, given)
-    commit_failed_attempt(context, attempt, AttemptFailed("ir_invalid", "bad", kind="ir_invalid"), route=0)
+    commit_failed_attempt(context, attempt, AttemptFailed("ir_invalid", "bad", kind="ir_invalid"), given.store, route=0)
     ended = execute(claimed(run), given)
     assert ended.steps.get().payload.ir["answer"] == "good"
 

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from core.storage import BlobStore
 from runs import commits
 from runs.attempts import Attempt
 from runs.claims import Claim, claim_runs, release_runs, renew_leases
@@ -94,8 +95,8 @@ def test_a_worker_that_lost_its_lease_changes_nothing() -> None:
     attempt = Attempt("a", 1, 0, {}, {}, ir={"node": "a"})
     for write in (
         lambda: commits.begin_nodes(context, ["a"]),
-        lambda: commits.save_reply(context, attempt, []),
-        lambda: commits.commit_node(context, attempt, ["b"], None),
+        lambda: commits.save_reply(context, attempt, [], BlobStore()),
+        lambda: commits.commit_node(context, attempt, ["b"], BlobStore()),
         lambda: commits.fail_run(first, stage="a", code="x", message="x", retryable=False),
         lambda: load_context(first),
     ):

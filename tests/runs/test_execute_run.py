@@ -5,6 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from irschemas.services import activate_schema, create_schema
+from runs.blobs import read_blob
 from runs.models import Artifact, Run, RunError, Step
 from runs.registry import on_finish, output
 from runs.services import start_run
@@ -266,6 +267,4 @@ PNG = bytes.fromhex(
 
 
 def read(blob: object) -> bytes:
-    from core.storage import BlobStore
-
-    return BlobStore().read_key(blob.storage_key)
+    return read_blob(blob)
