@@ -64,7 +64,7 @@ def _read(item: Artifact, store: BlobStore) -> Any:
 def _pictures(step: Step, request: Any) -> list[Picture]:
     """The pictures a request names, in its order, each once; one query."""
     named = dict(_image_names(request))
-    blobs = Blob.objects.filter(shop=step.shop, sha256__in=named) if named else ()
+    blobs = Blob.objects.kept().filter(shop=step.shop, sha256__in=named) if named else ()
     known = pictures_by_hash((), blobs)
     return [picture for sha256, role in named.items() if (picture := find_picture(known, sha256, role))]
 

@@ -47,7 +47,7 @@ def for_readers(view: View) -> View:
 @for_readers
 def thumbnail(request: HttpRequest, blob_id: str, size: int) -> HttpResponse:
     """A picture, small."""
-    blob = _find(Blob.objects.all(), blob_id)
+    blob = _find(Blob.objects.kept(), blob_id)
     try:
         return _bytes(read_thumbnail(blob, size), MEDIA_TYPE)
     except (ValueError, NotAPicture) as error:
@@ -59,7 +59,7 @@ def thumbnail(request: HttpRequest, blob_id: str, size: int) -> HttpResponse:
 @for_readers
 def picture(request: HttpRequest, blob_id: str) -> HttpResponse:
     """A picture as it is stored, shown in place."""
-    blob = _find(Blob.objects.filter(media_type__in=PICTURE_TYPES), blob_id)
+    blob = _find(Blob.objects.kept().filter(media_type__in=PICTURE_TYPES), blob_id)
     try:
         return _bytes(BlobStore().read_key(blob.storage_key), blob.media_type)
     except BlobMissing:

@@ -88,7 +88,7 @@ def _pictures(run: Run, views: list[StepView], artifacts: list[Artifact]) -> Pic
     values = [run.input, run.summary.get("pictures", {}), *(view.payload.ir for view in views if view.payload)]
     named = {ref[BLOB_KEY] for ref in picture_refs(values)} | set(run.summary.get("pictures", {}).values())
     missing = named - known
-    more = Blob.objects.filter(shop=run.shop, sha256__in=missing, media_type__startswith="image/")
+    more = Blob.objects.kept().filter(shop=run.shop, sha256__in=missing, media_type__startswith="image/")
     return pictures_by_hash(artifacts, more if missing else ())
 
 

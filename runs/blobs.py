@@ -162,7 +162,7 @@ def delete_unreferenced(blob_ids: Iterable[object], *, store: BlobStore | None =
     Inside a transaction. They are condemned in it, so that a process that dies right after it leaves them to the
     workers' chore.
     """
-    condemned = list(Blob.objects.filter(id__in=list(blob_ids)).values_list("id", flat=True))
+    condemned = list(Blob.objects.unreferenced().filter(id__in=list(blob_ids)).values_list("id", flat=True))
     Blob.objects.filter(id__in=condemned).update(condemned_at=timezone.now())
     transaction.on_commit(partial(delete_condemned, condemned, store=store), robust=True)  # else the chore does it
 

@@ -60,6 +60,10 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
 class BlobQuerySet(models.QuerySet["Blob"]):
     """Blobs."""
 
+    def kept(self) -> Self:
+        """Blobs that are not about to be deleted."""
+        return self.filter(condemned_at__isnull=True)
+
     def unreferenced(self) -> Self:
         """Blobs that no artifact names any more."""
         return self.filter(artifacts__isnull=True)
