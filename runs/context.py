@@ -34,7 +34,8 @@ SELECT version.id, version.dag_sha256,
   jsonb_build_object(
     'id', run.id, 'pipeline_slug', run.pipeline_slug, 'status', run.status, 'mode', run.mode, 'trigger', run.trigger,
     'environment', run.environment, 'priority', run.priority,
-    'subject_type', run.subject_type, 'subject_id', run.subject_id, 'created_at', run.created_at, 'input', run.input, 'summary', run.summary),
+    'subject_type', run.subject_type, 'subject_id', run.subject_id, 'created_at', run.created_at,
+    'input', run.input, 'summary', run.summary),
   CASE WHEN shop.id IS NOT NULL THEN jsonb_build_object(
     'id', shop.id, 'domain', shop.domain, 'plan', shop.plan, 'features', shop.features) END,
   (SELECT jsonb_agg(jsonb_build_object(
