@@ -16,13 +16,14 @@ BORDER_SHARE = 0.05
 class Backdrop:
     """What the border says about the whole photo, per pixel (H, W).
 
-    distance: ΔE from the field. chroma_gap: its a*b* part. step: luminance change in L per pixel.
+    distance: ΔE from the field. chroma_gap: its a*b* part. darker: not brighter than the field. tint: a*b* distance
+    from the field's hue at the pixel's own lightness, as a share of that lightness; near 0 for any shadow.
     residual: median ΔE of border pixels from the field. outlier_share: border pixels that do not belong to it.
     """
 
     distance: Float
     chroma_gap: Float
-    step: Float
+    tint: Float
     darker: NDArray[np.bool_]
     residual: float
     outlier_share: float
@@ -45,11 +46,12 @@ def fit_backdrop(pixels: NDArray[np.uint8]) -> Backdrop:
     backdrop = (terms @ solution).astype(np.float32)
     backdrop[..., 0] = np.clip(backdrop[..., 0], 0.0, 100.0)
     gap = lab - backdrop
-    grey = lab[..., 0]
+    lightness = np.maximum(lab[..., :1], 1.0)
+    shaded = backdrop[..., 1:] * lightness / np.maximum(backdrop[..., :1], 1.0)
     return Backdrop(
         distance=np.linalg.norm(gap, axis=2),
         chroma_gap=np.linalg.norm(gap[..., 1:], axis=2),
-        step=np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.125)),
+        tint=np.linalg.norm(lab[..., 1:] - shaded, axis=2) / lightness[..., 0],
         darker=gap[..., 0] < 1.5,
         residual=float(np.median(error)),
         outlier_share=float((error > max(6.0, 4.0 * spread)).mean()),

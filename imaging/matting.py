@@ -1,87 +1,75 @@
-"""Soft edges: closed-form matting in a narrow band, and the product's own colour where background shines through."""
+"""Soft edges before a known background: coverage per pixel, and the product's own colour under it."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.linalg import cg
+
+from imaging.colour import disk
 
 Float = NDArray[np.float32]
-UNKNOWN = 0.5
+Mask = NDArray[np.bool_]
+# Levels (0..255) of contrast below which colour says little about coverage and the outline says more.
+FAINT_CONTRAST = 18.0
 
 
-def solve_alpha(pixels: NDArray[np.uint8], trimap: Float, epsilon: float = 1e-5) -> Float:
-    """Alpha (H, W) 0..1 where the trimap says 0.5; 0 and 1 are kept.
+def fill_in(values: Float, weight: Float) -> Float:
+    """Values (H, W, C) where the weight (H, W) is 1, smoothly continued to where it is 0.
 
-    Minimises the matting Laplacian of Levin, Lischinski and Weiss, "A Closed-Form Solution to Natural Image Matting"
-    (PAMI 2008), eq. 12, over 3 x 3 windows that touch an unknown pixel. Known pixels are eliminated, not penalised.
+    Pull-push interpolation over an image pyramid: Gortler et al., "The Lumigraph" (SIGGRAPH 1996), section 3.4.
     """
-    unknown = trimap == UNKNOWN
-    if not unknown.any():
-        return trimap.copy()
-    image = pixels.astype(np.float64) / 255.0
-    laplacian, pixels_used = _laplacian_around(image, unknown, epsilon)
-    is_unknown = unknown.ravel()[pixels_used]
-    values = trimap.ravel()[pixels_used].astype(np.float64)
-    inner = laplacian[is_unknown][:, is_unknown]
-    boundary = laplacian[is_unknown][:, ~is_unknown] @ values[~is_unknown]
-    diagonal = np.maximum(inner.diagonal(), 1e-12)
-    start = np.full(int(is_unknown.sum()), 0.5)
-    solution, _ = cg(
-        inner + sparse.identity(inner.shape[0]) * 1e-9,
-        -boundary,
-        x0=start,
-        rtol=1e-4,
-        maxiter=300,
-        M=sparse.diags(1.0 / diagonal),
-    )
-    alpha = trimap.astype(np.float64).ravel()
-    alpha[pixels_used[is_unknown]] = np.clip(solution, 0.0, 1.0)
-    return np.asarray(alpha.reshape(trimap.shape), dtype=np.float32)
+    height, width = weight.shape
+    if min(height, width) < 4:
+        total = max(float(weight.sum()), 1e-6)
+        mean = (values * weight[..., None]).sum(axis=(0, 1)) / total
+        return np.asarray(values * weight[..., None] + mean * (1.0 - weight[..., None]), np.float32)
+    pulled = cv2.pyrDown(values * weight[..., None])
+    amount = cv2.pyrDown(weight)
+    coarse = fill_in(pulled / np.maximum(amount, 1e-4)[..., None], np.minimum(amount * 2.0, 1.0))
+    pushed = cv2.pyrUp(coarse, dstsize=(width, height))
+    return np.asarray(pushed + (values - pushed) * weight[..., None], np.float32)
 
 
-def _laplacian_around(
-    image: NDArray[np.float64], unknown: NDArray[np.bool_], epsilon: float
-) -> tuple[sparse.csr_matrix, NDArray[np.int64]]:
-    """(Laplacian over the pixels used, their flat positions)."""
-    width = unknown.shape[1]
-    centres = cv2.dilate(unknown.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-    centres[[0, -1], :] = False
-    centres[:, [0, -1]] = False
-    flat = np.flatnonzero(centres)
-    offsets = np.array([dy * width + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)])
-    windows = flat[:, None] + offsets
-    used, compact = np.unique(windows, return_inverse=True)
-    compact = compact.reshape(windows.shape)
-    colours = image.reshape(-1, 3)[windows]
-    centred = colours - colours.mean(axis=1, keepdims=True)
-    covariance = np.einsum("nki,nkj->nij", centred, centred) / 9.0 + np.eye(3) * (epsilon / 9.0)
-    affinity = (1.0 + centred @ np.linalg.inv(covariance) @ centred.transpose(0, 2, 1)) / 9.0
-    values = np.eye(9) - affinity
-    rows = np.repeat(compact, 9, axis=1).ravel()
-    columns = np.tile(compact, (1, 9)).ravel()
-    matrix = sparse.coo_matrix((values.ravel(), (rows, columns)), shape=(used.size, used.size)).tocsr()
-    return matrix, used
+def solve_alpha(pixels: NDArray[np.uint8], mask: Mask, radius: int) -> tuple[Float, Float, Float]:
+    """(alpha, the product's colour, the background's colour) of a photo (H, W, 3), colours in levels.
+
+    The outline of the mask (H, W) may be wrong by `radius` px to either side. Within that band, coverage is the
+    projection of I - B on F - B (the compositing equation I = aF + (1-a)B solved by least squares), with B continued
+    from outside, shadow included, and F from the nearest pixels that differ most from B.
+    """
+    image = pixels.astype(np.float32)
+    solid = mask.astype(np.uint8)
+    outer = cv2.dilate(solid, disk(radius)) > 0
+    inner = cv2.erode(solid, disk(radius), borderValue=1) > 0
+    back = fill_in(image, (~outer).astype(np.float32))
+    contrast = np.linalg.norm(image - back, axis=2)
+    peak = cv2.dilate(np.where(outer, contrast, 0).astype(np.float32), disk(radius + 2))
+    certain = inner | (outer & (contrast > 0.85 * peak) & (contrast > 10.0))
+    colour = fill_in(image, certain.astype(np.float32))
+    span = colour - back
+    power = (span * span).sum(axis=2)
+    share = ((image - back) * span).sum(axis=2) / np.maximum(power, 1.0)
+    trust = power / (power + FAINT_CONTRAST**2)
+    prior = cv2.GaussianBlur(solid.astype(np.float32), (0, 0), max(0.5, radius / 3.0))
+    alpha = trust * np.clip((share - 0.04) / 0.92, 0.0, 1.0) + (1.0 - trust) * prior
+    alpha[inner], alpha[~outer] = 1.0, 0.0
+    return np.asarray(np.clip(alpha, 0.0, 1.0), np.float32), colour, back
+
+
+def unmixed(pixels: NDArray[np.uint8], alpha: Float, colour: Float, back: Float) -> NDArray[np.uint8]:
+    """The product's own colour (H, W, 3): I = aF + (1-a)B solved for F where a is large, else the neighbours'."""
+    image, cover = pixels.astype(np.float32), alpha[..., None]
+    solved = (image - (1.0 - cover) * back) / np.maximum(cover, 0.05)
+    near = np.clip((cover - 0.35) / 0.5, 0.0, 1.0)
+    mixed = np.clip(solved * near + colour * (1.0 - near), 0.0, 255.0)
+    return np.asarray(np.rint(np.where(cover > 0.995, image, mixed)), np.uint8)
 
 
 def foreground(pixels: NDArray[np.uint8], alpha: Float) -> NDArray[np.uint8]:
-    """The product's own colour (H, W, 3) everywhere, also under half-covered and uncovered pixels.
-
-    Weighted-blur estimate of foreground and background, then one correction towards I = aF + (1-a)B:
-    Forte, "Approximate Fast Foreground Colour Estimation" (ICIP 2021), eq. 4 to 7, in two passes.
-    """
-    image = pixels.astype(np.float32) / 255.0
-    colour, back = image, image
-    for size in (61, 7):
-        weight = np.maximum(cv2.blur(alpha, (size, size)), 1e-5)[..., None]
-        colour_mean = cv2.blur(colour * alpha[..., None], (size, size)) / weight
-        rest = 1.0 - alpha
-        back_weight = np.maximum(cv2.blur(rest, (size, size)), 1e-5)[..., None]
-        back = cv2.blur(back * rest[..., None], (size, size)) / back_weight
-        residual = image - alpha[..., None] * colour_mean - rest[..., None] * back
-        colour = np.clip(colour_mean + alpha[..., None] * residual, 0.0, 1.0)
-    solid = (alpha > 0.995)[..., None]
-    return np.asarray(np.rint(np.where(solid, image, colour) * 255.0), dtype=np.uint8)
+    """The product's own colour (H, W, 3) everywhere, from a known alpha (H, W) 0..1 alone."""
+    image = pixels.astype(np.float32)
+    colour = fill_in(image, (alpha > 0.98).astype(np.float32))
+    back = fill_in(image, (alpha < 0.02).astype(np.float32))
+    return unmixed(pixels, alpha, colour, back)
 
 
-__all__ = ["UNKNOWN", "foreground", "solve_alpha"]
+__all__ = ["fill_in", "foreground", "solve_alpha", "unmixed"]

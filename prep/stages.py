@@ -1,6 +1,6 @@
 """Stages of the `prep` pipeline: fetch, cutout, facts. `facts` serves the `composite` pipeline too."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -57,24 +57,32 @@ async def cutout(step: StepHandle, *, fetch: Mapping[str, Any]) -> dict[str, Any
     picture = step.artifact("cutout", image.content, image.media_type, role="result")
     step.reasoning(signals=found.get("signals", {}))
     if not found["accepted"]:
-        reasons = " and ".join(WARNINGS.get(name, name) for name in found["warnings"])
+        reasons = in_words(found["warnings"])
         raise StageError(
             "cutout_rejected",
             f"The product could not be cut out cleanly: {reasons}. "
             "Use a photo on a plain background, or a PNG that is already cut out.",
         )
-    step.why(
-        "Kept the merchant's own transparency." if fetch["has_alpha"] else "The outline is clean on a plain ground."
-    )
+    own = bool(found.get("signals", {}).get("merchant_alpha"))
+    doubts = f" But {in_words(found['warnings'])}." if found["warnings"] else ""
+    step.why(("Kept the merchant's own transparency." if own else "The outline is clean on a plain ground.") + doubts)
     return {"accepted": True, "warnings": found["warnings"], "cutout": picture, "crop": found["crop"]}
 
 
 WARNINGS = {
     "nothing_found": "no product was found in the picture",
-    "touches_border": "the product is cut off by the edge of the picture",
+    "touches_border": "the product touches the edge of the picture and may be cut off",
     "busy_background": "the background is busy",
     "weak_edge": "the product hardly stands out from the background",
+    "several_products": "more than one thing is in the picture",
+    "text_or_badge": "text or a badge was left out",
+    "low_resolution": "the product is small in the picture and will look blurred",
 }
+
+
+def in_words(warnings: Sequence[str]) -> str:
+    """A cutout's warnings as half a sentence."""
+    return " and ".join(WARNINGS.get(name, name) for name in warnings)
 
 
 @stage("facts", version=1, type="llm", params=NO_PARAMS)

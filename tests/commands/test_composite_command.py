@@ -96,6 +96,13 @@ def test_a_cutout_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         assert picture.mode == "RGBA" and picture.getextrema()[3] == (0, 255)
 
 
+def test_a_cutout_says_what_it_did_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "cutout.png"
+    call_command("cutout", SOFA.photo_path, out=out)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 and lines[0].startswith(f"Wrote {out}") and "removed the background" in lines[0]
+
+
 def test_a_refused_cutout_is_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cluttered, out = tmp_path / "cluttered.jpg", tmp_path / "cutout.png"
     cluttered.write_bytes(room_jpeg(900, 700))

@@ -1,10 +1,12 @@
 """Cutouts of drawn studio photos with a known outline, and the refusals."""
 
+import cv2
 import numpy as np
 import pytest
 
+from bench.products import backdrops, drawn, set_before
 from imaging.cutout import cut_out
-from imaging.matting import UNKNOWN, foreground, solve_alpha
+from imaging.matting import fill_in, foreground, solve_alpha
 from tests.imaging.scenes import sofa_cutout, studio_sofa
 
 
@@ -76,30 +78,84 @@ def test_white_on_white_is_refused() -> None:
     assert {"weak_edge", "nothing_found"} & set(cutout.warnings)
 
 
-def test_a_product_cut_off_by_the_photo_is_refused() -> None:
+def test_a_product_cut_off_by_the_photo_is_cut_out_with_a_warning() -> None:
     photo = np.full((600, 600, 3), 250, np.uint8)
     photo[100:600, 150:450] = (40, 90, 160)
-    assert "touches_border" in cut_out(photo).warnings
+    cutout = cut_out(photo)
+    assert cutout.accepted and cutout.warnings == ["touches_border"]
+    assert abs(int((cutout.rgba[..., 3] > 127).sum()) - 300 * 500) < 2000
+
+
+def test_two_products_are_warned_of() -> None:
+    photo = np.full((600, 600, 3), 250, np.uint8)
+    photo[200:400, 60:240] = photo[200:400, 360:540] = (40, 90, 160)
+    assert cut_out(photo).warnings == ["several_products"]
+
+
+def test_a_badge_in_the_corner_is_left_out_and_warned_of() -> None:
+    photo = studio_sofa()[0].copy()
+    cv2.circle(photo, (810, 80), 55, (220, 20, 40), -1)
+    cutout = cut_out(photo)
+    assert cutout.accepted and cutout.warnings == ["text_or_badge"]
+    assert cutout.crop[1] > 200, "the badge is no part of the product"
+
+
+def test_lettering_is_warned_of() -> None:
+    photo = studio_sofa()[0].copy()
+    cv2.putText(photo, "BESTSELLER", (250, 640), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (20, 20, 20), 3, cv2.LINE_AA)
+    assert "text_or_badge" in cut_out(photo).warnings
+
+
+def test_an_empty_photo_is_refused() -> None:
+    cutout = cut_out(np.full((600, 600, 3), 255, np.uint8))
+    assert not cutout.accepted and "nothing_found" in cutout.warnings
+
+
+def test_a_tiny_product_is_warned_of() -> None:
+    photo = np.full((400, 400, 3), 250, np.uint8)
+    photo[140:260, 140:260] = (40, 90, 160)
+    assert "low_resolution" in cut_out(photo).warnings
+
+
+@pytest.mark.parametrize("name", ["spindle_chair", "leafy_plant", "floor_lamp", "wire_table"])
+def test_thin_parts_and_the_gaps_between_them_are_kept(name: str) -> None:
+    subject = drawn(name, 700)
+    photo = set_before(subject, backdrops(700, 700)["white"], quality=90, shadow=0.4, seed=3)
+    found = whole_alpha(cut_out(photo), subject.alpha.shape) > 127
+    truth = subject.alpha > 0.5
+    assert (found & truth).sum() / (found | truth).sum() > 0.95
+
+
+def test_no_backdrop_shines_through_at_the_edge() -> None:
+    subject = drawn("spindle_chair", 700)
+    rgba = cut_out(set_before(subject, backdrops(700, 700)["white"], quality=95, shadow=0.3, seed=1)).rgba
+    soft = (rgba[..., 3] > 60) & (rgba[..., 3] < 220)
+    assert soft.sum() > 300
+    assert np.percentile(rgba[soft][:, :3].max(axis=1), 95) < 120, "black wood before white keeps black edges"
+
+
+SOFT_EDGE = np.clip((np.arange(120) - 50) / 4.0, 0, 1).astype(np.float32)[None].repeat(60, axis=0)
+MIXED = np.rint(
+    np.array([30.0, 120.0, 200.0]) * SOFT_EDGE[..., None] + np.array([240.0, 230.0, 60.0]) * (1 - SOFT_EDGE[..., None])
+).astype(np.uint8)
 
 
 def test_matting_recovers_a_soft_edge() -> None:
-    alpha = np.clip((np.arange(120) - 50) / 20.0, 0, 1).astype(np.float32)[None].repeat(60, axis=0)
-    colours = np.array([30.0, 120.0, 200.0]) * alpha[..., None] + np.array([240.0, 230.0, 60.0]) * (
-        1 - alpha[..., None]
-    )
-    trimap = np.where(alpha == 0, 0.0, np.where(alpha == 1, 1.0, UNKNOWN)).astype(np.float32)
-    solved = solve_alpha(np.rint(colours).astype(np.uint8), trimap)
-    assert np.abs(solved - alpha).max() < 0.05
+    solved, _, _ = solve_alpha(MIXED, SOFT_EDGE > 0.5, 4)
+    assert np.abs(solved - SOFT_EDGE).max() < 0.06
 
 
 def test_foreground_colours_are_unmixed() -> None:
-    alpha = np.clip((np.arange(120) - 50) / 20.0, 0, 1).astype(np.float32)[None].repeat(60, axis=0)
-    colours = np.array([30.0, 120.0, 200.0]) * alpha[..., None] + np.array([240.0, 230.0, 60.0]) * (
-        1 - alpha[..., None]
-    )
-    found = foreground(np.rint(colours).astype(np.uint8), alpha)
-    half = (alpha > 0.3) & (alpha < 0.9)
-    assert np.abs(found[half].astype(float) - [30, 120, 200]).mean() < 20
+    found = foreground(MIXED, SOFT_EDGE)
+    half = (SOFT_EDGE > 0.2) & (SOFT_EDGE < 0.9)
+    assert np.abs(found[half].astype(float) - [30, 120, 200]).mean() < 12
+
+
+def test_a_field_is_continued_smoothly_into_what_is_unknown() -> None:
+    ramp = np.linspace(100, 140, 64, dtype=np.float32)[None, :, None].repeat(64, axis=0).repeat(3, axis=2)
+    known = np.ones((64, 64), np.float32)
+    known[20:44, 20:44] = 0
+    assert np.abs(fill_in(np.where(known[..., None] > 0, ramp, 0), known) - ramp).max() < 4
 
 
 @pytest.mark.parametrize("side", [300, 1900])

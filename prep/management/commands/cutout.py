@@ -1,6 +1,7 @@
 """`manage.py cutout`: background removal alone."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ from asgiref.sync import async_to_sync
 
 from core.canonical import sha256_hex
 from core.commands import RUN_FAILED, SeeItCommand
-from prep.stages import WARNINGS, normalise_product
+from imaging.photo import decode
+from prep.stages import in_words, normalise_product
 from runs.errors import AttemptFailed
 from runs.inline import default_deps
 from vendors.base import Call, Image, VendorError
@@ -46,8 +48,17 @@ class Command(SeeItCommand):
                 {**reply.data, "sha256": sha256_hex(picture.content), "path": str(options["out"]) if accepted else None}
             )
         if not accepted:
-            reasons = " and ".join(WARNINGS.get(name, name) for name in reply.data["warnings"])
+            reasons = in_words(reply.data["warnings"])
             self.fail(f"cutout_rejected: {reasons}; use a photo on a plain background.", RUN_FAILED)
+        if not options["json"]:
+            self.stdout.write(self._summary(options["out"], reply.data, picture.content))
+
+    def _summary(self, path: Path, data: Mapping[str, Any], content: bytes) -> str:
+        """What was done, in a line."""
+        height, width = decode(content).shape[:2]
+        doubts = f" Note: {in_words(data['warnings'])}." if data["warnings"] else ""
+        how = "kept its own transparency" if data.get("signals", {}).get("merchant_alpha") else "removed the background"
+        return f"Wrote {path} ({width} x {height} px): {how}.{doubts}"
 
     def _write(self, path: Path, content: bytes) -> None:
         try:

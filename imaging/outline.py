@@ -1,0 +1,212 @@
+"""The outline of a product before a studio backdrop: what a flood from the frame cannot reach.
+
+The flood runs over backdrop and shadow alike, since both change softly, and stops at sharp edges however faint they
+are: an edge is sharp where its gradient falls fast with blur, which does not depend on its contrast.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from imaging.backdrop import Backdrop, fit_backdrop
+from imaging.colour import disk, to_lab
+from imaging.matting import fill_in, solve_alpha
+
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Float = NDArray[np.float32]
+
+# ΔE from the backdrop below which a pixel is backdrop, and the a*b* distance that a shadow keeps.
+FAINT, SHADOW_CHROMA, SHADOW_TINT = 2.5, 6.0, 0.1
+# Light from a coloured product tints the shadow under it.
+BOUNCE_TINT = 0.3
+# A step edge loses 60 % of its gradient from blur 1 px to 3 px, a penumbra of 2 px or more less than 38 %.
+SHARPNESS, LEAST_GRADIENT = 1.6, 0.5
+# The disks (px) that the flood rolls, and how far the narrow one goes on.
+WIDE, NARROW, REACH = 6, 2, 16
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """A product's hard mask (H, W) at working size, by what it was found, and marks (badges, lettering) beside it."""
+
+    mask: Mask
+    backdrop: Backdrop
+    sharp: Mask
+    flooded: Mask
+    marks: Mask
+
+
+def find_outline(small: Pixels) -> Outline:
+    """The product of a photo (H, W, 3) of about 800 px."""
+    backdrop, lab = fit_backdrop(small), to_lab(small)
+    sharp = _sharp_edges(lab)
+    flooded = _flood(backdrop, sharp)
+    local = np.minimum(_difference(lab, flooded), backdrop.distance)
+    # What JPEG leaves around an outline is sharp and yet no product.
+    flooded = ndimage.binary_dilation(flooded, iterations=8, mask=flooded | (local < 0.8 * FAINT))
+    rest = ~flooded
+    open_parts = _holes(rest, local, sharp) | _enclosed_shadows(rest, backdrop, sharp, lab)
+    rest &= ~open_parts
+    whole = _peeled(small, rest & ~_slivers(rest, flooded, backdrop, lab), local)
+    mask, marks = _without_marks(_without_specks(whole))
+    return Outline(_fill_pinholes(mask, local, open_parts), backdrop, sharp, flooded, marks | _lettering(whole & ~mask))
+
+
+def frame(shape: tuple[int, ...], width: int = 2) -> Mask:
+    """The outermost pixels."""
+    ring = np.ones(shape, bool)
+    ring[width:-width, width:-width] = False
+    return ring
+
+
+def _gradient(lab: Float, blur: float) -> Float:
+    soft = cv2.GaussianBlur(lab, (0, 0), blur)
+    across, down = (cv2.Sobel(soft, cv2.CV_32F, *axis, scale=0.125) for axis in ((1, 0), (0, 1)))
+    return np.asarray(np.sqrt((across**2 + down**2).sum(axis=2)), np.float32)
+
+
+def _sharp_edges(lab: Float) -> Mask:
+    fine, coarse = _gradient(lab, 1.0), _gradient(lab, 3.0)
+    noise = float(np.percentile(fine[frame(fine.shape, max(4, min(fine.shape) // 25))], 80))
+    return np.asarray((fine > max(LEAST_GRADIENT, 2.5 * noise)) & (fine > SHARPNESS * coarse))
+
+
+def _flood(backdrop: Backdrop, sharp: Mask) -> Mask:
+    """Backdrop and shadow: reached from the frame by a wide disk, and a little further by a narrow one.
+
+    An outline is lost for a few pixels where a shadow happens to be as bright as the product. The wide disk does not
+    pass such a gap, and the narrow one, which follows between legs, does not get far behind it.
+    """
+    free = ~sharp & ((backdrop.chroma_gap < SHADOW_CHROMA) | (backdrop.tint < BOUNCE_TINT))
+    start = frame(free.shape) & (backdrop.distance < 12.0)
+    broad, narrow = (_rolled(free, start, radius) for radius in (WIDE, NARROW))
+    return np.asarray(ndimage.binary_dilation(broad, iterations=REACH, mask=narrow))
+
+
+def _rolled(free: Mask, start: Mask, radius: int) -> Mask:
+    """Where a disk gets to that rolls in from the start over free pixels."""
+    room = cv2.erode(free.astype(np.uint8), disk(radius), borderValue=1) > 0
+    reached = ndimage.binary_propagation(start & room, mask=room)
+    return np.asarray((cv2.dilate(reached.astype(np.uint8), disk(radius)) > 0) & free)
+
+
+def _difference(lab: Float, flooded: Mask) -> Float:
+    """ΔE of every pixel from the backdrop and shadow around the product, continued behind it."""
+    sure = cv2.erode(flooded.astype(np.uint8), disk(1), borderValue=1).astype(np.float32)
+    return np.asarray(np.linalg.norm(lab - fill_in(lab, sure), axis=2), np.float32)
+
+
+def _holes(rest: Mask, local: Float, sharp: Mask) -> Mask:
+    """Backdrop seen through the product: like the backdrop behind it, and with a sharp rim."""
+    around = cv2.dilate(local, disk(5))
+    alike = rest & (local < np.clip(0.12 * around, 3.0, 9.0))
+    thick = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, disk(1)) > 0
+    near = cv2.dilate((~rest).astype(np.uint8), disk(5)) > 0
+    alike = ndimage.binary_dilation(thick, mask=alike) | (alike & near)
+    labels, count = ndimage.label(alike)
+    if count == 0:
+        return np.asarray(alike)
+    rim = cv2.dilate(alike.astype(np.uint8), disk(3)).astype(bool) & ~alike
+    nearest = ndimage.distance_transform_edt(~alike, return_distances=False, return_indices=True)
+    owner = labels[tuple(nearest)]
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    rims = np.bincount(owner[rim], minlength=count + 1)
+    edges = np.bincount(owner[rim & (local > 10.0)], minlength=count + 1)
+    crisp = np.bincount(owner[rim & sharp], minlength=count + 1)
+    hole = (sizes >= 6) & (edges > 0.3 * rims) & (crisp > 0.4 * rims)
+    hole[0] = False
+    return np.asarray(hole[labels])
+
+
+def _enclosed_shadows(rest: Mask, backdrop: Backdrop, sharp: Mask, lab: Float) -> Mask:
+    """Shadow that the flood cannot reach, such as between legs: grey and calm inside a coloured product."""
+    if not rest.any() or float(np.median(backdrop.chroma_gap[rest])) < 2.0 * SHADOW_CHROMA:
+        return np.zeros(rest.shape, bool)
+    grey = rest & ~sharp & (backdrop.tint < SHADOW_TINT) & backdrop.darker & (lab[..., 0] > 40.0)
+    calm = cv2.morphologyEx(grey.astype(np.uint8), cv2.MORPH_OPEN, disk(4)) > 0
+    return np.asarray(ndimage.binary_dilation(calm, iterations=6, mask=grey))
+
+
+def _slivers(rest: Mask, flooded: Mask, backdrop: Backdrop, lab: Float) -> Mask:
+    """Contact shadow at a coloured foot: small, grey, darker than the backdrop, between the foot and the flood."""
+    around = cv2.dilate(np.where(rest, backdrop.chroma_gap, 0).astype(np.float32), np.ones((41, 41)))
+    grey = (backdrop.chroma_gap < 0.3 * around) & (backdrop.tint < SHADOW_TINT)
+    grey &= backdrop.darker & (lab[..., 0] > 25.0)
+    rows = np.flatnonzero(rest.any(axis=1))
+    if rows.size:
+        grey[: int(rows[0] + 0.6 * (rows[-1] - rows[0]))] = False
+    labels, count = ndimage.label(rest & grey)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    outside = cv2.dilate(flooded.astype(np.uint8), disk(2)) > 0
+    sliver = (np.bincount(labels[outside], minlength=count + 1) > 0) & (sizes < 0.005 * rest.sum())
+    sliver[0] = False
+    return np.asarray(sliver[labels])
+
+
+def _peeled(small: Pixels, rest: Mask, local: Float) -> Mask:
+    """Without the margin that sharp edges have around them, and what JPEG leaves there."""
+    alpha, _, _ = solve_alpha(small, rest, 3)
+    margin = rest & (cv2.erode(rest.astype(np.uint8), disk(2), borderValue=1) == 0)
+    kept = rest & ~((alpha <= 0.5) & (margin | (local < 4.0)))
+    smooth = cv2.medianBlur(kept.astype(np.uint8), 7) > 0
+    return np.asarray(np.where(cv2.dilate(local, disk(4)) < 16.0, smooth, kept))
+
+
+def _without_specks(mask: Mask) -> Mask:
+    """Without parts under 1 % of the largest one."""
+    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    if count == 0:
+        return mask
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return np.asarray((sizes >= max(12, 0.01 * sizes.max()))[labels], dtype=bool)
+
+
+def _without_marks(mask: Mask) -> tuple[Mask, Mask]:
+    """(the mask without badges, the badges): small parts apart from the product, in a corner of the picture."""
+    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    marks = np.zeros_like(mask)
+    if count < 2:
+        return mask, marks
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    height, width = mask.shape
+    for label, place in enumerate(ndimage.find_objects(labels), start=1):
+        middle = (place[0].start + place[0].stop) / 2 / height, (place[1].start + place[1].stop) / 2 / width
+        cornered = all(min(share, 1.0 - share) < 0.22 for share in middle)
+        if cornered and sizes[label] < 0.2 * sizes[1:].max():
+            marks |= labels == label
+    return mask & ~marks, marks
+
+
+def _lettering(specks: Mask) -> Mask:
+    """Specks that stand in a row with at least five others of about their height."""
+    labels, count = ndimage.label(specks, structure=np.ones((3, 3)))
+    places = ndimage.find_objects(labels)
+    spans = np.array([(place[0].start, place[0].stop) for place in places], float).reshape(-1, 2)
+    high = spans[:, 1] - spans[:, 0]
+    middle = spans.mean(axis=1) if count else high
+    alike = (np.abs(middle[:, None] - middle) < 0.4 * high[:, None]) & (
+        np.abs(high[:, None] - high) < 0.5 * high[:, None]
+    )
+    letter = np.concatenate([[False], (high > 6) & (alike.sum(axis=1) > 5)])
+    return np.asarray(letter[labels])
+
+
+def _fill_pinholes(mask: Mask, local: Float, open_parts: Mask) -> Mask:
+    """Fills enclosed specks, and enclosed areas that differ from what lies behind them."""
+    labels, count = ndimage.label(ndimage.binary_fill_holes(mask) & ~mask)
+    if count == 0:
+        return mask
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    other = np.bincount(labels.ravel(), weights=(local > 12.0).ravel(), minlength=count + 1)
+    known = np.bincount(labels.ravel(), weights=open_parts.ravel(), minlength=count + 1)
+    fill = (sizes < 6) | ((other > 0.7 * sizes) & (known < 0.3 * sizes))
+    fill[0] = False
+    return np.asarray(mask | fill[labels])
+
+
+__all__ = ["Outline", "find_outline", "frame"]
