@@ -18,6 +18,7 @@ MEASUREMENTS = {
     "chaos": "Three hundred kills",
     "widget": "Widget",
     "placing": "Placing products in rendered rooms",
+    "cutout": "Cutouts",
     "clone": "Clone to first picture",
 }
 ON_REQUEST = {"clone"}
