@@ -146,6 +146,13 @@ FROM unnest(%(ids)s::uuid[], %(tokens)s::int[]) AS held(id, token)
 WHERE runs_run.id = held.id AND runs_run.token = held.token AND runs_run.status = 'running'
 """
 
+PUT_OFF = """
+UPDATE runs_run SET lease_until = statement_timestamp() + make_interval(secs => %(seconds)s), lease_owner = '',
+       starts = greatest(starts - 1, 0)
+FROM unnest(%(ids)s::uuid[], %(tokens)s::int[]) AS held(id, token)
+WHERE runs_run.id = held.id AND runs_run.token = held.token AND runs_run.status = 'running'
+"""
+
 EXPIRE = """
 UPDATE runs_run SET lease_until = statement_timestamp() - interval '1 second'
 WHERE lease_owner = %s AND status = 'running' AND lease_until > statement_timestamp()
@@ -204,6 +211,13 @@ def release_runs(claims: Sequence[Claim]) -> None:
         cursor.execute(RELEASE, _held(claims))
         for claim in claims:
             send_hint(claim.run_id)
+
+
+def put_off_runs(claims: Sequence[Claim], seconds: float) -> None:
+    """Leave claimed runs, untouched, for somebody to claim in a moment; this start does not count."""
+    if claims:
+        with connection.cursor() as cursor:
+            cursor.execute(PUT_OFF, {**_held(claims), "seconds": seconds})
 
 
 def _held(claims: Sequence[Claim]) -> dict[str, list[Any]]:

@@ -29,6 +29,7 @@ from runs.claims import (
     claim_runs,
     forget_dead_workers,
     forget_worker,
+    put_off_runs,
     release_runs,
     renew_leases,
     room_of,
@@ -41,7 +42,9 @@ from runs.database_thread import DatabaseThread
 from runs.executor import execute_claim
 from runs.models import Worker
 from runs.pools import serve_loop
+from runs.suspects import divide
 from runs.sweeping import keep_house
+from runs.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 CHORES_SECONDS = 60
@@ -111,6 +114,7 @@ class EngineLoop(threading.Thread):
     async def _serve(self) -> None:
         self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
         serve_loop(self._loop)
+        Watchdog(self._loop, self.owner, lambda: list(self._held), self._over).start()
         self._loop.add_reader(self._orders.stopping, self._stop)
         if not settings.BROKER_URL:
             threading.Thread(target=self._listen, name="engine-ears", daemon=True).start()
@@ -138,7 +142,10 @@ class EngineLoop(threading.Thread):
             if len(self._held) >= self._capacity:
                 return
             self._turn += 1
-            claims = await self._db(claim_runs, self.owner, room_of(self._capacity, list(self._held), self._turn))
+            found = await self._db(claim_runs, self.owner, room_of(self._capacity, list(self._held), self._turn))
+            claims, put_off = divide(found, self._held, self._capacity)
+            if put_off:
+                await self._db(put_off_runs, put_off, settings.RUN_SWEEP_SECONDS)
         except GONE as error:
             self._database.lost(error)
             await asyncio.sleep(REST_SECONDS)

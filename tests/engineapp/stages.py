@@ -119,3 +119,25 @@ async def interrupted(step: Any) -> dict[str, Any]:
     signal.raise_signal(signal.SIGINT)
     await asyncio.sleep(0.2)
     return {}
+
+
+@stage("blocking", version=1, type="api")
+async def blocking(step: Any) -> dict[str, Any]:
+    """Sleeps on the event loop, where nobody must."""
+    time.sleep(step.params["seconds"])
+    return {}
+
+
+@stage("exiting", version=1, type="api")
+async def exiting(step: Any) -> dict[str, Any]:
+    """Wants to end its process, from the event loop."""
+    if step.params["how"] == "interrupt":
+        raise KeyboardInterrupt
+    raise {"exit": SystemExit(3), "memory": MemoryError(), "depth": RecursionError()}[step.params["how"]]
+
+
+@stage("killing", version=1, type="api")
+async def killing(step: Any) -> dict[str, Any]:
+    """Kills its worker, every time."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
