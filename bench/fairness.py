@@ -12,7 +12,7 @@ from bench.scratch import scratch_database
 from core.ids import new_id
 from runs.claims import Room, claim_runs
 from runs.groups import Member, start_group
-from runs.models import Run
+from runs.models import Run, Step
 from runs.services import publish_dag, start_run
 from shops.models import Shop
 from shops.services import create_shop
@@ -27,10 +27,11 @@ def measure(title: str) -> Section:
     """Waits of the small shops without and with the big one; what a claim costs among few and many due runs."""
     how = (
         f"{BIG} runs of one shop, each of which waits {SECONDS:g} s, become due at once for {WORKERS} workers with "
-        f"`RUNS_IN_FLIGHT={IN_FLIGHT}` and `RUNS_PER_SHOP={settings.RUNS_PER_SHOP}`. When the shop has all it may "
-        f"have, {SMALL} runs of {SMALL_SHOPS} other shops are started as fast as one process writes them; their wait "
-        "is from when they are due to their claim, by the database's clock. Beside it the same without the big shop, and with its runs as bulk work. Then claims "
-        f"(in a transaction that is undone) among {DUE[0]} and {DUE[1]:,} due runs."
+        f"`RUNS_IN_FLIGHT={IN_FLIGHT}` and `RUNS_PER_SHOP={settings.RUNS_PER_SHOP}`. When the shop has in hand and "
+        f"waiting all it may have, {SMALL} runs of {SMALL_SHOPS} other shops are started as fast as one process writes "
+        "them; their wait is from when they are due to their claim, by the database's clock. Beside it the same "
+        "without the big shop, and with its runs as bulk work. Then claims (in a transaction that is undone) among "
+        f"{DUE[0]} and {DUE[1]:,} due runs."
     )
     alone, _ = _waits(big=0, priority=0)
     crowded, most = _waits(big=BIG, priority=0)
@@ -64,7 +65,7 @@ def _waits(*, big: int, priority: int) -> tuple[list[float], int]:
             if big:
                 members = [Member(shops[0], {"number": number}) for number in range(big)]
                 start_group(pipeline="bench", members=members, group_id=new_id(), priority=priority)
-                wait_for(lambda: _in_hand(shops[0]) >= _share(priority), "the big shop has all it may have")
+                wait_for(lambda: _at_work(shops[0]) >= _share(priority), "the big shop has all it may have")
             most, runs = 0, []
             for number in range(SMALL):
                 runs.append(_begin(shops[1 + number % SMALL_SHOPS]))
@@ -93,6 +94,11 @@ def _started(runs: Sequence[Run]) -> None:
 
 def _in_hand(shop: Shop) -> int:
     return Run.objects.filter(shop=shop, status=Run.Status.RUNNING).count()
+
+
+def _at_work(shop: Shop) -> int:
+    """How many of its runs wait for their model, no row of theirs being written any more."""
+    return Step.objects.filter(shop=shop, status=Step.Status.RUNNING).count()
 
 
 def _waited(runs: Sequence[Run]) -> list[float]:

@@ -103,6 +103,18 @@ class Asker:
         )
 
     async def _fresh(self, call: Call, route: Route, record: ModelCall, recorder: Recorder) -> Reply:
+        async with self._deps.limiter.turn(route.vendor, priority=self._context.run.priority) as waited:
+            if waited.limit:
+                wait_ms = round(waited.seconds * 1000)
+                recorder.reasoning(limit={"vendor": route.vendor, "limit": waited.limit, "waited_ms": wait_ms})
+            reply = await self._ask(call, route, record, recorder)
+        _note_usage(record, reply)
+        reply, kept = await off_loop(self._keep, reply, call.idempotency_key, record)
+        await self._save([recorder.recording.keep(draft.role, draft.name, draft.blob) for draft in kept])
+        return reply
+
+    async def _ask(self, call: Call, route: Route, record: ModelCall, recorder: Recorder) -> Reply:
+        """The call itself; a service that asks for a rest gets it from all workers."""
         vendor = self._deps.vendors[route.vendor]
         started = time.monotonic()
         try:
@@ -114,12 +126,11 @@ class Asker:
             raise self._failed(TimedOut(f"{route.vendor} did not answer in {call.timeout_s:g} s"), recorder) from error
         except VendorError as error:
             _note_usage(record, error)
+            if isinstance(error, RateLimited):
+                await self._deps.limiter.let_rest(route.vendor, error.retry_after_s)
             raise self._failed(error, recorder) from error
         finally:
             record.latency_ms = round((time.monotonic() - started) * 1000)
-        _note_usage(record, reply)
-        reply, kept = await off_loop(self._keep, reply, call.idempotency_key, record)
-        await self._save([recorder.recording.keep(draft.role, draft.name, draft.blob) for draft in kept])
         return reply
 
     def _keep(self, reply: Reply, key: str, record: ModelCall) -> tuple[Reply, list[ArtifactDraft]]:

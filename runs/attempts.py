@@ -17,7 +17,7 @@ from irschemas.records import ActiveSchema, Profile
 from irschemas.validation import Validation, validate_active
 from runs.asking import Asker, SaveReply
 from runs.context import Deps, RunContext
-from runs.errors import AttemptFailed, ComputeLost, LeaseLost, ended_itself
+from runs.errors import AttemptFailed, ComputeLost, LeaseLost, PutOff, ended_itself
 from runs.pools import off_loop_if_large
 from runs.recording import Recording
 from runs.registry import Stage, find_stage
@@ -97,7 +97,7 @@ async def run_attempt(context: RunContext, deps: Deps, attempt: Attempt, save: S
     except TimeoutError as error:
         text = f"The stage {stage.name} did not end within {node.timeout_ms / 1000:g} s."
         raise AttemptFailed("timeout", text, kind="timeout", retryable=True) from error
-    except (AttemptFailed, LeaseLost):
+    except (AttemptFailed, LeaseLost, PutOff):
         raise
     except ComputeLost as error:
         raise AttemptFailed("worker_lost", f"{error}.", kind="worker_lost", retryable=True) from error

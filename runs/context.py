@@ -21,6 +21,7 @@ from runs.claims import Claim
 from runs.compute import Compute
 from runs.dag import Dag, published_dag
 from runs.errors import LeaseLost
+from runs.limits import Limiter
 from runs.models import Artifact, PipelineVersion, RunError, Step
 from runs.registry import find_stage
 from runs.summary import RunSummary
@@ -58,6 +59,7 @@ class Deps:
     store: BlobStore
     clock: Callable[[], datetime]
     compute: Compute
+    limiter: Limiter = field(default_factory=Limiter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,18 @@ class BytesGone(SeeItError):
     retryable = True
 
 
+class PutOff(Exception):
+    """An attempt that could not begin yet: nothing has been asked, and it counts neither as an attempt nor as a retry.
+
+    Raised by what a stage waits for (a limit shared by all workers) when the wait is too long to be held in memory.
+    """
+
+    def __init__(self, wait_s: float, why: str) -> None:
+        super().__init__(why)
+        self.wait_s = wait_s
+        self.why = why
+
+
 class ComputeLost(Exception):
     """The computing child died under its work."""
 

@@ -18,6 +18,7 @@ from runs.compute import Compute, InPlace
 from runs.context import Deps
 from runs.errors import LeaseLost
 from runs.executor import execute_claim
+from runs.limits import Database, Limiter
 from runs.models import Run
 from vendors.base import Vendor
 from vendors.registry import build_vendors
@@ -31,14 +32,21 @@ def default_deps(
     store: BlobStore | None = None,
     clock: Callable[[], datetime] = timezone.now,
     compute: Compute | None = None,
+    database: Database | None = None,
+    owner: str = "inline",
 ) -> Deps:
-    """The installation's vendors, routes, storage and clock, any of them replaced by the caller's."""
+    """The installation's vendors, routes, storage and clock, any of them replaced by the caller's.
+
+    `database` is how the limits of model services are kept, in the calling thread by default, and `owner` by whom.
+    """
+    routes = routes or load_routes(settings.MODEL_ROUTES)
     return Deps(
         vendors=vendors if vendors is not None else build_vendors({}),
-        routes=routes or load_routes(settings.MODEL_ROUTES),
+        routes=routes,
         store=store or BlobStore(),
         clock=clock,
         compute=compute or InPlace(),
+        limiter=Limiter(routes.limits, database or _same_thread, owner),
     )
 
 

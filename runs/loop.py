@@ -142,7 +142,8 @@ class EngineLoop(threading.Thread):
             if len(self._held) >= self._capacity:
                 return
             self._turn += 1
-            found = await self._db(claim_runs, self.owner, room_of(self._capacity, list(self._held), self._turn))
+            room = room_of(self._capacity, list(self._held), self._turn)
+            found = await self._db.first(claim_runs, self.owner, room)
             claims, put_off = divide(found, self._held, self._capacity)
             if put_off:
                 await self._db(put_off_runs, put_off, settings.RUN_SWEEP_SECONDS)
@@ -206,7 +207,7 @@ class EngineLoop(threading.Thread):
     def _deps(self) -> Deps:
         from runs.inline import default_deps
 
-        return default_deps(compute=self._compute, store=BlobStore())
+        return default_deps(compute=self._compute, store=BlobStore(), database=self._db, owner=self.owner)
 
     def _beat(self) -> None:
         """Renew all leases in one statement, and cancel what is not ours any more."""

@@ -44,10 +44,19 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """What all our processes together may ask of a vendor: calls at once and calls a minute; None where unlimited."""
+
+    concurrency: int | None = None
+    per_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Routes:
-    """All routes, in order of preference for each task."""
+    """All routes, in order of preference for each task, and the limits of vendors that have any."""
 
     by_task: Mapping[str, tuple[Route, ...]]
+    limits: Mapping[str, Limit] = field(default_factory=dict)
 
     def for_task(self, task: str) -> tuple[Route, ...]:
         """The routes of a task, best first; empty when it has none."""
@@ -75,9 +84,16 @@ class _Route(BaseModel):
         return codes
 
 
+class _Limit(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    concurrency: int | None = Field(default=None, ge=1)
+    per_minute: int | None = Field(default=None, ge=1)
+
+
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
     tasks: dict[str, list[_Route]]
+    limits: dict[str, _Limit] = Field(default_factory=dict)
 
 
 def load_routes(path: Path) -> Routes:
@@ -110,5 +126,6 @@ def load_routes(path: Path) -> Routes:
         {
             task: tuple(Route(item.vendor, item.model, item.params, tuple(item.move_on)) for item in routes)
             for task, routes in file.tasks.items()
-        }
+        },
+        {vendor: Limit(item.concurrency, item.per_minute) for vendor, item in file.limits.items()},
     )

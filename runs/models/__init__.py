@@ -4,6 +4,7 @@ Django looks for an app's models in one module, so this one names them all.
 """
 
 from runs.models.evidence import Artifact, Blob, MetricResult, StepOutputLink
+from runs.models.limits import VendorPace, VendorSlot
 from runs.models.pipelines import Pipeline, PipelineVersion
 from runs.models.run import Run, Worker
 from runs.models.step import RunError, Step, StepPayload
@@ -19,5 +20,7 @@ __all__ = [
     "Step",
     "StepOutputLink",
     "StepPayload",
+    "VendorPace",
+    "VendorSlot",
     "Worker",
 ]

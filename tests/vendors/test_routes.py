@@ -6,7 +6,7 @@ import pytest
 
 from vendors.base import Vendor
 from vendors.registry import build_vendors, require_vendors
-from vendors.routes import TASKS, Route, Routes, RoutesInvalid, load_routes
+from vendors.routes import TASKS, Limit, Route, Routes, RoutesInvalid, load_routes
 
 DEFAULT = Path(__file__).parents[2] / "config" / "models.toml"
 COMPLETE = "\n".join(f'[[tasks.{task}]]\nvendor = "local"\nmodel = "local-1"\n' for task in TASKS)
@@ -32,6 +32,19 @@ def test_routes_keep_their_order_params_and_codes(tmp_path):
     first, second = load_routes(written(tmp_path, COMPLETE + extra)).for_task("facts")
     assert first == Route("local", "local-1")
     assert second == Route("gemini", "gemini-3.8-flash", {"thinking": "low"}, ("vendor_refused",))
+
+
+def test_limits_are_read_beside_the_routes(tmp_path):
+    routes = load_routes(
+        written(tmp_path, COMPLETE + "[limits.gemini]\nconcurrency = 20\nper_minute = 300\n[limits.x]\n")
+    )
+    assert routes.limits == {"gemini": Limit(20, 300), "x": Limit(None, None)}
+
+
+@pytest.mark.parametrize("text", ["concurrency = 0", "per_minute = 'many'", "per_hour = 3", "concurrency = 1.5"])
+def test_a_limit_that_is_none_is_refused_by_name(tmp_path, text):
+    with pytest.raises(RoutesInvalid, match=r"limits\.gemini\."):
+        load_routes(written(tmp_path, f"{COMPLETE}[limits.gemini]\n{text}\n"))
 
 
 def test_a_rejected_picture_always_moves_on():
