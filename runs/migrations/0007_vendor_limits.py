@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('runs', '0005_queue_index'),
+        ('runs', '0006_small_texts_in_rows'),
     ]
 
     operations = [
