@@ -8,8 +8,10 @@ bounds that a worker sets (`Room`), so that neither can shut the other out.
 
 import math
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +22,8 @@ from core.ids import Ulid
 from runs.messages import send_hint
 
 BULK_SHARE = 0.75
+INLINE = "inline:"
+INLINE_LEASE = timedelta(minutes=1)
 CLAIM_LOCK = 0x5EE17C1A  # any number that no other advisory lock of this database uses
 
 
@@ -32,6 +36,7 @@ class Claim:
     owner: str
     starts: int = 1
     bulk: bool = False
+    inline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +129,13 @@ WITH RECURSIVE live AS MATERIALIZED (
     ORDER BY best.nth LIMIT %(free)s
     FOR UPDATE OF run SKIP LOCKED
 )
-UPDATE runs_run SET status = 'running', token = token + 1, starts = starts + 1, lease_owner = %(owner)s,
+UPDATE runs_run SET status = 'running', token = token + 1, starts = starts + 1,
+       lease_owner = CASE WHEN starts_with(lease_owner, 'inline:') THEN lease_owner ELSE %(owner)s END,
        lease_until = statement_timestamp() + make_interval(secs => %(lease)s),
        started_at = coalesce(started_at, statement_timestamp()),
        updated_at = statement_timestamp()
 FROM chosen WHERE runs_run.id = chosen.id
-RETURNING runs_run.id, runs_run.token, runs_run.starts, runs_run.priority > 0
+RETURNING runs_run.id, runs_run.token, runs_run.starts, runs_run.priority > 0, starts_with(lease_owner, 'inline:')
 """
 NOBODY = UUID(int=0)
 
@@ -181,7 +187,15 @@ def claim_runs(owner: str, room: Room | int) -> list[Claim]:
             cursor.execute(LOCK, [CLAIM_LOCK])
             cursor.execute(CLAIM, _claim_values(owner, room))
             rows = cursor.fetchall()
-    return [Claim(Ulid(int=run_id.int), token, owner, starts, bulk) for run_id, token, starts, bulk in rows]
+    return [Claim(Ulid(int=run_id.int), token, owner, *rest) for run_id, token, *rest in rows]
+
+
+def inline_lease(now: datetime) -> tuple[str, datetime]:
+    """Who holds a run that the calling process executes itself, and until when at least.
+
+    The first heartbeat shortens it to what a worker's lease is, by the database's clock.
+    """
+    return f"{INLINE}{socket.gethostname()}:{os.getpid()}", now + INLINE_LEASE
 
 
 def _claim_values(owner: str, room: Room) -> dict[str, Any]:

@@ -183,7 +183,7 @@ async def execute_claim(claim: Claim, deps: Deps, database: Database) -> None:
     time. One that cannot be read (a release without its stages, a secret without its key) fails and says so.
     """
     try:
-        if claim.starts > settings.RUN_MAX_STARTS:
+        if claim.inline or claim.starts > settings.RUN_MAX_STARTS:
             await database(park, claim)
             return
         context = await database(load_context, claim)

@@ -1,18 +1,19 @@
 """The same engine in the calling thread: for commands, tests and anybody who wants the answer now."""
 
 import contextlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from core.storage import BlobStore
-from runs.claims import Claim
+from runs.claims import Claim, renew_leases
 from runs.commits import fail_run
 from runs.compute import Compute, InPlace
 from runs.context import Deps
@@ -54,12 +55,33 @@ def execute_inline(run: Run, deps: Deps | None = None) -> Run:
     """Execute a run that was started with `inline_owner`, here and now, and return it as it ended."""
     claim = Claim(run.id, run.token, run.lease_owner)
     try:
-        async_to_sync(execute_claim)(claim, deps or default_deps(), _same_thread)
+        with _heartbeat(claim):
+            async_to_sync(execute_claim)(claim, deps or default_deps(), _same_thread)
     except BaseException:
         _abandon(claim)
         raise
     run.refresh_from_db()
     return run
+
+
+@contextlib.contextmanager
+def _heartbeat(claim: Claim) -> Iterator[None]:
+    """Renew the run's lease for as long as this process lives; soon after that the workers end the run."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(settings.RUN_LEASE_SECONDS / 3):
+            with contextlib.suppress(DatabaseError, InterfaceError):  # the next beat may do
+                renew_leases([claim])
+            connection.close()
+
+    heart = threading.Thread(target=beat, name="inline-heartbeat", daemon=True)
+    heart.start()
+    try:
+        yield
+    finally:
+        over.set()
+        heart.join()
 
 
 def _abandon(claim: Claim) -> None:

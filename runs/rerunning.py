@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -10,6 +9,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from core.canonical import json_hash
+from runs.claims import inline_lease
 from runs.dag import Dag, published_dag
 from runs.errors import (
     BlobsExpired,
@@ -26,7 +26,6 @@ from runs.summary import RunSummary
 
 M = TypeVar("M", bound=models.Model)
 REUSABLE = (Step.Status.COMPLETED, Step.Status.SKIPPED)
-INLINE_LEASE = timedelta(minutes=10)
 # What a step has cost was paid by the run that it was executed in; when it ran is that run's story, too.
 NOT_TAKEN_OVER = (
     "id", "run", "seq", "step", "reused_from", "created_at", "started_at", "finished_at", "latency_ms",
@@ -148,7 +147,7 @@ def _fork_row(plan: _Fork, evidence: list[Artifact], by: str, changes: Changes, 
     if inline_owner:
         now = timezone.now()
         fork.status, fork.token, fork.starts = Run.Status.RUNNING, 1, 1
-        fork.lease_owner, fork.lease_until, fork.started_at = inline_owner, now + INLINE_LEASE, now
+        (fork.lease_owner, fork.lease_until), fork.started_at = inline_lease(now), now
     return fork
 
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -15,6 +14,7 @@ from django.utils import timezone
 
 from core.canonical import Encoded, canonical_json, json_hash, sha256_hex
 from core.ids import Ulid, new_id
+from runs.claims import inline_lease
 from runs.dag import Dag, import_dag, published_dag
 from runs.dag_import import read_document, refused
 from runs.errors import DuplicateKey, PipelineUnknown
@@ -172,7 +172,7 @@ def _write_run(run: Run, body: Encoded, dag: Dag, pictures: Mapping[str, Blob], 
     if inline_owner:
         now = timezone.now()
         run.status, run.token, run.starts = Run.Status.RUNNING, 1, 1
-        run.lease_owner, run.lease_until = inline_owner, now + timedelta(minutes=10)
+        run.lease_owner, run.lease_until = inline_lease(now)
         run.started_at, run.phase = now, roots[0]
     artifacts = [
         new_row(Artifact, id=new_id(), run_id=run.id, role=Artifact.Role.INPUT, name=name, blob_id=blob.pk)
