@@ -21,7 +21,7 @@ Float = NDArray[np.float32]
 
 SEGMENT_SIDE = 800
 # Limits of the signals (docs/decisions/0014-cutouts.md has the calibration).
-BUSY_RESIDUAL, BUSY_OUTLIERS, BUSY_SHARP, TOUCHED_SHARE, CROPPED_SHARE = 3.0, 0.35, 0.02, 0.01, 0.3
+BUSY_RESIDUAL, BUSY_OUTLIERS, BUSY_SHARP, TOUCHED_SHARE, CROPPED_SHARE = 1.5, 0.35, 0.012, 0.01, 0.3
 WEAK_CONTRAST, LEAST_SUPPORT = 2.5, 0.6
 SECOND_PART, LOW_RESOLUTION = 0.15, 350
 STOPPING = frozenset({"busy_background", "weak_edge", "nothing_found"})
