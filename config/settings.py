@@ -175,6 +175,7 @@ RUN_LEASE_SECONDS = 15
 RUN_SWEEP_SECONDS = 3
 RUNS_IN_FLIGHT = env.integer("RUNS_IN_FLIGHT", 4, minimum=1)
 RUN_MAX_STARTS = 5
+MAX_WAIT_SECONDS = env.integer("MAX_WAIT_SECONDS", 60, minimum=1)  # a shopper who would wait longer is asked back
 RUNS_PER_SHOP = env.integer("RUNS_PER_SHOP", 40, minimum=1)  # in hand at once, over all workers
 RUN_COMPUTE_MEMORY_MB = env.integer("RUN_COMPUTE_MEMORY_MB", 4096)  # of one computing child; 0: as much as there is
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from core.errors import SeeItError
+from core.errors import SeeItError, TemporarilyUnavailable
 from runs.redaction import redact_secrets
 
 if TYPE_CHECKING:
@@ -64,6 +64,14 @@ class BlobsExpired(SeeItError):
 
     code = "blobs_expired"
     status = 410
+
+
+class LineTooLong(TemporarilyUnavailable):
+    """Many pictures are being made right now. Please try again in a moment."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__()
+        self.headers = {"Retry-After": str(retry_after_s)}
 
 
 class LeaseLost(Exception):

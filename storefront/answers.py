@@ -8,6 +8,7 @@ from django.db import models
 from django.urls import reverse
 
 from prep.facts import size_text
+from runs.admission import place_in_line
 from runs.models import Run, Step
 from storefront.links import ResultLink
 from storefront.models import CompositeRun
@@ -84,6 +85,8 @@ def message_of(run: Run) -> str:
     status = status_of(run)
     if status == Status.FAILED:
         return str(error_of(run)["message"])
+    if status == Status.PENDING and (place := place_in_line(run)) > 1:
+        return f"Your photo is number {place} in line."
     if status in (Status.PENDING, Status.COMPLETED):
         return MESSAGES[status]
     return MESSAGES.get(run.phase, AT_WORK)

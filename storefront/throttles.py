@@ -4,8 +4,10 @@ from django.conf import settings
 from django.utils.crypto import salted_hmac
 from rest_framework.request import Request
 
+from runs.admission import require_room
 from shops.models import Shop
 from shops.services import require_token
+from storefront.services import PIPELINE
 
 UPLOADS_PER_COMPOSITE = 2  # a shopper may change their mind about the photo
 FEEDBACK_PER_MINUTE = 30
@@ -18,6 +20,15 @@ def throttle_composites(request: Request, shop: Shop) -> None:
         shops.errors.Throttled: with `Retry-After`.
     """
     _take(request, shop, "composite", shop.composites_per_minute, shop.client_composites_per_minute)
+
+
+def admit_composite(shop: Shop) -> None:
+    """A place in line for one more picture, before anything of it is stored or counted.
+
+    Raises:
+        runs.errors.LineTooLong: it would have to wait too long; `Retry-After` says when to come back.
+    """
+    require_room(shop, PIPELINE)
 
 
 def throttle_uploads(request: Request, shop: Shop) -> None:

@@ -102,6 +102,9 @@ class Run(models.Model):
                 Coalesce("shop", NOBODY), "priority", "due_at", "id", condition=Q(status="pending"), name="run_line"
             ),
             models.Index(fields=["due_at"], condition=Q(status="pending"), name="run_due"),  # is anything due, how old
+            models.Index(  # admission: who waits, without the bulk work
+                fields=["due_at"], condition=Q(status="pending", priority__lte=0), name="run_shoppers_due"
+            ),
             # claim and sweep: what is in hand. Without the lease's end, so that a heartbeat updates no index.
             models.Index(fields=["shop", "priority"], condition=Q(status="running"), name="run_in_hand"),
             models.Index(  # progress of a group

@@ -35,7 +35,7 @@ from storefront.services import (
     give_feedback,
     refine_composite,
 )
-from storefront.throttles import throttle_composites, throttle_feedback
+from storefront.throttles import admit_composite, throttle_composites, throttle_feedback
 from storefront.uploads import check_size, find_filled_upload, upload_directly
 from storefront.visitors import Visitor
 
@@ -163,7 +163,7 @@ class CompositesView(StorefrontView):
         return ok(_started(composite, visitor), status=202)
 
     def _start(self, request: Request, asked: dict[str, Any]) -> tuple[CompositeRun, Visitor]:
-        """Guard, look for a repetition, count the request, open the photo, start."""
+        """Guard, look for a repetition, see whether there is room, count the request, open the photo, start."""
         shop, photo = self.shop, asked.get("room_photo")
         asset = find_asset(shop, asked["product_id"])
         check_open(shop, asset)
@@ -174,6 +174,7 @@ class CompositesView(StorefrontView):
         made = find_repeated(shop, request_key)
         if made is not None:
             return made, visitor
+        admit_composite(shop)
         throttle_composites(request, shop)
         if photo is not None:
             upload = upload_directly(shop=shop, content=content, content_type=photo.content_type or "")
@@ -246,6 +247,7 @@ class RefineView(StorefrontView):
         request_key = RequestKey.of(visitor, read_request_key(request, asked.get("n")), body)
         made = find_repeated(shop, request_key)
         if made is None:
+            admit_composite(shop)
             throttle_composites(request, shop)
             made = refine_composite(
                 composite=composite, hint=asked.get("hint") or "", tap=asked.get("tap"), request_key=request_key
