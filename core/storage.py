@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.core.files.base import File
 from django.core.files.storage import Storage, storages
@@ -62,6 +63,28 @@ class BlobStore:
     def has_key(self, key: str) -> bool:
         """Whether there are bytes at a storage key."""
         return self._stored_size(key) is not None
+
+    def folders(self, path: str) -> list[str]:
+        """The names of the folders in a folder; none where there is none."""
+        return self._listed(path)[0]
+
+    def files(self, path: str) -> list[str]:
+        """The names of the files in a folder; none where there is none."""
+        return self._listed(path)[1]
+
+    def _listed(self, path: str) -> tuple[list[str], list[str]]:
+        try:
+            folders, files = self.storage.listdir(path)
+        except FileNotFoundError:
+            return [], []
+        return list(folders), list(files)
+
+    def is_older(self, key: str, moment: datetime) -> bool:
+        """Whether the bytes at a storage key were stored before a moment; False when there are none."""
+        try:
+            return self.storage.get_modified_time(key) < moment
+        except FileNotFoundError:
+            return False
 
     def _stored_size(self, key: str) -> int | None:
         try:

@@ -7,7 +7,6 @@ row's lock, and a row that is written anew is only committed with its bytes in p
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -164,7 +163,11 @@ def delete_unreferenced(blob_ids: Iterable[object], *, store: BlobStore | None =
     """
     condemned = list(Blob.objects.unreferenced().filter(id__in=list(blob_ids)).values_list("id", flat=True))
     Blob.objects.filter(id__in=condemned).update(condemned_at=timezone.now())
-    transaction.on_commit(partial(delete_condemned, condemned, store=store), robust=True)  # else the chore does it
+
+    def delete() -> None:
+        delete_condemned(condemned, store=store)
+
+    transaction.on_commit(delete, robust=True)  # a store that is down costs a delay: the chore does it then
 
 
 def delete_condemned(blob_ids: Iterable[UUID], *, store: BlobStore | None = None) -> int:

@@ -10,6 +10,11 @@ from typing import Any
 from runs.errors import StageError
 from runs.registry import stage
 
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108020000009077"
+    "53de0000000c49444154789c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
+)
+
 
 @stage("noop", version=1, type="analysis")
 async def noop(step: Any) -> dict[str, Any]:
@@ -29,6 +34,13 @@ async def asking(step: Any, *, question: str = "?") -> dict[str, Any]:
     reply = await step.ask("facts", params={"question": question})
     picture = step.artifact("drawing", reply.images[0].content, "image/png") if reply.images else None
     return {"answer": reply.data, "picture": picture}
+
+
+@stage("drawing", version=1, type="image")
+async def drawing(step: Any) -> dict[str, Any]:
+    """Draws as often as its params say, each time under the same name; the last picture is the answer."""
+    pictures = [step.artifact("drawing", PIXEL + b"\0" * n, "image/png") for n in range(step.params.get("times", 1))]
+    return {"picture": pictures[-1]}
 
 
 @stage("sieve", version=1, type="filter")
