@@ -182,10 +182,17 @@ def test_an_exception_with_a_code_of_its_own_kind_is_a_crash() -> None:
 
 
 def test_an_inline_run_broken_off_names_the_node_it_was_at() -> None:
-    publish("two", {"key": "a", "step": "noop@1"}, {"key": "b", "step": "interrupted@1", "depends_on": ["a"]})
+    publish(
+        "three",
+        {"key": "a", "step": "noop@1"},
+        {"key": "b", "step": "interrupted@1", "depends_on": ["a"]},
+        {"key": "c", "step": "noop@1", "depends_on": ["b"]},
+    )
     with pytest.raises(KeyboardInterrupt):
-        run_inline("two")
+        run_inline("three")
     run = Run.objects.get()
+    assert [step.status for step in run.steps.all()] == ["completed", "failed", "cancelled"]
+    assert run.latency_ms is not None
     assert (run.error_stage, run.error_code) == ("b", "interrupted")
     assert not run.steps.filter(status=Step.Status.RUNNING).exists()
 
