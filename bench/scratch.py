@@ -39,13 +39,13 @@ def scratch_database(name: str) -> Iterator[None]:
 
     _ensure_template()
     database = f"bench_{name}"
-    _administer(f'CREATE DATABASE "{database}" TEMPLATE "{TEMPLATE}"')
+    administer(f'CREATE DATABASE "{database}" TEMPLATE "{TEMPLATE}"')
     _use(database)
     try:
         yield
     finally:
         connections.close_all()
-        _administer(f'DROP DATABASE "{database}" WITH (FORCE)')
+        administer(f'DROP DATABASE "{database}" WITH (FORCE)')
 
 
 def _ensure_template() -> None:
@@ -53,9 +53,9 @@ def _ensure_template() -> None:
     from django.core.management import call_command
     from django.db import connections
 
-    if _administer(f"SELECT 1 FROM pg_database WHERE datname = '{TEMPLATE}'"):  # noqa: S608
+    if administer(f"SELECT 1 FROM pg_database WHERE datname = '{TEMPLATE}'"):  # noqa: S608
         return
-    _administer(f'CREATE DATABASE "{TEMPLATE}"')
+    administer(f'CREATE DATABASE "{TEMPLATE}"')
     _use(TEMPLATE)
     call_command("migrate", verbosity=0)
     with Path(os.devnull).open("w") as nowhere:
@@ -71,7 +71,7 @@ def _use(database: str) -> None:
     os.environ["BENCH_DATABASE"] = database
 
 
-def _administer(statement: str) -> bool:
+def administer(statement: str) -> bool:
     """Execute a statement on the server itself; whether it found a row."""
     import psycopg
     from django.conf import settings
