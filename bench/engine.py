@@ -70,7 +70,7 @@ def measure(title: str) -> Section:
         ),
     ]
     section.notes = [
-        f"{asked.count('SELECT')} SELECT statements and {asked.count('WITH')} that write (data-modifying `WITH`) a run, "
+        f"{asked.count('SELECT')} SELECT and {asked.count('WITH')} writing statements (data-modifying `WITH`) a run, "
         f"in {asked.transactions} transactions; an inline run sends no queue message.",
         f"PostgreSQL itself used {ours.server_ms:.1f} ms of processor time a run (mean), for the bare statements "
         f"{floor.server_ms:.1f} ms.",
