@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,14 @@ from cryptography.fernet import Fernet
 from django.core.files.storage import FileSystemStorage
 from django.test import Client
 
+from config import health
 from runs.claims import beat
 from tests.workers import ROOT
+
+
+@pytest.fixture(autouse=True)
+def a_new_look() -> None:
+    health.storage.forget()
 
 
 def test_healthz_looks_at_nothing_else(client: Client) -> None:
@@ -40,6 +47,29 @@ def test_readyz_says_when_pictures_cannot_be_stored(client: Client, monkeypatch:
     monkeypatch.setattr(FileSystemStorage, "_save", full)
     answer = client.get("/readyz")
     assert answer.status_code == 503 and answer.json()["checks"]["storage"] == "OSError"
+
+
+@pytest.mark.django_db
+def test_readyz_tries_the_storage_once_for_many_requests(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[str] = []
+    save = FileSystemStorage._save
+    monkeypatch.setattr(FileSystemStorage, "_save", lambda *given: saved.append(given[1]) or save(*given))
+    for _ in range(5):
+        assert client.get("/readyz").json()["checks"]["storage"] == "ok"
+    assert saved == [health.PROBE_NAME]
+
+
+@pytest.mark.django_db
+def test_readyz_does_not_hang_with_the_storage(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go = threading.Event()
+    monkeypatch.setattr(FileSystemStorage, "_save", lambda *_, **__: let_go.wait(30))
+    monkeypatch.setattr(health.storage, "_patience_s", 0.2)
+    started = threading.active_count()
+    for _ in range(3):
+        answer = client.get("/readyz")
+        assert answer.status_code == 503 and "no answer" in answer.json()["checks"]["storage"]
+    assert threading.active_count() == started + 1, "one hanging look is enough"
+    let_go.set()
 
 
 ASK = """
