@@ -33,7 +33,7 @@ def normalise_product(content: bytes) -> tuple[bytes, str, dict[str, Any]]:
 async def fetch(step: StepHandle, *, source: PictureRef | None = None, source_url: str = "") -> dict[str, Any]:
     """The merchant's product photo, safe to work with: from the store, or from the merchant's storefront."""
     if source is not None:
-        content = source.read()
+        content = await step.read(source)
         origin = "the uploaded picture"
     elif source_url:
         content = await fetch_picture(source_url, settings.PRODUCT_IMAGE_HOSTS)

@@ -77,7 +77,7 @@ async def placement(
 ) -> dict[str, Any]:
     """Read the room's geometry, then propose many places where the product could stand."""
     photo: PictureRef = room["photo"]
-    geometry, labels = await step.compute(read_geometry, photo.read(), room.get("f35_mm"))
+    geometry, labels = await step.compute(read_geometry, await step.read(photo), room.get("f35_mm"))
     regions = step.artifact("regions", labels, "image/png")
     aspect = (cutout.width or 1) / (cutout.height or 1)
     reply = await step.ask(
