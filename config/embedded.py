@@ -14,9 +14,6 @@ import warnings
 from pathlib import Path
 from typing import IO
 
-import psycopg
-from psycopg import sql
-
 USER, DATABASE = "postgres", "seeit"
 START_ATTEMPTS = 5
 _held: dict[Path, IO[str]] = {}
@@ -140,6 +137,9 @@ def _forget_dead(pgdata: Path) -> None:
 
 
 def _create_database(pgdata: Path) -> None:
+    import psycopg  # here: the keeper, which lives as long as the server, needs none of it
+    from psycopg import sql
+
     with psycopg.connect(host=str(_socket_dir(pgdata)), user=USER, dbname="postgres", autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))

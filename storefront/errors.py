@@ -1,7 +1,11 @@
 """What can go wrong at the shopper's door, each with the sentence a shopper reads."""
 
+from typing import TYPE_CHECKING
+
 from core.errors import SeeItError
-from imaging.photo import PhotoError
+
+if TYPE_CHECKING:
+    from imaging.photo import PhotoError  # at run time it would bring the picture libraries into every worker
 
 
 class SignatureInvalid(SeeItError):
@@ -95,6 +99,6 @@ class PhotoRefused(SeeItError):
         self.status = self.STATUS.get(code, 422)
 
     @classmethod
-    def of(cls, error: PhotoError) -> "PhotoRefused":
+    def of(cls, error: "PhotoError") -> "PhotoRefused":
         """The same refusal as an HTTP answer."""
         return cls(error.code, error.message)

@@ -9,7 +9,7 @@ from runs.context import Deps
 from runs.inline import execute_inline
 from runs.models import Run
 from runs.services import start_run
-from storefront.photos import RoomPhoto
+from storefront.room_photo import RoomPhoto
 from storefront.services import PIPELINE, Tap, composite_input, composite_pictures
 
 

@@ -1,24 +1,20 @@
 """A shopper's photo on its way in: opened once, normalised, stored without its metadata."""
 
-from dataclasses import dataclass
-
-from imaging.photo import ROOM_LIMITS, PhotoError, encode_jpeg, open_photo
 from runs.blobs import store_blob
 from runs.models import Blob
 from shops.models import Shop
 from storefront.errors import PhotoRefused
+from storefront.room_photo import RoomPhoto
 
-MAX_BYTES = ROOM_LIMITS.max_bytes
 JPEG_QUALITY = 95
 CONTENT_TYPES = ("image/jpeg", "image/png", "image/webp")
 
 
-@dataclass(frozen=True, slots=True)
-class RoomPhoto:
-    """A stored room: its bytes' row, and the 35 mm equivalent focal length that its EXIF told, in mm."""
+def max_bytes() -> int:
+    """The largest photo that is taken."""
+    from imaging.photo import ROOM_LIMITS  # here, as below: the workers know this module and open no picture
 
-    blob: Blob
-    f35_mm: float | None
+    return ROOM_LIMITS.max_bytes
 
 
 def store_room_photo(*, shop: Shop, content: bytes) -> RoomPhoto:
@@ -29,6 +25,8 @@ def store_room_photo(*, shop: Shop, content: bytes) -> RoomPhoto:
     Raises:
         PhotoRefused: by the photo's own code.
     """
+    from imaging.photo import ROOM_LIMITS, PhotoError, encode_jpeg, open_photo
+
     try:
         photo = open_photo(content, ROOM_LIMITS)
     except PhotoError as error:

@@ -22,7 +22,7 @@ from storefront.errors import (
     UploadExpired,
 )
 from storefront.models import CompositeRun, Upload
-from storefront.photos import RoomPhoto
+from storefront.room_photo import RoomPhoto
 from storefront.visitors import Visitor
 
 PIPELINE = "composite"

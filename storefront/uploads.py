@@ -14,7 +14,8 @@ from runs.blobs import delete_unreferenced
 from shops.models import Shop
 from storefront.errors import PhotoRefused, UploadExpired, UploadIncomplete, UploadTooShort
 from storefront.models import Upload
-from storefront.photos import CONTENT_TYPES, MAX_BYTES, RoomPhoto, store_room_photo
+from storefront.photos import CONTENT_TYPES, max_bytes, store_room_photo
+from storefront.room_photo import RoomPhoto
 
 logger = logging.getLogger(__name__)
 LIFETIME = timedelta(minutes=10)
@@ -46,8 +47,8 @@ def check_size(size: int) -> None:
     Raises:
         PhotoRefused: `photo_too_large`.
     """
-    if size > MAX_BYTES:
-        limit = MAX_BYTES // 2**20
+    if size > max_bytes():
+        limit = max_bytes() // 2**20
         raise PhotoRefused(
             "photo_too_large",
             f"This photo is {size / 2**20:.0f} MB; the limit is {limit} MB. Please send a smaller copy.",

@@ -11,7 +11,7 @@ from core.api import ok
 from core.schema import enveloped, errors
 from storefront.api.base import StorefrontView, Words
 from storefront.errors import UploadIncomplete
-from storefront.photos import MAX_BYTES
+from storefront.photos import max_bytes
 from storefront.throttles import throttle_uploads
 from storefront.uploads import announce_upload, find_waiting_upload, receive_photo
 
@@ -59,7 +59,7 @@ class UploadsView(StorefrontView):
             "method": "PUT",
             "headers": {"Content-Type": content_type},
             "expires_at": upload.expires_at,
-            "max_bytes": MAX_BYTES,
+            "max_bytes": max_bytes(),
         }
         return ok(UploadSerializer(answer).data, status=201)
 

@@ -13,7 +13,8 @@ from runs.inline import default_deps
 from runs.models import Artifact, Run
 from storefront.demo_catalog import load_catalog
 from storefront.execution import CompositeParams, execute_composite_run
-from storefront.photos import RoomPhoto, store_room_photo
+from storefront.photos import store_room_photo
+from storefront.room_photo import RoomPhoto
 from storefront.services import Tap
 from tests.factories import ShopFactory, encoded
 from tests.prep.test_prep_pipeline import demo_asset

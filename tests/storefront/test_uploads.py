@@ -12,7 +12,7 @@ from PIL import Image
 from runs.models import Blob
 from shops.models import RateBucket, Shop
 from storefront.models import Upload
-from storefront.photos import MAX_BYTES
+from storefront.photos import max_bytes
 from storefront.uploads import forget_expired_uploads
 from tests.factories import CompositeFactory, room_jpeg
 from tests.storefront.doors import a_page, code_of
@@ -40,7 +40,7 @@ def test_an_announced_photo_gets_a_one_time_address() -> None:
     assert (answer["method"], answer["headers"], answer["max_bytes"]) == (
         "PUT",
         {"Content-Type": "image/jpeg"},
-        MAX_BYTES,
+        max_bytes(),
     )
     assert answer["url"].startswith("http://testserver/u/")
     assert answer["upload_id"] not in answer["url"]
@@ -77,7 +77,7 @@ def test_a_file_that_is_no_photo_of_a_room_is_refused_by_its_own_code(kind: str,
 
 def test_a_photo_too_large_is_refused_before_it_is_sent() -> None:
     page, _ = a_page()
-    response = page.post("uploads", {"content_type": "image/jpeg", "bytes": MAX_BYTES + 1})
+    response = page.post("uploads", {"content_type": "image/jpeg", "bytes": max_bytes() + 1})
     assert code_of(response) == (413, "photo_too_large")
 
 
