@@ -8,6 +8,7 @@ import pickle
 import resource
 import signal
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +16,13 @@ from core.processes import end_with_parent
 from runs.compute import BEGUN, HEADER
 from runs.errors import AttemptFailed, ended_itself
 
+# Imported before the first work instead of under it: a child that is started ahead is then ready.
+PICTURE_MODULES = (
+    "vendors.local.cutout",
+    "vendors.local.read_facts",
+    "vendors.local.placement",
+    "vendors.local.composite",
+)
 LIKELY_VICTIM = "800"  # when memory is short, the kernel takes this process and not the worker or the database
 
 
@@ -34,6 +42,8 @@ def main() -> None:
 
     django.setup()
     _limit_memory(settings.RUN_COMPUTE_MEMORY_MB)
+    for module in PICTURE_MODULES:
+        import_module(module)
     serve(requests, answers)
 
 

@@ -135,11 +135,17 @@ class ComputePool:
     def __init__(self, size: int = 1) -> None:
         self._queue = FairQueue(size)
         self._rested: list[ComputeChild] = []
+        self._warming = False
         self._retiring: dict[ComputeChild, asyncio.TimerHandle] = {}
 
-    async def start(self) -> None:
-        """Start a child ahead of its first work; importing the picture libraries takes a moment."""
-        self._rest(await ComputeChild.start())
+    async def warm(self) -> None:
+        """Have a child ready for work that is to be expected; importing the picture libraries takes a moment."""
+        if not self._rested and not self._queue.busy and not self._warming:
+            self._warming = True
+            try:
+                self._rest(await ComputeChild.start())
+            finally:
+                self._warming = False
 
     async def __call__(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The function's result, or the exception that it raised.

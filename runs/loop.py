@@ -93,6 +93,12 @@ class EngineLoop(threading.Thread):
         """Look for due runs now instead of at the next sweep; from any thread."""
         self._look_in(0)
 
+    def warm(self) -> None:
+        """Have a computing child ready; from any thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                asyncio.run_coroutine_threadsafe(self._compute.warm(), self._loop)
+
     def _look_in(self, seconds: float) -> None:
         """Look for due runs in a moment; many such wishes are one look."""
         if self._loop is not None:
@@ -177,7 +183,11 @@ class EngineLoop(threading.Thread):
             present.found()
             if self._orders.stopping.is_set():
                 break
-            self._look_in(min((patience(run, self.owner, self._colleagues) for run in heard), default=OTHERS_SECONDS))
+            if "" in heard:
+                self.warm()
+            if not heard or any(heard):
+                waits = [patience(run, self.owner, self._colleagues) for run in heard if run]
+                self._look_in(min(waits, default=OTHERS_SECONDS))
         ears.close()
 
     def _keep_house(self) -> None:
@@ -309,4 +319,4 @@ def start_in_worker(**_: Any) -> None:
 def wake(run_id: str) -> None:
     """Wake this process's loop; without one (a message executed elsewhere) the sweep will find the run."""
     if _engine is not None:
-        _engine.wake()
+        _engine.wake() if run_id else _engine.warm()

@@ -16,7 +16,7 @@ _fuse = Fuse(seconds=10)
 
 
 def send_hint(run_id: object) -> None:
-    """Tell the workers about a run.
+    """Tell the workers about a run; an empty id says that runs are to be expected.
 
     Without a broker the database notifies them when the caller's transaction commits. A broker gets its message after
     that; one that is down costs this hint and a short wait once in a while, never the run or the request.
@@ -25,6 +25,11 @@ def send_hint(run_id: object) -> None:
         transaction.on_commit(lambda: _send(str(run_id)))
     else:
         notify(RUNS, str(run_id))
+
+
+def expect_work() -> None:
+    """Tell the workers that pictures are about to be asked for: a computing child takes a moment to start."""
+    send_hint("")
 
 
 def _send(run_id: str) -> None:

@@ -4,5 +4,5 @@ from runs.loop import wake
 
 
 def kick(run_id: str) -> None:
-    """Wake this process's engine loop: there is due work."""
+    """Wake this process's engine loop: there is due work, or without a run there will be."""
     wake(run_id)

@@ -87,8 +87,13 @@ class FairQueue:
     """At most `places` at once. The most urgent priority goes first, in it the shops in turn, each first come first."""
 
     def __init__(self, places: int) -> None:
-        self._free = places
+        self._places = self._free = places
         self._lines: dict[int, OrderedDict[str, deque[asyncio.Future[None]]]] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether anybody has a place."""
+        return self._free < self._places
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from core.errors import Invalid, NotFound
 from core.ids import parse_id
 from runs.blobs import delete_unreferenced
+from runs.messages import expect_work
 from shops.models import Shop
 from storefront.errors import PhotoRefused, UploadExpired, UploadIncomplete, UploadTooShort
 from storefront.models import Upload
@@ -38,6 +39,7 @@ def announce_upload(*, shop: Shop, content_type: str, declared_bytes: int) -> tu
         declared_bytes=declared_bytes,
         expires_at=timezone.now() + LIFETIME,
     )
+    expect_work()
     return upload, token
 
 

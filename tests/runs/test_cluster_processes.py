@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,10 +14,11 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from runs.cluster import pins
+from runs.messages import expect_work
 from runs.models import Run, RunError, Worker
 from runs.services import start_run
 from tests.runs.engine import chain, publish
-from tests.workers import Cluster, end_other_sessions, living, wait_until
+from tests.workers import ROOT, Cluster, end_other_sessions, living, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("workers")]
 NEVER = "600"  # as the sweep's interval or a lease: what happens within a test did not wait for it
@@ -181,3 +184,24 @@ def test_another_django_q_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch
     monkeypatch.undo()
     monkeypatch.delattr("django_q.cluster.Value")
     assert "Value" in pins.unexpected()
+
+
+def test_an_announced_photo_has_a_computing_child_ready_and_an_idle_cluster_has_none(hinted: Cluster) -> None:
+    assert not computing(hinted)
+    expect_work()
+    wait_until(lambda: len(computing(hinted)) == 2, "each worker has a child")
+    children = {process.pid for process in computing(hinted)}
+    publish("computing", *chain("computed@1"))
+    assert completes("computing").steps.get().payload.ir["pid"] in children
+
+
+def computing(cluster: Cluster) -> list[psutil.Process]:
+    return [process for process in cluster.family() if "runs.child" in process.cmdline()]
+
+
+def test_no_process_but_the_computing_ones_loads_a_picture_library() -> None:
+    program = "import django, sys; django.setup(); import runs.loop, runs.cluster.guard, runs.cluster.pg_broker;"
+    program += "print(sorted({'cv2', 'numpy', 'scipy', 'skimage', 'boto3', 'redis'} & set(sys.modules)))"
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
