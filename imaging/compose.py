@@ -1,6 +1,6 @@
 """Puts a cutout into a room photo at one placement: size, light, shadow, grain. Nothing else in the photo changes.
 
-Pixels outside product and shadow are the room's own, bit by bit. What stands in front of the product is not found.
+Pixels outside product and shadow are the room's own, bit by bit, and so is what stands in front of the product.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from imaging.checks import pose_of
 from imaging.colour import to_linear, to_srgb
 from imaging.geometry import footprint
 from imaging.light import light_at
+from imaging.occlusion import Cover, cover_of, put_back
 from imaging.reflections import hide_reflections
 from imaging.room import Room
 from imaging.scene import (
@@ -74,9 +75,22 @@ def compose(
         hide_reflections(pixels, room.regions, sprite, layout.pose, room.camera())
     for shade in layout.shades:
         _darken(pixels, shade)
+    cover = cover_of(room_pixels, room, sprite, sized, placement)
     mask = _paste(pixels, sprite)
+    if cover is not None:
+        put_back(pixels, room_pixels, cover)
+        mask = _behind(mask, cover)
+        notes.append("partly hidden by what stands in front of it")
     touched = np.asarray((pixels != room_pixels).any(axis=2) | (mask > 0))
     return Composite(pixels, mask, touched, notes)
+
+
+def _behind(mask: Pixels, cover: Cover) -> Pixels:
+    """The product's mask without what is hidden."""
+    height, width = cover.alpha.shape
+    part = mask[cover.y : cover.y + height, cover.x : cover.x + width]
+    part[:] = np.rint(part * (1.0 - cover.alpha)).astype(np.uint8)
+    return mask
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,8 @@
 """Measures of a finished composite: is the product in place, of the right size and itself, is the room untouched.
 
-Each measure looks at the picture, not at how it was made, so a model's picture and our own are judged alike.
-`measure` costs about a tenth of a second of CPU; pictures are compared at reduced size.
+Each measure looks at the picture, not at how it was made, so a model's picture and our own are judged alike. Our own
+engine says where it painted; in a model's picture the product is sought (`imaging.seen`), and what can only be asked of
+a pasted cutout is measured but not asked.
 """
 
 from dataclasses import dataclass
@@ -9,33 +10,60 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import deltaE_ciede2000
-from skimage.metrics import structural_similarity
 
 from imaging.checks import check_placement, inside_share, pose_of
-from imaging.colour import luma, to_lab, to_linear, to_srgb
+from imaging.colour import fit_within, to_linear
 from imaging.geometry import footprint
+from imaging.light import light_at
+from imaging.likeness import identity, seam
+from imaging.occlusion import cover_of, covered
+from imaging.placement import box_iou
 from imaging.room import Room
 from imaging.scene import Placement, Product, room_box, wall_corners, wall_middle
+from imaging.seen import aligned, changed, find_product, unexplained
 from imaging.sprite import Sprite, resized_sprite, warped_sprite
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-COMPARE_SIDE, SSIM_SIDE = 160, 256
-# Relighting may change exposure by this much and the ratio of channels by this much; more counts as another colour.
-EXPOSURE_RANGE, CAST_RANGE = (0.3, 1.6), (0.72, 1.39)
-CHANGED_LEVELS = 8
+# Outside of the product the pictures are compared at this size, where grain and JPEG have averaged out.
+OUTSIDE_SIDE, CHANGED_DELTA, CALM_DELTA = 640, 9.0, 3.0
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure of a composite; `value` is None where it does not apply, and `note` says why."""
+    """One figure of a composite; `value` is None where there is none, `asked` False where it means nothing.
+
+    `note` says why.
+    """
 
     key: str
     value: float | None
     unit: str
     note: str = ""
+    asked: bool = True
+
+
+COMPARED = (
+    ("scale_error", "share"),
+    ("contact_gap", "share"),
+    ("outside_drift", "ΔE"),
+    ("outside_changed_share", "share"),
+    ("product_found", "share"),
+    ("product_complete", "share"),
+    ("second_product", "share"),
+    ("product_delta_e", "ΔE2000"),
+    ("product_ssim", "share"),
+    ("sharpness", "ratio"),
+    ("place_iou", "share"),
+    ("silhouette_iou", "share"),
+    ("seam", "levels"),
+    ("contact_shadow", "share"),
+)
+# A model may turn the product a little: likeness in every detail is asked only of a cutout that was pasted.
+PASTED = {"product_ssim", "silhouette_iou"}
+# Who says where it painted need not be found.
+SOUGHT = {"product_found"}
 
 
 def measure(
@@ -45,66 +73,90 @@ def measure(
     cutout_rgba: Pixels,
     product: Product,
     placement: Placement,
-    product_mask: Pixels,
+    product_mask: Pixels | None,
 ) -> list[Measure]:
-    """All measures of one composite, always the same keys in the same order.
+    """All measures of one composite, always the same keys in the same order; without a mask the product is sought.
 
-    inside_image, on_support, silhouette_iou, product_ssim, size_kept: 0..1, higher is better. scale_error, contact_gap:
-    shares of the expected height. outside_drift_p99 and seam: 8-bit levels. outside_changed_share: share of the
-    photo. product_delta_e: CIEDE2000 after a plausible change of light. contact_shadow: light left beside the product's
-    base, 1 is no shadow.
+    inside_image, on_support, product_found, product_complete, product_ssim, place_iou, silhouette_iou, size_kept: 0..1,
+    higher is better. scale_error, contact_gap: shares of the expected height. outside_drift: ΔE76 of the room (p99).
+    outside_changed_share: of the photo. second_product: share of the product's area that shows again elsewhere.
+    product_delta_e: CIEDE2000 in the room's light. sharpness: edges as a share of the cutout's. seam: 8-bit levels.
+    contact_shadow: light left beside the product's base, 1 is no shadow.
     """
-    kept = result_pixels.shape == room_pixels.shape
     placed = [Measure("inside_image", _rounded(inside_share(placement)), "share"), _support(room, product, placement)]
-    if not kept:
+    if result_pixels.shape != room_pixels.shape:
         note = f"the picture is {result_pixels.shape[1]} x {result_pixels.shape[0]}, not the room's size"
-        return [
-            *placed,
-            *(Measure(key, None, unit, note) for key, unit in COMPARED),
-            Measure("size_kept", 0.0, "share", note),
-        ]
-    solid = product_mask > 127
-    if not solid.any():
-        note = "no product in the mask"
-        return [
-            *placed,
-            *(Measure(key, None, unit, note) for key, unit in COMPARED),
-            Measure("size_kept", 1.0, "share"),
-        ]
+        return [*placed, *_nothing(note), Measure("size_kept", 0.0, "share", note)]
+    picture = result_pixels if product_mask is not None else aligned(result_pixels, room_pixels)
+    gains = light_at(room_pixels, room, placement).gains
     expected = expected_sprite(room, cutout_rgba, product, placement)
-    zone = shadow_zone(room, product, placement, product_mask)
+    cover = cover_of(room_pixels, room, expected, product, placement)
+    expected = covered(expected, cover) if cover else expected
+    found, mask = _product(picture, room_pixels, expected, gains, product_mask)
+    if not (mask > 127).any():
+        return [*placed, *_nothing("no product in the mask"), Measure("size_kept", 1.0, "share")]
+    solid = mask > 127
+    zone = shadow_zone(room, product, placement, np.maximum(mask, _in_photo(expected, mask.shape)))
     values = {
-        "scale_error": _scale_error(room, product, placement, solid),
-        "contact_gap": _contact_gap(room, placement, solid),
-        **_outside(result_pixels, room_pixels, zone),
-        **_identity(result_pixels, product_mask, cutout_rgba, expected, placement),
+        "scale_error": _scale_error(room, product, placement, solid, expected),
+        "contact_gap": _contact_gap(room, placement, solid, expected),
+        **_outside(picture, room_pixels, zone),
+        "product_found": found,
+        "product_complete": _complete(picture, room_pixels, mask),
+        "second_product": _second(picture, room_pixels, expected, gains, mask),
+        **identity(picture, mask, cutout_rgba, gains, expected if placement.mount == "wall" or cover else None),
+        "place_iou": _place_iou(solid, _in_photo(expected, solid.shape) > 127),
         "silhouette_iou": _silhouette_iou(solid, expected),
-        "seam": _seam(result_pixels, product_mask),
-        "contact_shadow": _contact_shadow(result_pixels, room_pixels, room, product, placement, product_mask),
+        "seam": seam(picture, mask),
+        "contact_shadow": _contact_shadow(picture, room_pixels, room, product, placement, mask),
     }
-    compared = [Measure(key, _rounded(values[key]), unit, _note(key, values[key])) for key, unit in COMPARED]
+    pasted = product_mask is not None
+    compared = [_measured(key, values[key], unit, pasted) for key, unit in COMPARED]
     return [*placed, *compared, Measure("size_kept", 1.0, "share")]
 
 
-COMPARED = (
-    ("scale_error", "share"),
-    ("contact_gap", "share"),
-    ("outside_drift_p99", "levels"),
-    ("outside_changed_share", "share"),
-    ("product_delta_e", "ΔE2000"),
-    ("product_ssim", "share"),
-    ("silhouette_iou", "share"),
-    ("seam", "levels"),
-    ("contact_shadow", "share"),
-)
+def _measured(key: str, value: float | None, unit: str, pasted: bool) -> Measure:
+    asked = not ((key in PASTED and not pasted) or (key in SOUGHT and pasted))
+    note = f"{key} does not apply to this placement" if value is None else "" if asked else "measured, not asked here"
+    return Measure(key, _rounded(value), unit, note, asked and value is not None)
+
+
+def _nothing(note: str) -> list[Measure]:
+    return [Measure(key, None, unit, note) for key, unit in COMPARED]
+
+
+def _product(
+    picture: Pixels, room_pixels: Pixels, expected: Sprite, gains: Float, mask: Pixels | None
+) -> tuple[float | None, Pixels]:
+    """How surely the product is seen (None: it was told), and its mask."""
+    if mask is not None:
+        return None, mask
+    rgba = _as_rgba(expected)
+    height, width = expected.alpha.shape
+    box = float(expected.x), float(expected.y), float(expected.x + width), float(expected.y + height)
+    fit = find_product(picture, room_pixels, rgba, gains, box)
+    shown = resized_sprite(rgba, fit.box)
+    return max(0.0, fit.score), _in_photo(shown, picture.shape)
+
+
+def _as_rgba(sprite: Sprite) -> Pixels:
+    straight = sprite.colour / np.maximum(sprite.alpha, 1e-3)[..., None]
+    return np.clip(np.rint(np.dstack([straight, sprite.alpha * 255.0])), 0, 255).astype(np.uint8)
+
+
+def _in_photo(sprite: Sprite, shape: tuple[int, ...]) -> Pixels:
+    """A sprite's alpha (0..255) in the whole photo."""
+    mask = np.zeros(shape[:2], np.uint8)
+    top, left = max(0, sprite.y), max(0, sprite.x)
+    bottom, right = min(shape[0], sprite.y + sprite.alpha.shape[0]), min(shape[1], sprite.x + sprite.alpha.shape[1])
+    if top < bottom and left < right:
+        part = sprite.alpha[top - sprite.y : bottom - sprite.y, left - sprite.x : right - sprite.x]
+        mask[top:bottom, left:right] = np.rint(part * 255.0)
+    return mask
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), 4)
-
-
-def _note(key: str, value: float | None) -> str:
-    return f"{key} does not apply to this placement" if value is None else ""
 
 
 def _support(room: Room, product: Product, placement: Placement) -> Measure:
@@ -145,118 +197,92 @@ def shadow_zone(room: Room, product: Product, placement: Placement, product_mask
     return np.asarray(zone > 0)
 
 
-def _scale_error(room: Room, product: Product, placement: Placement, solid: Mask) -> float | None:
-    """|seen height / expected height - 1|, the expected one from the product's size and the camera."""
+def _rows(solid: Mask) -> tuple[int, int]:
+    """First and last + 1 row of a mask."""
     rows = np.flatnonzero(solid.any(axis=1))
-    seen = float(rows[-1] - rows[0] + 1)
-    if rows[0] == 0 or rows[-1] == solid.shape[0] - 1:
+    return (int(rows[0]), int(rows[-1]) + 1) if rows.size else (0, 0)
+
+
+def _scale_error(room: Room, product: Product, placement: Placement, solid: Mask, expected: Sprite) -> float | None:
+    """|seen height / expected height - 1|, the expected one from the product's size and the camera."""
+    top, bottom = _rows(solid)
+    wanted_top, wanted_bottom = _rows(_in_photo(expected, solid.shape) > 127)
+    if product.lies_flat or top == 0 or bottom == solid.shape[0] or wanted_bottom <= wanted_top:
         return None
+    given = (placement.box[3] - placement.box[1]) * room.height
+    true = _true_height(room, product, placement)
+    seen = (bottom - top) / (wanted_bottom - wanted_top)
+    return abs(seen * given / max(true, 1.0) - 1.0) if true else 1.0
+
+
+def _true_height(room: Room, product: Product, placement: Placement) -> float | None:
+    """The height (px) of the box that camera and dimensions ask for at the placement."""
     if placement.mount == "wall":
         camera = room.camera()
         pixel = placement.contact[0] * room.width, placement.contact[1] * room.height
         middle = wall_middle(camera, pixel, placement.px_per_m)
         box = room_box(camera, wall_corners(middle, product.width_m, product.height_m, placement.yaw_deg))
-        return abs(seen / max(box[3] - box[1], 1.0) - 1.0)
-    if product.lies_flat:
-        return None
+        return box[3] - box[1]
     pose = pose_of(room, product, placement)
-    return abs(seen / max(pose.box[3] - pose.box[1], 1.0) - 1.0) if pose else 1.0
+    return pose.box[3] - pose.box[1] if pose else None
 
 
-def _contact_gap(room: Room, placement: Placement, solid: Mask) -> float | None:
-    """How far the product's lowest row is from the foot of its box, as a share of its height; for what stands."""
+def _contact_gap(room: Room, placement: Placement, solid: Mask, expected: Sprite) -> float | None:
+    """How far the product's lowest row is from where it should stand, as a share of its height."""
     if placement.mount not in ("floor", "tabletop"):
         return None
-    rows = np.flatnonzero(solid.any(axis=1))
+    wanted = _rows(_in_photo(expected, solid.shape) > 127)[1]
     height = max(1.0, (placement.box[3] - placement.box[1]) * room.height)
-    return abs(float(rows[-1] + 1) - min(placement.box[3] * room.height, room.height)) / height
+    return abs(_rows(solid)[1] - wanted) / height
 
 
 def _outside(result: Pixels, before: Pixels, zone: Mask) -> dict[str, float | None]:
-    change = np.abs(result.astype(np.int16) - before.astype(np.int16)).max(axis=2)[~zone]
-    if change.size == 0:
-        return {"outside_drift_p99": None, "outside_changed_share": None}
-    return {
-        "outside_drift_p99": float(np.percentile(change, 99)),
-        "outside_changed_share": float((change > CHANGED_LEVELS).mean()),
-    }
+    """What changed where neither product nor shadow is, compared at reduced size."""
+    size = fit_within(before.shape[1], before.shape[0], OUTSIDE_SIDE)
+    small = [_reduced(each, size) for each in (result, before)]
+    outside = cv2.resize(zone.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) == 0
+    if not outside.any():
+        return {"outside_drift": None, "outside_changed_share": None}
+    change = changed(small[0], small[1])[outside]
+    share = float((change > CHANGED_DELTA).sum()) / outside.size
+    return {"outside_drift": float(np.percentile(change, 99)), "outside_changed_share": share}
 
 
-def _identity(
-    result: Pixels, mask: Pixels, rgba: Pixels, expected: Sprite, placement: Placement
-) -> dict[str, float | None]:
-    """Colour and structure of the product against its cutout, fitted to the box in which the picture shows it."""
-    rows, columns = np.flatnonzero((mask > 127).any(axis=1)), np.flatnonzero((mask > 127).any(axis=0))
-    y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    if placement.mount == "wall":
-        wanted, alpha = _cropped(expected, (x0, y0, x1, y1))
-    else:
-        core = np.ascontiguousarray(_tight(rgba))
-        sprite = resized_sprite(core, (0, 0, x1 - x0, y1 - y0))
-        wanted = np.asarray(sprite.colour / np.maximum(sprite.alpha, 1e-3)[..., None], dtype=np.float32)
-        alpha = sprite.alpha
-    shown = result[y0:y1, x0:x1]
-    both = np.minimum(alpha, mask[y0:y1, x0:x1] / 255.0).astype(np.float32)
-    if min(shown.shape[:2]) < 8 or (both > 0.95).sum() < 30:
-        return {"product_delta_e": None, "product_ssim": None}
-    own = np.clip(np.rint(wanted), 0, 255).astype(np.uint8)
-    return {"product_delta_e": _delta_e(shown, own, both), "product_ssim": _ssim(shown, own, both)}
-
-
-def _tight(rgba: Pixels) -> Pixels:
-    solid = rgba[..., 3] > 127
-    rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
-    return rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
-def _cropped(sprite: Sprite, box: tuple[int, int, int, int]) -> tuple[Float, Float]:
-    """Straight colour and alpha of a sprite within a box of the photo; empty where it does not reach."""
-    x0, y0, x1, y1 = box
-    colour, alpha = np.zeros((y1 - y0, x1 - x0, 3), np.float32), np.zeros((y1 - y0, x1 - x0), np.float32)
-    top, left = max(y0, sprite.y), max(x0, sprite.x)
-    bottom, right = min(y1, sprite.y + sprite.alpha.shape[0]), min(x1, sprite.x + sprite.alpha.shape[1])
-    if top < bottom and left < right:
-        part = slice(top - sprite.y, bottom - sprite.y), slice(left - sprite.x, right - sprite.x)
-        alpha[top - y0 : bottom - y0, left - x0 : right - x0] = sprite.alpha[part]
-        straight = sprite.colour[part] / np.maximum(sprite.alpha[part], 1e-3)[..., None]
-        colour[top - y0 : bottom - y0, left - x0 : right - x0] = straight
-    return colour, alpha
-
-
-def _shrunk(image: Float | Pixels, longest: int) -> Float:
-    height, width = image.shape[:2]
-    scale = min(1.0, longest / max(height, width))
-    size = max(8, round(width * scale)), max(8, round(height * scale))
-    return np.asarray(cv2.resize(image.astype(np.float32), size, interpolation=cv2.INTER_AREA))
-
-
-def _delta_e(shown: Pixels, wanted: Pixels, both: Float) -> float | None:
-    """Mean CIEDE2000 over the product's inside, after the best plausible change of exposure and cast."""
-    inside = _shrunk(both, COMPARE_SIDE) > 0.97
-    if inside.sum() < 20:
+def _complete(result: Pixels, before: Pixels, mask: Pixels) -> float | None:
+    """1 less the largest part (share of the silhouette) in which the picture still is the empty room."""
+    top, bottom = _rows(mask > 127)
+    columns = np.flatnonzero((mask > 127).any(axis=0))
+    part = slice(top, bottom), slice(int(columns[0]), int(columns[-1]) + 1)
+    size = fit_within(part[1].stop - part[1].start, part[0].stop - part[0].start, 160)
+    small = [_reduced(np.ascontiguousarray(each[part]), size) for each in (result, before)]
+    inside = cv2.resize(np.ascontiguousarray(mask[part]), size, interpolation=cv2.INTER_AREA) > 240
+    if inside.sum() < 30:
         return None
-    seen, own = (np.rint(_shrunk(image, COMPARE_SIDE)).astype(np.uint8) for image in (shown, wanted))
-    seen_linear, own_linear = to_linear(seen)[inside], to_linear(own)[inside]
-    gains = seen_linear.mean(axis=0) / np.maximum(own_linear.mean(axis=0), 1e-4)
-    exposure = float(np.clip(np.median(gains), *EXPOSURE_RANGE))
-    cast = np.clip(gains / max(exposure, 1e-4), *CAST_RANGE)
-    relit = np.rint(to_srgb(own_linear * (exposure * cast).astype(np.float32))).astype(np.uint8)
-    return float(deltaE_ciede2000(to_lab(seen[inside][None]), to_lab(relit[None])).mean())
+    bare = (inside & (changed(small[0], small[1]) <= CALM_DELTA)).astype(np.uint8)
+    _, _, parts, _ = cv2.connectedComponentsWithStats(cv2.morphologyEx(bare, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)))
+    return 1.0 - float(parts[1:, cv2.CC_STAT_AREA].max(initial=0)) / float(inside.sum())
 
 
-def _ssim(shown: Pixels, wanted: Pixels, both: Float) -> float | None:
-    """Structural similarity of luma within the product, after matching mean and spread (light may differ)."""
-    weight = _shrunk(both, SSIM_SIDE)
-    inside = weight > 0.9
-    seen, own = _shrunk(luma(shown), SSIM_SIDE), _shrunk(luma(wanted), SSIM_SIDE)
-    if inside.sum() < 60:
-        return None
-    spread = max(float(own[inside].std()), 2.0)
-    matched = (seen - seen[inside].mean()) / max(float(seen[inside].std()), 1.0) * spread + own[inside].mean()
-    flat = float(own[inside].mean())
-    pair = [np.where(inside, image, flat).astype(np.float32) for image in (matched, own)]
-    score = structural_similarity(*pair, data_range=255.0, win_size=7, full=True)[1]
-    return float(score[inside].mean())
+def _reduced(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _second(result: Pixels, before: Pixels, expected: Sprite, gains: Float, mask: Pixels) -> float:
+    """The area that shows the product's colours outside of the product, as a share of the product's."""
+    return unexplained(result, before, _as_rgba(expected), gains, mask)
+
+
+def _place_iou(seen: Mask, wanted: Mask) -> float:
+    """Intersection over union of the boxes around two masks."""
+    if not wanted.any():
+        return 0.0
+    boxes = [
+        (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+        for rows, columns in (
+            (np.flatnonzero(each.any(axis=1)), np.flatnonzero(each.any(axis=0))) for each in (seen, wanted)
+        )
+    ]
+    return box_iou(*boxes)
 
 
 def _silhouette_iou(solid: Mask, expected: Sprite) -> float:
@@ -270,30 +296,6 @@ def _silhouette_iou(solid: Mask, expected: Sprite) -> float:
         wanted[top:bottom, left:right] = part > 0.5
     union = int((solid | wanted).sum())
     return float((solid & wanted).sum()) / union if union else 0.0
-
-
-def _seam(result: Pixels, mask: Pixels) -> float | None:
-    """Mean fringe along the outline (levels): edge pixels brighter or darker than both sides of it."""
-    rows, columns = np.flatnonzero((mask > 0).any(axis=1)), np.flatnonzero((mask > 0).any(axis=0))
-    y0, y1 = max(0, int(rows[0]) - 12), min(mask.shape[0], int(rows[-1]) + 13)
-    x0, x1 = max(0, int(columns[0]) - 12), min(mask.shape[1], int(columns[-1]) + 13)
-    grey, part = luma(result[y0:y1, x0:x1]), mask[y0:y1, x0:x1]
-    solid = (part > 127).astype(np.uint8)
-    three, wide, reach = (np.ones((side, side), np.uint8) for side in (3, 7, 13))
-    rim = (cv2.dilate(solid, three) - cv2.erode(solid, np.ones((5, 5), np.uint8))) > 0
-    inner, outer = cv2.erode(solid, wide), 1 - cv2.dilate(solid, wide)
-    highest = np.maximum(_extreme(grey, inner, reach, cv2.dilate, -1.0), _extreme(grey, outer, reach, cv2.dilate, -1.0))
-    lowest = np.minimum(_extreme(grey, inner, reach, cv2.erode, 256.0), _extreme(grey, outer, reach, cv2.erode, 256.0))
-    known = rim & (highest >= 0) & (lowest < 256)
-    if not known.any():
-        return None
-    excess = np.maximum(grey - highest, 0.0) + np.maximum(lowest - grey, 0.0)
-    return float(excess[known].mean())
-
-
-def _extreme(grey: Float, where: Pixels, kernel: Pixels, reach: object, empty: float) -> Float:
-    """Largest (dilate) or smallest (erode) luma nearby among the pixels of a mask."""
-    return np.asarray(reach(np.where(where > 0, grey, empty).astype(np.float32), kernel), np.float32)  # type: ignore[operator]
 
 
 def _contact_shadow(

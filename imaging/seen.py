@@ -65,7 +65,9 @@ def like_shadow(result: Pixels, room: Pixels) -> Mask:
     light, before = (to_linear(cv2.GaussianBlur(image, (0, 0), 1.0)) for image in (result, room))
     kept = (light.sum(axis=2) + 1e-3) / (before.sum(axis=2) + 1e-3)
     # Both at the room's level, where a difference of hue can be seen.
-    seen, same = (np.rint(to_srgb(each)).astype(np.uint8) for each in (light / np.maximum(kept, 0.03)[..., None], before))
+    seen, same = (
+        np.rint(to_srgb(each)).astype(np.uint8) for each in (light / np.maximum(kept, 0.03)[..., None], before)
+    )
     away = np.linalg.norm(to_lab(seen)[..., 1:] - to_lab(same)[..., 1:], axis=2)
     return np.asarray((kept < 1.03) & (kept > 0.03) & (away < SHADOW_AB))
 
@@ -93,12 +95,14 @@ def palette_of(rgba: Pixels, gains: Float) -> Float:
         return np.zeros((0, 3), np.float32)
     cv2.setRNGSeed(0)
     stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
-    _, labels, _ = cv2.kmeans(lab, count, None, stop, 1, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
+    _, labels, _ = cv2.kmeans(lab, count, None, stop, 1, cv2.KMEANS_PP_CENTERS)
     means = [own[labels.ravel() == each].mean(axis=0) for each in range(count) if (labels.ravel() == each).any()]
     return np.asarray(np.array(means) * gains, np.float32)
 
 
-def find_product(result: Pixels, room: Pixels, rgba: Pixels, gains: Float, box: tuple[float, float, float, float]) -> Fit:
+def find_product(
+    result: Pixels, room: Pixels, rgba: Pixels, gains: Float, box: tuple[float, float, float, float]
+) -> Fit:
     """Where a cutout (H, W, 4) that is expected in a box (px), in a light (3,), fits picture minus room best."""
     alpha, palette = rgba[..., 3].astype(np.float32) / 255.0, palette_of(rgba, gains)
     coarse = _Search.of(result, room, alpha, palette, box, COARSE_SIDE)
@@ -108,6 +112,21 @@ def find_product(result: Pixels, room: Pixels, rgba: Pixels, gains: Float, box: 
     shape = (first.box[2] - first.box[0]) / (box[2] - box[0]) / size
     near = combinations(size * np.array([0.94, 0.97, 1.0, 1.03, 1.06]), shape * np.array([0.96, 1.0, 1.04]))
     return max((fine.best(float(a), float(b), first) for a, b in near), key=lambda fit: fit.score)
+
+
+def unexplained(result: Pixels, room: Pixels, rgba: Pixels, gains: Float, mask: Pixels) -> float:
+    """The largest area in the cutout's colours beyond the product's mask, as a share of the product's area."""
+    size = fit_within(room.shape[1], room.shape[0], ALIGN_SIDE)
+    small = [np.asarray(cv2.resize(each, size, interpolation=cv2.INTER_AREA), np.uint8) for each in (result, room)]
+    product = cv2.resize(mask, size, interpolation=cv2.INTER_AREA) > 100
+    reach = max(3, round(0.08 * float(np.sqrt(product.sum())))) | 1
+    away = cv2.dilate(product.astype(np.uint8), np.ones((reach, reach), np.uint8)) == 0
+    more = (changed(small[0], small[1]) > CHANGED) & of_colours(small[0], palette_of(rgba, gains)) & away
+    more &= ~like_shadow(small[0], small[1])
+    _, _, parts, _ = cv2.connectedComponentsWithStats(cv2.morphologyEx(
+        more.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)))  # fmt: skip
+    largest = float(parts[1:, cv2.CC_STAT_AREA].max(initial=0))
+    return largest / max(float(product.sum()), 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +142,13 @@ class _Search:
 
     @classmethod
     def of(
-        cls, result: Pixels, room: Pixels, alpha: Float, palette: Float, box: tuple[float, float, float, float], side: float
+        cls,
+        result: Pixels,
+        room: Pixels,
+        alpha: Float,
+        palette: Float,
+        box: tuple[float, float, float, float],
+        side: float,
     ) -> "_Search":
         scale = min(1.0, side / max(box[2] - box[0], box[3] - box[1], 1.0))
         size = max(8, round(room.shape[1] * scale)), max(8, round(room.shape[0] * scale))
@@ -137,7 +162,7 @@ class _Search:
     def best(self, size: float, shape: float, near: Fit | None = None) -> Fit:
         """The best place of the silhouette in one size and shape (1: as expected), anywhere or close to another fit."""
         x0, y0, x1, y1 = (side * self.scale for side in self.box)
-        height, width = self.speaks_for.shape
+        _height, _width = self.speaks_for.shape
         wide, high = max(3, round((x1 - x0) * size * shape)), max(3, round((y1 - y0) * size))
         template = cv2.resize(self.alpha, (wide, high), interpolation=cv2.INTER_AREA)
         pad_x, pad_y = wide // 2 + 1, high // 2 + 1
@@ -162,4 +187,4 @@ class _Search:
         return Fit(tuple(side / self.scale for side in found), float(score[row, column]))  # type: ignore[arg-type]
 
 
-__all__ = ["Fit", "aligned", "changed", "find_product", "like_shadow"]
+__all__ = ["Fit", "aligned", "changed", "find_product", "like_shadow", "unexplained"]

@@ -12,7 +12,6 @@ def composite_picture(
     ir: Mapping[str, Any], inputs: Mapping[str, Any], artifacts: Mapping[str, Any]
 ) -> list[MetricValue]:
     """Size, support, contact, drift, fidelity, seam and shadow of the result picture."""
-    from imaging.compose import compose
     from imaging.metrics import measure
     from imaging.photo import decode
     from imaging.placement import Placement
@@ -24,10 +23,10 @@ def composite_picture(
     product = product_of(inputs["facts"], cutout.shape[1] / cutout.shape[0])
     place = Placement.from_json(inputs["select"]["selected"])
     mask = ir.get("product_mask")
-    # A model that does not say where it painted is held to where our own engine would have.
-    outline = decode(mask.read()) if mask else compose(pixels, room, cutout, product, place).product_mask
+    # A model does not say where it painted: its product is sought in the picture.
+    outline = decode(mask.read()) if mask else None
     measures = measure(decode(ir["result"].read()), pixels, room, cutout, product, place, outline)
     return [
-        MetricValue(item.key, item.value, {"note": item.note} if item.note else {}, applies=item.value is not None)
+        MetricValue(item.key, item.value, {"note": item.note} if item.note else {}, applies=item.asked)
         for item in measures
     ]

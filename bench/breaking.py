@@ -1,0 +1,187 @@
+"""Pictures broken on purpose, each in one way that a shopper would be misled by; the gate has to refuse every kind.
+
+Made from any finished picture, its empty room and the product's mask in it, so that rendered truth, our own pictures
+and a model's are broken alike. Product and shadow are lifted off the room as layers and put back wrongly.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.colour import to_linear, to_srgb
+
+Pixels = NDArray[np.uint8]
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A finished picture (H, W, 3) and the product's mask (H, W; 0..255) in it."""
+
+    pixels: Pixels
+    mask: Pixels
+
+
+def broken(room: Pixels, good: Picture) -> dict[str, Picture]:
+    """One picture per kind of break."""
+    return {kind: make(room, good) for kind, make in KINDS.items()}
+
+
+def _box(mask: Pixels) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero((mask > 127).any(axis=1)), np.flatnonzero((mask > 127).any(axis=0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _shadow(room: Pixels, good: Picture) -> Float:
+    """Light kept (H, W, 3) around the product; 1 where the product is."""
+    kept = (to_linear(good.pixels) + 1e-3) / (to_linear(room) + 1e-3)
+    kept[cv2.dilate(good.mask, np.ones((5, 5), np.uint8)) > 8] = 1.0
+    return np.clip(kept, 0.02, 1.2)
+
+
+def _rebuilt(
+    room: Pixels, good: Picture, product: NDArray[np.float64] | None, shadow: NDArray[np.float64] | None
+) -> Picture:
+    """Room, shadow and product put together again; each layer moved by its own affine map, None leaves it out."""
+    size = room.shape[1], room.shape[0]
+    pixels = room.astype(np.float32)
+    if shadow is not None:
+        kept = cv2.warpAffine(_shadow(room, good), shadow, size, flags=cv2.INTER_LINEAR, borderValue=(1.0, 1.0, 1.0))
+        pixels = to_srgb(to_linear(room) * kept)
+    mask = np.zeros_like(good.mask)
+    if product is not None:
+        alpha = good.mask.astype(np.float32) / 255.0
+        layer = np.dstack([good.pixels.astype(np.float32) * alpha[..., None], alpha])
+        moved = cv2.warpAffine(layer, product, size, flags=cv2.INTER_LINEAR)
+        pixels = moved[..., :3] + pixels * (1.0 - moved[..., 3:])
+        mask = np.rint(moved[..., 3] * 255.0).astype(np.uint8)
+    return Picture(np.clip(np.rint(pixels), 0, 255).astype(np.uint8), mask)
+
+
+def _map(
+    good: Picture, size: float = 1.0, right: float = 0.0, down: float = 0.0, mirror: bool = False
+) -> NDArray[np.float64]:
+    """The affine map (2, 3) that scales about the product's foot, then moves by shares of its box."""
+    x0, y0, x1, y1 = _box(good.mask)
+    foot_x, foot_y = (x0 + x1) / 2, float(y1)
+    across = -size if mirror else size
+    return np.array([
+        [across, 0.0, foot_x - across * foot_x + right * (x1 - x0)],
+        [0.0, size, foot_y - size * foot_y + down * (y1 - y0)],
+    ])  # fmt: skip
+
+
+def _floating(room: Pixels, good: Picture) -> Picture:
+    return _rebuilt(room, good, _map(good, down=-0.2), _map(good))
+
+
+def _sized(size: float) -> Callable[[Pixels, Picture], Picture]:
+    return lambda room, good: _rebuilt(room, good, _map(good, size), _map(good, size))
+
+
+def _mirrored(room: Pixels, good: Picture) -> Picture:
+    return _rebuilt(room, good, _map(good, mirror=True), _map(good))
+
+
+def _missing(room: Pixels, good: Picture) -> Picture:
+    return Picture(room.copy(), good.mask)
+
+
+def _shadowless(room: Pixels, good: Picture) -> Picture:
+    return _rebuilt(room, good, _map(good), None)
+
+
+def _cropped(room: Pixels, good: Picture) -> Picture:
+    """The right third of the product is not there."""
+    x0, _, x1, _ = _box(good.mask)
+    kept = good.mask.copy()
+    kept[:, x1 - (x1 - x0) // 3 :] = 0
+    rest = _rebuilt(room, good, None, _map(good)).pixels
+    alpha = kept[..., None].astype(np.float32) / 255.0
+    return Picture(np.rint(good.pixels * alpha + rest * (1.0 - alpha)).astype(np.uint8), kept)
+
+
+def _duplicated(room: Pixels, good: Picture) -> Picture:
+    """The product stands there twice, the second beside the first where the picture has more space."""
+    x0, _, x1, _ = _box(good.mask)
+    side = 1.15 if x0 + x1 < room.shape[1] else -1.15
+    second = _rebuilt(good.pixels, Picture(good.pixels, good.mask), _map(good, right=side), None)
+    return Picture(second.pixels, good.mask)
+
+
+def _recoloured(room: Pixels, good: Picture) -> Picture:
+    """Another colour in the same light: hue turned by a third, and greys dyed."""
+    lab = cv2.cvtColor(good.pixels.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
+    turn = np.radians(120.0)
+    a, b = lab[..., 1].copy(), lab[..., 2].copy()
+    lab[..., 1] = a * np.cos(turn) - b * np.sin(turn) - 12.0
+    lab[..., 2] = a * np.sin(turn) + b * np.cos(turn) - 22.0
+    other = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * 255.0
+    return _inside(good, np.clip(other, 0, 255))
+
+
+def _blurred(room: Pixels, good: Picture) -> Picture:
+    x0, _, x1, _y1 = _box(good.mask)
+    return _inside(good, cv2.GaussianBlur(good.pixels, (0, 0), max(2.0, 0.012 * (x1 - x0))).astype(np.float32))
+
+
+def _inside(good: Picture, other: Float) -> Picture:
+    alpha = good.mask[..., None].astype(np.float32) / 255.0
+    mixed = np.rint(other * alpha + good.pixels * (1.0 - alpha))
+    return Picture(np.clip(mixed, 0, 255).astype(np.uint8), good.mask)
+
+
+def _haloed(room: Pixels, good: Picture) -> Picture:
+    """A pale rim along the outline, as a careless cutout has."""
+    solid = (good.mask > 127).astype(np.uint8)
+    wide = max(3, round(0.012 * float(np.sqrt(solid.sum())))) | 1
+    rim = cv2.dilate(solid, np.ones((wide, wide), np.uint8)) - cv2.erode(solid, np.ones((3, 3), np.uint8))
+    soft = cv2.GaussianBlur(rim.astype(np.float32), (0, 0), 0.7)[..., None] * 0.9
+    return Picture(np.rint(good.pixels * (1.0 - soft) + 250.0 * soft).astype(np.uint8), good.mask)
+
+
+def _room_brighter(room: Pixels, good: Picture) -> Picture:
+    alpha = good.mask[..., None].astype(np.float32) / 255.0
+    lifted = np.clip(good.pixels.astype(np.float32) * 1.1 + 4.0, 0, 255)
+    return Picture(np.rint(lifted * (1.0 - alpha) + good.pixels * alpha).astype(np.uint8), good.mask)
+
+
+def _room_altered(room: Pixels, good: Picture) -> Picture:
+    """A picture on the wall that was never there: a framed area of 8 % of the photo, in the emptier upper corner."""
+    height, width = room.shape[:2]
+    x0, _, x1, _ = _box(good.mask)
+    left = int(0.08 * width) if x0 + x1 > width else int(0.62 * width)
+    pixels = good.pixels.copy()
+    cv2.rectangle(pixels, (left, int(0.06 * height)), (left + int(0.3 * width), int(0.33 * height)), (58, 44, 36), -1)
+    cv2.rectangle(pixels, (left + 8, int(0.06 * height) + 8), (left + int(0.3 * width) - 8, int(0.33 * height) - 8),
+                  (196, 120, 70), -1)  # fmt: skip
+    pixels[good.mask > 0] = good.pixels[good.mask > 0]
+    return Picture(pixels, good.mask)
+
+
+def _other_size(room: Pixels, good: Picture) -> Picture:
+    size = room.shape[1] * 4 // 5, room.shape[0] * 4 // 5
+    return Picture(*(cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (good.pixels, good.mask)))
+
+
+KINDS: dict[str, Callable[[Pixels, Picture], Picture]] = {
+    "floating": _floating,
+    "twice too large": _sized(2.0),
+    "half as large": _sized(0.5),
+    "recoloured": _recoloured,
+    "mirrored": _mirrored,
+    "duplicated": _duplicated,
+    "missing": _missing,
+    "cropped": _cropped,
+    "blurred": _blurred,
+    "haloed": _haloed,
+    "shadowless": _shadowless,
+    "room brighter": _room_brighter,
+    "room altered": _room_altered,
+    "another size": _other_size,
+}
+
+__all__ = ["KINDS", "Picture", "broken"]

@@ -1,0 +1,182 @@
+"""What of a room stands in front of a product, and so covers it and its shadow.
+
+A thing that meets the floor nearer to the camera than the product's base is in front of it. Only things whose foot is
+seen on the floor (or below the photo's edge) count, and only their own colours are cut free: where the reading is in
+doubt nothing covers the product, because a hole in a product looks worse than a table that should have hidden its foot.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.checks import pose_of
+from imaging.colour import fit_within
+from imaging.geometry import Camera
+from imaging.labels import REGION
+from imaging.room import Room
+from imaging.scene import Placement, Pose, Product
+from imaging.sprite import Sprite
+
+Pixels = NDArray[np.uint8]
+Float = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+# How much nearer (m) a thing has to stand, how far (m) sideways its foot may be, and the least it has to be (m, share).
+NEARER_M, FOOT_REACH_M, LEAST_M, LEAST_AREA = 0.12, 0.3, 0.12, 0.002
+# A region map that calls the product's own floor a thing, or hides most of the product, is not to be trusted.
+OWN_FLOOR_SHARE, MOST_HIDDEN = 0.2, 0.4
+WORKING_SIDE = 480
+
+
+@dataclass(frozen=True, eq=False)
+class Cover:
+    """How far (0..1) the room hides what is put behind it: alpha (h, w) with its top left corner (px)."""
+
+    alpha: Float
+    x: int
+    y: int
+
+
+def cover_of(room_pixels: Pixels, room: Room, sprite: Sprite, product: Product, placement: Placement) -> Cover | None:
+    """What hides a sprite that stands or lies on the floor; None if nothing surely does."""
+    pose = pose_of(room, product, placement) if placement.mount == "floor" else None
+    if pose is None:
+        return None
+    rows, columns = sprite.alpha.shape
+    box = float(sprite.x), float(sprite.y), float(sprite.x + columns), float(sprite.y + rows)
+    # Whatever stands on a rug is in front of it.
+    edge = float(pose.base[:, 2].max() if product.lies_flat else pose.base[:, 2].min() - NEARER_M)
+    return cover_before(room_pixels, room, box, edge, None if product.lies_flat else pose)
+
+
+def cover_before(
+    room_pixels: Pixels, room: Room, box: tuple[float, float, float, float], edge_m: float, pose: Pose | None = None
+) -> Cover | None:
+    """What stands nearer than `edge_m` (forward) within a box (px) of a photo; None if nothing surely does."""
+    camera = room.camera()
+    height, width = room.regions.shape
+    scale = width / room.width
+    things = (room.regions == REGION.FURNITURE).astype(np.uint8)
+    x0, x1 = (int(np.clip(side * scale, 0, width)) for side in (box[0], box[2]))
+    y0 = int(np.clip(box[1] * scale, 0, height))
+    if x1 - x0 < 3 or not things[y0:, x0:x1].any():
+        return None
+    if pose is not None:
+        things = _trusted(things, camera, pose, scale)
+    in_front = _in_front(things, room, camera, edge_m, scale, (x0, x1))
+    in_front[:y0] = False
+    hidden = float(in_front[y0 : int(np.clip(box[3] * scale, y0 + 1, height)), x0:x1].mean())
+    if in_front.sum() < LEAST_AREA * in_front.size or hidden > MOST_HIDDEN:
+        return None
+    return _refined(room_pixels, room, things, in_front, box)
+
+
+def covered(sprite: Sprite, cover: Cover) -> Sprite:
+    """The sprite without what is hidden."""
+    keep = np.ones(sprite.alpha.shape, np.float32)
+    top, left = max(cover.y, sprite.y), max(cover.x, sprite.x)
+    bottom = min(cover.y + cover.alpha.shape[0], sprite.y + sprite.alpha.shape[0])
+    right = min(cover.x + cover.alpha.shape[1], sprite.x + sprite.alpha.shape[1])
+    if top < bottom and left < right:
+        part = cover.alpha[top - cover.y : bottom - cover.y, left - cover.x : right - cover.x]
+        keep[top - sprite.y : bottom - sprite.y, left - sprite.x : right - sprite.x] = 1.0 - part
+    return Sprite(sprite.colour * keep[..., None], sprite.alpha * keep, sprite.x, sprite.y)
+
+
+def put_back(pixels: Pixels, room_pixels: Pixels, cover: Cover) -> None:
+    """Lays the room's own pixels over the picture, in place, where they are in front."""
+    part = slice(cover.y, cover.y + cover.alpha.shape[0]), slice(cover.x, cover.x + cover.alpha.shape[1])
+    alpha = cover.alpha[..., None]
+    mixed = room_pixels[part] * alpha + pixels[part] * (1.0 - alpha)
+    hidden = cover.alpha > 0
+    pixels[part][hidden] = np.rint(mixed[hidden]).astype(np.uint8)
+
+
+def _trusted(things: Pixels, camera: Camera, pose: Pose, scale: float) -> Pixels:
+    """Things, without those that would lie under the product's own base."""
+    base = np.zeros(things.shape, np.uint8)
+    cv2.fillConvexPoly(base, np.rint(camera.project(pose.base) * scale).astype(np.int32), 1)
+    _, labels = cv2.connectedComponents(things)
+    under = np.bincount(labels[base > 0], minlength=int(labels.max()) + 1)
+    doubtful = np.flatnonzero(under > OWN_FLOOR_SHARE * max(int(base.sum()), 1))
+    return np.where(np.isin(labels, doubtful[doubtful > 0]), 0, things).astype(np.uint8)
+
+
+def _in_front(
+    things: Pixels, room: Room, camera: Camera, edge_m: float, scale: float, columns: tuple[int, int]
+) -> Mask:
+    """Runs of things, column by column, whose foot is nearer than an edge."""
+    width = things.shape[1]
+    found = np.zeros(things.shape, bool)
+    runs = {column: _runs(things[:, column], room.regions[:, column]) for column in range(width)}
+    feet = np.array([max((foot for _, foot in runs[column]), default=-1) for column in range(width)])
+    for column in range(*columns):
+        for top, foot in runs[column]:
+            here = _floor_ahead(camera, column, foot, scale)
+            if here is None:
+                continue
+            per_m = camera.focal_px / max(here, 0.3) * scale
+            reach = max(1, int(FOOT_REACH_M * per_m))
+            near = feet[max(0, column - reach) : column + reach + 1]
+            # An overhanging part stands where the foot beside it stands, if both are one thing.
+            beside = [int(each) for each in near if foot < each < foot + 3 * reach]
+            base = max([foot, *beside])
+            ahead = _floor_ahead(camera, column, base, scale)
+            if ahead is not None and ahead < edge_m and (base - top) / per_m > LEAST_M:
+                found[top:foot, column] = True
+    return found
+
+
+def _runs(things: Pixels, regions: Pixels) -> list[tuple[int, int]]:
+    """(top, foot) of a column's runs of things that end on the floor or at the photo's edge."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], things, [0]])))
+    spans = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    return [(top, foot) for top, foot in spans if foot >= len(things) or regions[foot] == REGION.FLOOR]
+
+
+def _floor_ahead(camera: Camera, column: int, row: int, scale: float) -> float | None:
+    """Forward distance (m) of the floor at a pixel of the region map."""
+    point = camera.floor_point((column + 0.5) / scale, row / scale)
+    return None if point is None else point[1]
+
+
+def _refined(
+    room_pixels: Pixels, room: Room, things: Pixels, in_front: Mask, box: tuple[float, float, float, float]
+) -> Cover | None:
+    """The cover at the photo's size: GrabCut from the runs' lower parts outwards, only within the things."""
+    pad = 0.15 * max(box[2] - box[0], box[3] - box[1])
+    x0, y0 = max(0, int(box[0] - pad)), max(0, int(box[1] - pad))
+    x1, y1 = min(room.width, int(box[2] + pad)), min(room.height, int(box[3] + pad))
+    size = fit_within(x1 - x0, y1 - y0, WORKING_SIDE)
+    photo = np.asarray(cv2.resize(room_pixels[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA), np.uint8)
+    front, thing = (_cut(each, room, (x0, y0, x1, y1), size) for each in (in_front.astype(np.uint8), things))
+    reach = max(2, size[0] // 60)
+    kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    trimap = np.full(front.shape, cv2.GC_BGD, np.uint8)
+    trimap[cv2.dilate(front, kernel) > 0] = cv2.GC_PR_BGD
+    trimap[front > 0] = cv2.GC_PR_FGD
+    trimap[cv2.erode(front, kernel) > 0] = cv2.GC_FGD
+    trimap[(thing > 0) & (front == 0)] = cv2.GC_BGD
+    if not (trimap == cv2.GC_FGD).any() or not (trimap == cv2.GC_BGD).any():
+        return None
+    back, fore = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.setRNGSeed(0)
+    cv2.grabCut(cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), trimap, None, back, fore, 2, cv2.GC_INIT_WITH_MASK)
+    mask = ((trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)).astype(np.float32)
+    alpha = cv2.resize(cv2.GaussianBlur(mask, (0, 0), 0.8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+    alpha = np.clip((alpha - 0.35) / 0.3, 0.0, 1.0)
+    return Cover(np.asarray(alpha, np.float32), x0, y0) if alpha.any() else None
+
+
+def _cut(labels: Pixels, room: Room, part: tuple[int, int, int, int], size: tuple[int, int]) -> Pixels:
+    """A part (px of the photo) of a map at working size, resized."""
+    height, width = labels.shape
+    columns = np.clip((np.arange(size[0]) + 0.5) / size[0] * (part[2] - part[0]) + part[0], 0, room.width - 1)
+    rows = np.clip((np.arange(size[1]) + 0.5) / size[1] * (part[3] - part[1]) + part[1], 0, room.height - 1)
+    return np.ascontiguousarray(
+        labels[(rows * height / room.height).astype(int)][:, (columns * width / room.width).astype(int)]
+    )
+
+
+__all__ = ["Cover", "cover_before", "cover_of", "covered", "put_back"]
