@@ -14,6 +14,7 @@ MEASUREMENTS = {
     "dispatch": "Dispatch",
     "pages": "Operator pages with 50,000 runs",
     "waiting": "Many runs that wait",
+    "many": "A thousand runs in flight",
     "fairness": "Fairness between shops",
     "recovery": "Leases under load, and killed workers",
     "chaos": "Three hundred kills",

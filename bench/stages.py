@@ -1,11 +1,19 @@
 """Stages that cost nothing but what they say: they answer at once, wait, or burn processor time."""
 
 import asyncio
+import os
 import time
 from typing import Any
 
+import runs.inline
+from bench.slow_model import ADDRESS, SlowModel
 from runs.registry import stage
 from runs.step import StepHandle
+from vendors.registry import build_vendors
+
+if ADDRESS in os.environ:
+    # The workers of a measurement know one vendor more than an installation does.
+    setattr(runs.inline, "build_vendors", lambda settings: {**build_vendors(settings), "slow": SlowModel()})  # noqa: B010
 
 SECONDS = {
     "type": "object",
@@ -26,6 +34,13 @@ async def bench_wait(step: StepHandle) -> dict[str, Any]:
     """Waits on the event loop, as for a model, `seconds` from its params."""
     await asyncio.sleep(step.params["seconds"])
     return {"waited_s": step.params["seconds"]}
+
+
+@stage("bench_ask", version=1, type="llm")
+async def bench_ask(step: StepHandle) -> dict[str, Any]:
+    """Asks the model routed to `facts`."""
+    reply = await step.ask("facts", params={"node": step.spec.node_key})
+    return {"answer": reply.data}
 
 
 @stage("bench_burn", version=1, type="transform", params=SECONDS)

@@ -34,7 +34,7 @@ def measure(title: str) -> Section:
             before = _processor_seconds(program)
             submit_ms = _start(RUNS)
             wait_for(_most_wait, "most runs are in flight", every=0.01)
-            flying, memory, server, links = _weigh(program)
+            flying, memory, server, links = weigh(program)
             _all_end()
             work_ms = (_processor_seconds(program) - before) * 1000 / RUNS
         figures = _times()
@@ -83,7 +83,7 @@ def _most_wait() -> bool:
     return Run.objects.filter(status=Run.Status.RUNNING).count() >= RUNS * 0.9 or not Run.objects.unfinished().exists()
 
 
-def _weigh(program: Program) -> tuple[int, float, float, int]:
+def weigh(program: Program) -> tuple[int, float, float, int]:
     """Runs in flight, MiB of the workers, MiB of the server's backends for them, and how many backends those are."""
     info = connection.connection.info
     flying = Run.objects.filter(status=Run.Status.RUNNING).count()
