@@ -41,7 +41,8 @@ def measure(title: str) -> Section:
                 wait_for(_all_fly, "all runs are in flight", seconds=IDEAL_S)
                 flying, memory, server, links = weigh(program)
                 wait_for(lambda: not Run.objects.unfinished().exists(), "all runs end", seconds=IDEAL_S * 4, every=0.5)
-    return Section(title, how, _figures(idle, max([memory, *peak]), server, links), _notes(flying))
+        figures = _figures(idle, max([memory, *peak]), server, links)
+    return Section(title, how, figures, _notes(flying))
 
 
 def asking_chain(calls: int) -> dict[str, object]:
