@@ -1,20 +1,27 @@
 """Claims: fair between shops and between shoppers and bulk work, capped exactly, and cheap however long the queue."""
 
+import asyncio
 import json
 import threading
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from core.ids import new_id
 from runs import claims
 from runs.claims import Claim, Room, claim_runs, room_of
-from runs.models import PipelineVersion, Run
+from runs.database_thread import DatabaseThread
+from runs.groups import Member, start_group
+from runs.models import PipelineVersion, Run, Worker
+from runs.services import start_run
 from shops.models import Shop
 from tests.factories import ShopFactory
 from tests.runs.engine import chain, publish
+from tests.workers import Cluster, wait_until
 
 BULK = 10
 
@@ -217,3 +224,41 @@ def test_a_run_that_was_cancelled_or_whose_lease_was_renewed_meanwhile_is_not_ta
     Run.objects.filter(pk=claim.run_id).update(lease_until=timezone.now() - timedelta(seconds=1))
     assert claims.renew_leases([claim]) == {claim.run_id}
     assert claim_runs("w", 5) == []
+
+
+def test_a_claim_goes_ahead_of_other_database_work() -> None:
+    thread, busy, order = DatabaseThread(), threading.Event(), []
+
+    async def scene() -> None:
+        held = asyncio.ensure_future(thread(busy.wait, 30))
+        others = [asyncio.ensure_future(thread(order.append, number)) for number in range(3)]
+        await asyncio.sleep(0)
+        claim = asyncio.ensure_future(thread.first(order.append, "claim"))
+        await asyncio.sleep(0)
+        busy.set()
+        await asyncio.gather(held, claim, *others)
+
+    thread.start()
+    try:
+        asyncio.run(scene())
+    finally:
+        thread.close()
+    assert order == ["claim", 0, 1, 2]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.xdist_group("workers")
+def test_a_shopper_begins_while_bulk_work_keeps_the_workers_busy(files_of_its_own: Path, tmp_path: Path) -> None:
+    publish("marking", {"key": "a", "step": "marking@1", "params": {"seconds": 60}})
+    members = [Member(ShopFactory(), {"folder": str(tmp_path)}) for _ in range(12)]
+    cluster = Cluster(files_of_its_own, WORKERS="1", RUNS_IN_FLIGHT="4")
+    try:
+        wait_until(lambda: Worker.objects.exists(), "the worker reports")
+        start_group(pipeline="marking", members=members, group_id=new_id())
+        begun = Run.objects.filter(status="running")
+        wait_until(lambda: begun.count() == 3, "bulk work has its share of the worker's places")
+        shopper = start_run(pipeline="marking", shop=ShopFactory(), input={"folder": str(tmp_path)})
+        wait_until(lambda: begun.filter(pk=shopper.pk).exists(), "the shopper's run begins")
+        assert begun.filter(priority=10).count() == 3
+    finally:
+        cluster.kill()
