@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import connection
 
-from runs.claims import NOBODY
+from runs.claims import NOBODY, shop_cap
 from runs.errors import LineTooLong
 from runs.models import Run
 
@@ -73,7 +73,7 @@ class Line:
         if not self.places:
             return self.oldest_s
         among_all = (self.own + self.others) / self.places
-        within_cap = self.own / min(self.places, settings.RUNS_PER_SHOP)
+        within_cap = self.own / shop_cap(self.places)
         return max(self.run_s * max(among_all, within_cap), self.own_oldest_s)
 
 

@@ -1,9 +1,9 @@
 """Who works on what: claims with a lease and a fencing token, by the database's clock.
 
 Fairness has three rules, all in one statement. A run waits behind as many runs of its class as its shop has in hand or
-ahead of it, so shops take turns whatever their numbers. No shop has more than `RUNS_PER_SHOP` runs in hand, counted
-exactly over all workers, and its bulk work at most `BULK_SHARE` of them. Shoppers come before bulk work, within the
-bounds that a worker sets (`Room`), so that neither can shut the other out.
+ahead of it, so shops take turns whatever their numbers. No shop has more than `RUNS_PER_SHOP` runs in hand, nor more
+than `LARGEST_SHARE` of all places, counted exactly over all workers; its bulk work has at most that share of them.
+Shoppers come before bulk work, within the bounds that a worker sets (`Room`), so that neither can shut the other out.
 """
 
 import math
@@ -21,7 +21,7 @@ from django.db import connection, transaction
 from core.ids import Ulid
 from runs.messages import send_hint
 
-BULK_SHARE = 0.75
+LARGEST_SHARE = 0.75
 INLINE = "inline:"
 INLINE_LEASE = timedelta(minutes=1)
 CLAIM_LOCK = 0x5EE17C1A  # any number that no other advisory lock of this database uses
@@ -48,9 +48,14 @@ class Room:
     bulk_most: int | None = None
 
 
-def bulk_share(places: int) -> int:
-    """How many of some places bulk work may fill: three quarters, and never none."""
-    return max(1, math.floor(places * BULK_SHARE))
+def largest_share(places: int) -> int:
+    """How many of some places one shop may fill, or bulk work: three quarters, and never none."""
+    return max(1, math.floor(places * LARGEST_SHARE))
+
+
+def shop_cap(places: int) -> int:
+    """How many runs a shop may have in hand where all living workers have so many places (0: nobody knows)."""
+    return min(settings.RUNS_PER_SHOP, largest_share(places)) if places else settings.RUNS_PER_SHOP
 
 
 def room_of(capacity: int, held: Sequence[Claim], turn: int = 0) -> Room:
@@ -62,7 +67,7 @@ def room_of(capacity: int, held: Sequence[Claim], turn: int = 0) -> Room:
     """
     free, bulk = capacity - len(held), sum(claim.bulk for claim in held)
     due = not bulk and (capacity > 1 or turn % 8 == 7)
-    return Room(free, min(free, int(due)), max(0, bulk_share(capacity) - bulk))
+    return Room(free, min(free, int(due)), max(0, largest_share(capacity) - bulk))
 
 
 # By the smallest due time, not by `EXISTS`: that one may be answered by reading the table from its oldest row.
@@ -77,7 +82,9 @@ LOCK = """
 SELECT pg_advisory_xact_lock(%s), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
        set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-       set_config('enable_material', 'off', true), set_config('jit', 'off', true)
+       set_config('enable_material', 'off', true), set_config('jit', 'off', true),
+       (SELECT coalesce(sum(capacity), 0) FROM runs_worker
+        WHERE beat_at > statement_timestamp() - interval '30 seconds')
 """
 
 # `tenant` walks the index from shop to shop, `waiting` takes each shop's first few: what a claim reads grows with the
@@ -185,7 +192,8 @@ def claim_runs(owner: str, room: Room | int) -> list[Claim]:
             return []
         with transaction.atomic():
             cursor.execute(LOCK, [CLAIM_LOCK])
-            cursor.execute(CLAIM, _claim_values(owner, room))
+            places = int(cursor.fetchone()[-1])
+            cursor.execute(CLAIM, _claim_values(owner, room, shop_cap(places)))
             rows = cursor.fetchall()
     return [Claim(Ulid(int=run_id.int), token, owner, *rest) for run_id, token, *rest in rows]
 
@@ -198,8 +206,7 @@ def inline_lease(now: datetime) -> tuple[str, datetime]:
     return f"{INLINE}{socket.gethostname()}:{os.getpid()}", now + INLINE_LEASE
 
 
-def _claim_values(owner: str, room: Room) -> dict[str, Any]:
-    per_shop = settings.RUNS_PER_SHOP
+def _claim_values(owner: str, room: Room, per_shop: int) -> dict[str, Any]:
     return {
         "owner": owner,
         "lease": settings.RUN_LEASE_SECONDS,
@@ -208,7 +215,7 @@ def _claim_values(owner: str, room: Room) -> dict[str, Any]:
         "bulk_least": room.bulk_least,
         "bulk_most": room.free if room.bulk_most is None else room.bulk_most,
         "per_shop": per_shop,
-        "per_shop_bulk": bulk_share(per_shop),
+        "per_shop_bulk": largest_share(per_shop),
     }
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from core.ids import new_id
 from runs import claims
-from runs.claims import Claim, Room, claim_runs, room_of
+from runs.claims import Claim, Room, beat, claim_runs, room_of
 from runs.database_thread import DatabaseThread
 from runs.groups import Member, start_group
 from runs.models import PipelineVersion, Run, Worker
@@ -72,6 +72,19 @@ def test_a_shop_never_has_more_in_hand_than_its_cap_and_other_shops_are_served(s
     assert claim_runs("w", 100) == []
     Run.objects.filter(pk=Run.objects.filter(shop=big, status="running").first().pk).update(status="completed")
     assert shops_of(claim_runs("w", 100)) == {big.pk: 1}, "a place that is free again is filled again"
+
+
+@pytest.mark.django_db
+def test_where_there_are_few_places_a_shop_may_fill_three_quarters_of_them() -> None:
+    beat("w1", "host", 1, 0, 4)
+    beat("w2", "host", 2, 0, 4)
+    beat("gone", "host", 3, 0, 100)
+    Worker.objects.filter(name="gone").update(beat_at=timezone.now() - timedelta(minutes=1))
+    big, small = ShopFactory(), ShopFactory()
+    waiting(20, big)
+    assert len(claim_runs("w1", 4) + claim_runs("w2", 4)) == 6
+    waiting(2, small)
+    assert shops_of(claim_runs("w2", 2)) == {small.pk: 2}
 
 
 @pytest.mark.django_db
@@ -168,7 +181,7 @@ def test_a_claim_reads_what_it_may_take_and_not_the_queue(analysed: str) -> None
         if analysed == "after":
             cursor.execute("ANALYZE runs_run")
         cursor.execute(claims.LOCK, [claims.CLAIM_LOCK])
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {claims.CLAIM}", claims._claim_values("w", Room(10, 1, 8)))
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {claims.CLAIM}", claims._claim_values("w", Room(10, 1, 8), 40))
         claim = cursor.fetchone()[0]
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {claims.PROBE}")
         probe = cursor.fetchone()[0]
