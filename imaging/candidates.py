@@ -37,7 +37,7 @@ def floor_candidates(room: Room, product: Product, tap: Point | None) -> list[Pl
     spots = _tap_spots(room, camera, product, tap) + _grid_spots(room, camera, product)
     placements = []
     for x, z, why in spots:
-        yaw = 0.0 if product.lies_flat else facing_yaw(x, z) + turn_for_aspect(camera, x, z, product)
+        yaw = 0.0 if product.lies_flat else facing_yaw(x, z) + turn_for_aspect(product)
         pose = standing_pose(camera, x, z, product, yaw)
         if pose.box[2] - pose.box[0] < 8 or pose.box[3] - pose.box[1] < 4:
             continue
@@ -47,7 +47,7 @@ def floor_candidates(room: Room, product: Product, tap: Point | None) -> list[Pl
 
 def _grid_spots(room: Room, camera: Camera, product: Product) -> list[tuple[float, float, str]]:
     """Rows of spots (x, z) at growing distance, each row as wide as the photo shows at that distance."""
-    level = support_level(product.mount)
+    level = support_level(camera, product.mount)
     spots = []
     for z in FLOOR_ROWS_M:
         row = camera.project(np.array([[0.0, level, z]]))[0]
@@ -69,7 +69,7 @@ def _tap_spots(room: Room, camera: Camera, product: Product, tap: Point | None) 
         return []
     carrier = {"tabletop": REGION.FURNITURE, "ceiling": REGION.CEILING}.get(product.mount, REGION.FLOOR)
     pixel = _snap(room, tap, carrier)
-    point = camera.floor_point(*pixel, level_m=support_level(product.mount))
+    point = camera.floor_point(*pixel, level_m=support_level(camera, product.mount))
     if point is None or hypot(*point) > 12.0:
         return []
     x, z = point

@@ -14,8 +14,9 @@ from imaging.scene import Placement, Pose, Product, room_box, stand_at, wall_cor
 from imaging.walls import nearest_wall
 
 Float = NDArray[np.float64]
-INSIDE_SHARE, SUPPORT_SHARE, FURNITURE_SHARE, OPENING_SHARE = 0.97, 0.88, 0.06, 0.3
-HIDDEN_SHARE = 0.62
+Mask = NDArray[np.bool_]
+INSIDE_SHARE, SUPPORT_SHARE, FURNITURE_SHARE, WINDOW_SHARE, DOOR_SHARE = 0.985, 0.9, 0.03, 0.5, 0.08
+HIDDEN_SHARE, OFF_CONTACT_SHARE = 0.7, 0.2
 NEAR_M, FAR_M = 1.5, 7.5
 # Merchants photograph from about 10 to 20 degrees above; seen from higher up a cutout looks folded.
 GOOD_ELEVATION_DEG, MAX_ELEVATION_DEG = 16.0, 27.0
@@ -62,23 +63,38 @@ def pose_of(room: Room, product: Product, placement: Placement) -> Pose | None:
     return stand_at(room.camera(), pixel, product, placement.yaw_deg)
 
 
-def region_shares(room: Room, corners: Float) -> dict[REGION, float]:
-    """Shares of the region labels in a polygon of photo px (N, 2); what lies outside the photo counts as OTHER."""
+@dataclass(frozen=True, eq=False)
+class Covered:
+    """A polygon over the region map: the part of the map, the polygon's pixels in it, and its whole area (px)."""
+
+    part: tuple[slice, slice]
+    pixels: Mask
+    area: int
+
+    def share(self, mask: Mask) -> float:
+        """Share of the polygon that a mask (of the region map's size) fills."""
+        return float(np.count_nonzero(mask[self.part] & self.pixels)) / max(self.area, 1)
+
+
+def cover(room: Room, corners: Float) -> Covered:
+    """The pixels of the region map in a polygon of photo px (N, 2), which may reach beyond the photo."""
     height, width = room.regions.shape
     points = corners * [width / room.width, height / room.height]
     low = np.floor(points.min(axis=0)).astype(int)
     span = np.minimum(np.ceil(points.max(axis=0)).astype(int) - low + 1, 4 * max(width, height))
     canvas = np.zeros((int(span[1]), int(span[0])), np.uint8)
     cv2.fillPoly(canvas, [np.rint((points - low) * 16).astype(np.int32)], 1, shift=4)
-    total = int(canvas.sum())
-    x0, y0 = max(0, int(low[0])), max(0, int(low[1]))
-    x1, y1 = min(width, int(low[0] + span[0])), min(height, int(low[1] + span[1]))
-    shares = dict.fromkeys(REGION, 0.0)
-    if total == 0 or x0 >= x1 or y0 >= y1:
-        return shares
-    part = canvas[y0 - low[1] : y1 - low[1], x0 - low[0] : x1 - low[0]] > 0
-    counts = np.bincount(room.regions[y0:y1, x0:x1][part], minlength=len(REGION))
-    return {label: float(counts[label]) / total for label in REGION}
+    x0, y0 = (min(max(0, int(low[0])), width), min(max(0, int(low[1])), height))
+    x1, y1 = max(x0, min(width, int(low[0] + span[0]))), max(y0, min(height, int(low[1] + span[1])))
+    pixels = canvas[y0 - low[1] : y1 - low[1], x0 - low[0] : x1 - low[0]] > 0
+    return Covered((slice(y0, y1), slice(x0, x1)), pixels, int(canvas.sum()))
+
+
+def region_shares(room: Room, corners: Float) -> dict[REGION, float]:
+    """Shares of the region labels in a polygon of photo px (N, 2); what lies outside the photo counts as nothing."""
+    covered = cover(room, corners)
+    counts = np.bincount(room.regions[covered.part][covered.pixels], minlength=len(REGION))
+    return {label: float(counts[label]) / max(covered.area, 1) for label in REGION}
 
 
 def _check_standing(check: Check, room: Room, product: Product, placement: Placement, margin_m: float) -> None:
@@ -87,20 +103,22 @@ def _check_standing(check: Check, room: Room, product: Product, placement: Place
     check.fail("out_of_frame", measures["inside"] < INSIDE_SHARE)
     if pose is None:
         measures.update(support=0.0, distance_m=placement.distance_m, elevation_deg=0.0, scale_error=1.0)
-        check.fail("off_support", True)
+        check.fail("not_on_support", True)
         return
-    expected = pose.box[3] - pose.box[1]
+    expected = max(pose.box[3] - pose.box[1], 1e-6)
     given = (placement.box[3] - placement.box[1]) * room.height
     measures["distance_m"] = pose.distance_m
     measures["elevation_deg"] = elevation(room.camera(), pose, product)
-    measures["scale_error"] = given / max(expected, 1e-6) - 1.0
+    measures["scale_error"] = given / expected - 1.0
+    measures["off_contact"] = abs(placement.box[3] * room.height - pose.box[3]) / expected
+    check.fail("too_near", measures["distance_m"] < NEAR_M or given > 0.92 * room.height)
+    check.fail("too_far", measures["distance_m"] > FAR_M)
     _measure_support(check, room, product, pose, margin_m)
     box_shares = region_shares(room, _box_corners(room, placement))
     measures["hides_things"] = box_shares[REGION.FURNITURE] + box_shares[REGION.OPENING]
-    check.fail("blocks_opening", box_shares[REGION.OPENING] > OPENING_SHARE)
-    check.fail("too_near", measures["distance_m"] < NEAR_M or given > 0.92 * room.height)
-    check.fail("too_far", measures["distance_m"] > FAR_M)
-    check.fail("wrong_scale", abs(measures["scale_error"]) > SCALE_ERROR)
+    check.fail("blocks_window", box_shares[REGION.OPENING] > WINDOW_SHARE and placement.mount != "ceiling")
+    wrong = abs(measures["scale_error"]) > SCALE_ERROR or measures["off_contact"] > OFF_CONTACT_SHARE
+    check.fail("wrong_scale", wrong and not product.lies_flat)
     check.fail("view_angle", not product.lies_flat and measures["elevation_deg"] > MAX_ELEVATION_DEG)
     check.fail("overlaps_furniture", measures["hides_things"] > HIDDEN_SHARE and placement.mount == "floor")
 
@@ -108,30 +126,50 @@ def _check_standing(check: Check, room: Room, product: Product, placement: Place
 def _measure_support(check: Check, room: Room, product: Product, pose: Pose, margin_m: float) -> None:
     """Share of the product's base (grown by the margin) on what carries it, and what stands in its way."""
     camera, measures = room.camera(), check.measures
-    size = product.width_m + 2 * margin_m, product.depth_m + 2 * margin_m
-    grown = footprint(pose.x, pose.z, *size, pose.yaw_deg, pose.level_m)
-    shares = region_shares(room, camera.project(grown))
+    grown = footprint(
+        pose.x, pose.z, product.width_m + 2 * margin_m, product.depth_m + 2 * margin_m, pose.yaw_deg, pose.level_m
+    )
+    shares = region_shares(room, camera.project(pose.base))
     if product.mount == "ceiling":
         measures["support"] = shares[REGION.CEILING]
-        check.fail("off_support", measures["support"] < 0.5)
+        check.fail("not_on_support", measures["support"] < 0.5)
         return
     carrier = REGION.FURNITURE if product.mount == "tabletop" else REGION.FLOOR
     measures["support"] = shares[carrier]
-    measures["on_furniture"] = shares[REGION.FURNITURE]
     if product.mount == "floor":
-        check.fail("overlaps_furniture", shares[REGION.FURNITURE] > FURNITURE_SHARE)
+        base, wide = cover(room, camera.project(pose.base)), cover(room, camera.project(grown))
+        things = room.regions == REGION.FURNITURE
+        measures["on_furniture"] = base.share(things | room.occupied.things)
+        measures["at_door"] = base.share(room.occupied.doors)
+        crowded = 0.0 if product.lies_flat else wide.share(things)
+        check.fail("blocks_door", measures["at_door"] > DOOR_SHARE)
+        check.fail("overlaps_furniture", max(measures["on_furniture"], crowded) > FURNITURE_SHARE)
         measures["clearance_m"] = _clearance(room, product, pose)
-    check.fail("off_support", measures["support"] < SUPPORT_SHARE)
+        if margin_m and not product.lies_flat:
+            check.fail("not_on_support", wide.share(room.regions == REGION.FLOOR) < SUPPORT_SHARE - 0.05)
+        measures["behind_m"] = _room_behind(room, product, pose)
+    check.fail("not_on_support", measures["support"] < SUPPORT_SHARE)
 
 
 def _clearance(room: Room, product: Product, pose: Pose) -> float:
     """How much floor (m, up to 0.5) is free all around the base."""
-    camera = room.camera()
+    camera, things = room.camera(), room.regions == REGION.FURNITURE
     for reach in (0.1, 0.2, 0.35, 0.5):
         grown = footprint(pose.x, pose.z, product.width_m + 2 * reach, product.depth_m + 2 * reach, pose.yaw_deg)
-        if region_shares(room, camera.project(grown))[REGION.FURNITURE] > 0.02:
+        if cover(room, camera.project(grown)).share(things) > 0.02:
             return reach - 0.1
     return 0.5
+
+
+def _room_behind(room: Room, product: Product, pose: Pose) -> float:
+    """Metres from the base's back to the nearest wall in that direction; 9 where none is known."""
+    reach = 9.0
+    for wall in room.walls:
+        along = pose.base[:, [0, 2]] @ np.array([wall.nx, wall.nz])
+        facing = abs((pose.yaw_deg - wall.yaw_deg + 180.0) % 360.0 - 180.0)
+        if facing < 20.0 and wall.support > 0:
+            reach = min(reach, wall.distance_m - float(along.max()))
+    return reach
 
 
 def elevation(camera: Camera, pose: Pose, product: Product) -> float:
@@ -157,9 +195,9 @@ def _check_wall(check: Check, room: Room, product: Product, placement: Placement
     grown = wall_corners(middle, product.width_m * 1.8, product.height_m * 1.5, placement.yaw_deg)
     measures["around"] = region_shares(room, camera.project(grown))[REGION.WALL]
     check.fail("out_of_frame", measures["inside"] < 0.99)
-    check.fail("blocks_opening", shares[REGION.OPENING] > 0.04)
+    check.fail("blocks_window", shares[REGION.OPENING] > 0.04)
     check.fail("overlaps_furniture", shares[REGION.FURNITURE] > 0.04)
-    check.fail("off_support", measures["support"] < 0.93 or not 0.4 < middle[1] < 2.6)
+    check.fail("not_on_support", measures["support"] < 0.93 or not 0.4 < middle[1] < 2.6)
     check.fail("too_near", measures["distance_m"] < 1.0)
     check.fail("too_far", measures["distance_m"] > 9.0)
     check.fail("wrong_scale", max(abs(measures["scale_error"]), abs(measures["wall_gap"])) > SCALE_ERROR)

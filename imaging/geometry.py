@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 DIAGONAL_35MM = 43.2666
 DEFAULT_F35 = 26.0
+CEILING_M = 2.5
 NEAR_M = 0.05
 
 
@@ -24,7 +25,7 @@ def focal_pixels(width: int, height: int, f35_mm: float | None) -> float:
 
 @dataclass(frozen=True)
 class Camera:
-    """An ideal pinhole camera above a level floor."""
+    """An ideal pinhole camera above a level floor and below a ceiling."""
 
     focal_px: float
     pitch_deg: float
@@ -32,6 +33,7 @@ class Camera:
     height_m: float
     cx: float
     cy: float
+    ceiling_m: float = CEILING_M
 
     def rotation(self) -> Float:
         """3 x 3, from room axes (x right, y up, z forward) to camera axes (x right, y down, z optical)."""
@@ -84,9 +86,17 @@ class Camera:
         return self.focal_px / max(depth, NEAR_M)
 
 
-def camera_for(width: int, height: int, focal_px: float, pitch_deg: float, roll_deg: float, height_m: float) -> Camera:
+def camera_for(
+    width: int,
+    height: int,
+    focal_px: float,
+    pitch_deg: float,
+    roll_deg: float,
+    height_m: float,
+    ceiling_m: float = CEILING_M,
+) -> Camera:
     """A camera whose optical axis meets the middle of the photo."""
-    return Camera(focal_px, pitch_deg, roll_deg, height_m, width / 2, height / 2)
+    return Camera(focal_px, pitch_deg, roll_deg, height_m, width / 2, height / 2, ceiling_m)
 
 
 def pitch_from_horizon(horizon_px: float, cy: float, focal_px: float, roll_deg: float) -> float:
@@ -137,6 +147,7 @@ def plane_homography(camera: Camera, origin: Float, across: Float, along: Float)
 
 
 __all__ = [
+    "CEILING_M",
     "Camera",
     "bounds",
     "camera_for",

@@ -66,7 +66,7 @@ def judge(
 ) -> list[Verdict]:
     """A verdict per placement, in the order given; at most three are accepted, none of them like another.
 
-    Reasons: off_support, overlaps_furniture, blocks_opening, out_of_frame, too_near, too_far, wrong_scale, view_angle,
+    Reasons: not_on_support, overlaps_furniture, blocks_window, out_of_frame, too_near, too_far, wrong_scale, view_angle,
     then among those that pass: too_similar (to a better one) and low_rank.
     """
     chosen = dict(params or {})

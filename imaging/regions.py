@@ -13,6 +13,7 @@ from imaging.colour import disk, fit_within, resize, to_lab
 from imaging.frames import framed_areas
 from imaging.geometry import Camera
 from imaging.labels import REGION
+from imaging.legs import under_legs
 from imaging.vanishing import Manhattan
 from imaging.walls import find_walls
 
@@ -36,6 +37,8 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixe
     elevation = np.degrees(np.arctan2(rays[..., 1], np.hypot(rays[..., 0], rays[..., 2]))).astype(np.float32)
     upright = _draw(lines, scale, size, axis=2)
     floor, clarity = _floor(small, distance, upright)
+    under = under_legs(floor, lines, camera, scale)
+    floor &= ~under
     calm = _calm_areas(small)
     regions = np.full(floor.shape, REGION.OTHER, np.uint8)
     framed = framed_areas(lines, scale, size)
@@ -43,6 +46,7 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixe
     wall &= ~framed
     regions[_things(floor, wall, ceiling)] = REGION.FURNITURE
     regions[wall], regions[ceiling], regions[floor] = REGION.WALL, REGION.CEILING, REGION.FLOOR
+    regions[under] = REGION.FURNITURE
     regions[_openings(small, regions, elevation)] = REGION.OPENING
     return regions, clarity
 

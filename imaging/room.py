@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.geometry import Camera, camera_for, focal_pixels, pitch_from_horizon
+from imaging.geometry import CEILING_M, Camera, camera_for, focal_pixels, pitch_from_horizon
+from imaging.occupied import Occupied, occupied_floor
 from imaging.regions import read_regions
 from imaging.vanishing import Manhattan, fit_manhattan
 from imaging.walls import Wall, find_walls
@@ -17,6 +18,8 @@ Pixels = NDArray[np.uint8]
 DEFAULT_CAMERA_HEIGHT_M = 1.5
 # Where pitch and horizon are guessed or held back to: nobody photographs a room outside of this.
 PITCH_RANGE = (-12.0, 38.0)
+# Share of agreeing edge length from which the walls' direction is taken from the edges.
+TRUSTED_FIT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +27,8 @@ class Room:
     """A photo of a room (width x height px) and the camera that took it.
 
     horizon_y is a fraction of the height, in the centre column. pitch_deg is positive downwards, roll_deg positive
-    clockwise (seen from behind the camera). regions (H', W') holds REGION labels at working size.
+    clockwise (seen from behind the camera). regions (H', W') holds REGION labels at working size. yaw_deg (-45..45) is
+    how the room's walls stand to the view, None where the straight edges do not tell.
     """
 
     width: int
@@ -37,25 +41,39 @@ class Room:
     confidence: float
     regions: Pixels
     notes: list[str] = field(default_factory=list)
+    yaw_deg: float | None = None
+    ceiling_m: float = CEILING_M
 
     def camera(self) -> Camera:
         """The camera in px of the photo."""
-        return camera_for(self.width, self.height, self.focal_px, self.pitch_deg, self.roll_deg, self.camera_height_m)
+        return camera_for(self.width, self.height, self.focal_px, self.pitch_deg, self.roll_deg, self.camera_height_m, self.ceiling_m)
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the region map per pixel of the photo."""
+        return self.regions.shape[1] / self.width
 
     @cached_property
     def walls(self) -> list[Wall]:
         """The walls that the region map shows, as planes."""
-        return find_walls(self.regions, self.camera(), self.regions.shape[1] / self.width)
+        return find_walls(self.regions, self.camera(), self.scale, self.yaw_deg)
+
+    @cached_property
+    def occupied(self) -> Occupied:
+        """What of the visible floor is not free."""
+        return occupied_floor(self.regions, self.camera(), self.scale)
 
     def to_json(self) -> dict[str, float]:
         """The numbers of this room; the region map travels beside them as a picture."""
-        return {
+        known = {} if self.yaw_deg is None else {"yaw_deg": round(self.yaw_deg, 2)}
+        return known | {
             "horizon_y": round(self.horizon_y, 5),
             "roll_deg": round(self.roll_deg, 3),
             "pitch_deg": round(self.pitch_deg, 3),
             "camera_height_m": round(self.camera_height_m, 3),
             "confidence": round(self.confidence, 3),
             "focal_px_per_width": round(self.focal_px / self.width, 5),
+            "ceiling_m": round(self.ceiling_m, 3),
         }
 
     @classmethod
@@ -80,6 +98,8 @@ class Room:
             camera_height_m=float(numbers.get("camera_height_m") or DEFAULT_CAMERA_HEIGHT_M),
             confidence=float(numbers.get("confidence") or 0.0),
             regions=regions,
+            yaw_deg=None if numbers.get("yaw_deg") is None else float(numbers["yaw_deg"]),
+            ceiling_m=float(numbers.get("ceiling_m") or CEILING_M),
         )
 
 
@@ -103,6 +123,7 @@ def read_room(pixels: Pixels, f35_mm: float | None = None, camera_height_m: floa
         confidence=_confidence(lines, f35_mm, floor_clarity),
         regions=regions,
         notes=notes,
+        yaw_deg=lines.yaw_deg if lines.fit >= TRUSTED_FIT else None,
     )
 
 

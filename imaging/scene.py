@@ -1,7 +1,7 @@
 """Where a product of known size stands, hangs or lies: one metric pose for proposing, judging and compositing."""
 
 from dataclasses import dataclass, field
-from math import atan2, cos, degrees, hypot, radians, sin
+from math import atan2, cos, degrees, hypot, log, radians, sin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,9 @@ from imaging.geometry import Camera, bounds, cuboid_box, footprint
 Float = NDArray[np.float64]
 Box = tuple[float, float, float, float]
 FLAT_HEIGHT_M, FLAT_DEPTH_M = 0.06, 0.12
-TABLE_M, CEILING_M = 0.74, 2.5
+TABLE_M = 0.74
 CUBOID_FILL, MAX_STRETCH = 0.95, 1.06
+STUDIO_REACH, STUDIO_PITCHES_DEG, ASPECT_ERROR, USUAL_TURN_DEG = 3.2, (4.0, 8.0, 12.0, 16.0, 20.0), 0.06, 30.0
 MOUNTS = ("floor", "wall", "ceiling", "tabletop")
 
 
@@ -128,9 +129,9 @@ class Pose:
         return hypot(self.x, self.z)
 
 
-def support_level(mount: str) -> float:
+def support_level(camera: Camera, mount: str) -> float:
     """Height (m) of the plane that carries the product; the ceiling's carries it from above."""
-    return {"tabletop": TABLE_M, "ceiling": CEILING_M}.get(mount, 0.0)
+    return {"tabletop": TABLE_M, "ceiling": camera.ceiling_m}.get(mount, 0.0)
 
 
 def facing_yaw(x: float, z: float) -> float:
@@ -140,7 +141,7 @@ def facing_yaw(x: float, z: float) -> float:
 
 def standing_pose(camera: Camera, x: float, z: float, product: Product, yaw_deg: float) -> Pose:
     """The pose of a product whose middle is at (x, z), standing on its support or hanging below it."""
-    level = support_level(product.mount)
+    level = support_level(camera, product.mount)
     lowest = level - product.height_m if product.mount == "ceiling" else level
     box = cuboid_box(camera, x, z, product.size, yaw_deg, lowest)
     base = footprint(x, z, product.width_m, product.depth_m, yaw_deg, level)
@@ -164,21 +165,24 @@ def _with_aspect(box: Box, product: Product) -> Box:
     return middle - new_width / 2, box[3] - inset - new_height, middle + new_width / 2, box[3] - inset
 
 
-def turn_for_aspect(camera: Camera, x: float, z: float, product: Product) -> float:
-    """How far (degrees, 0 or more) a product at (x, z) is turned from the camera if its box has the cutout's aspect.
+def turn_for_aspect(product: Product) -> float:
+    """How far (degrees, 0 to 45) a product is turned in its merchant's photo, judging by the cutout's aspect.
 
-    Up to 45 degrees: beyond, width and depth change roles and a merchant's photo rarely shows that.
+    Beyond 45, width and depth change roles and a merchant's photo rarely shows that. How high the studio's camera stood
+    is not known and matters as much for low products: the likeliest pair of both is taken, frontal views being likelier.
     """
-    facing = facing_yaw(x, z)
-    level = support_level(product.mount)
-    lowest = level - product.height_m if product.mount == "ceiling" else level
-    best, best_error = 0.0, float("inf")
-    for turn in range(0, 46, 3):
-        x0, y0, x1, y1 = cuboid_box(camera, x, z, product.size, facing + turn, lowest)
-        error = abs(np.log(max((x1 - x0) / max(y1 - y0, 1e-6), 1e-6) / product.aspect))
-        if error < best_error - 1e-4:
-            best, best_error = float(turn), error
-    return best
+    likeliest, least = 0.0, float("inf")
+    reach = STUDIO_REACH * max(product.size)
+    for pitch in STUDIO_PITCHES_DEG:
+        height = product.height_m / 2 + reach * sin(radians(pitch))
+        camera = Camera(1000.0, pitch, 0.0, height, 0.0, 0.0)
+        for turn in range(0, 46, 3):
+            x0, y0, x1, y1 = cuboid_box(camera, 0.0, reach * cos(radians(pitch)), product.size, turn)
+            off = log(max((x1 - x0) / max(y1 - y0, 1e-6), 1e-6) / product.aspect)
+            unlikely = (off / ASPECT_ERROR) ** 2 + (turn / USUAL_TURN_DEG) ** 2
+            if unlikely < least - 1e-6:
+                likeliest, least = float(turn), unlikely
+    return likeliest
 
 
 def stand_at(camera: Camera, pixel: tuple[float, float], product: Product, yaw_deg: float | None) -> Pose | None:
@@ -186,10 +190,10 @@ def stand_at(camera: Camera, pixel: tuple[float, float], product: Product, yaw_d
 
     Without a yaw the product is turned as its cutout's aspect says.
     """
-    middle = camera.floor_point(*pixel, level_m=support_level(product.mount))
+    middle = camera.floor_point(*pixel, level_m=support_level(camera, product.mount))
     if middle is None or not 0.2 <= middle[1] <= 40.0:
         return None
-    yaw = facing_yaw(*middle) + turn_for_aspect(camera, *middle, product) if yaw_deg is None else yaw_deg
+    yaw = facing_yaw(*middle) + turn_for_aspect(product) if yaw_deg is None else yaw_deg
     return standing_pose(camera, *middle, product, yaw)
 
 

@@ -12,7 +12,8 @@ from imaging.colour import fit_within, resize
 Float = NDArray[np.float64]
 Span = tuple[float, float, float]
 WORKING_SIDE = 800
-MAX_SEGMENTS = 250
+# The longest segments decide on the camera; short ones (legs of tables) only need to be explained.
+MAX_FITTED, MAX_SEGMENTS = 250, 600
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ def find_segments(pixels: NDArray[np.uint8]) -> Float:
     segments = found.reshape(-1, 4).astype(np.float64)
     length = np.hypot(segments[:, 2] - segments[:, 0], segments[:, 3] - segments[:, 1])
     order = np.lexsort((np.arange(len(length)), -length))[:MAX_SEGMENTS]
-    order = order[length[order] > 0.02 * max(size)]
+    order = order[length[order] > 0.015 * max(size)]
     return np.asarray(segments[order] * (width / size[0]))
 
 
@@ -52,7 +53,7 @@ def fit_manhattan(pixels: NDArray[np.uint8], focal_px: float) -> Manhattan:
     segments = find_segments(pixels)
     if len(segments) < 8:
         return Manhattan(8.0, 0.0, 0.0, 0.0, segments, np.full(len(segments), -1))
-    normals, weights, noise = _great_circles(segments, width, height, focal_px)
+    normals, weights, noise = _great_circles(segments[:MAX_FITTED], width, height, focal_px)
     best = np.array([[8.0, 0.0, 0.0]])
     spans: list[tuple[Span, Span, Span, float]] = [((-15, 40, 2.5), (-7.5, 7.5, 2.5), (0, 90, 3.0), 2.5)]
     spans += [((-2.5, 2.5, 1.25), (-2.5, 2.5, 1.25), (-3, 3, 1.5), 1.2)]
@@ -66,7 +67,8 @@ def fit_manhattan(pixels: NDArray[np.uint8], focal_px: float) -> Manhattan:
         score = _score(tried, normals, weights, np.hypot(noise, radians(tolerance)))
         best = tried[np.argsort(-score, kind="stable")[: (6, 4, 1, 1)[step]]]
     pitch_deg, roll_deg, yaw_deg = (float(v) for v in best[0])
-    return _explain(pitch_deg, roll_deg, yaw_deg, segments, normals, weights, noise)
+    every = _great_circles(segments, width, height, focal_px)
+    return _explain(pitch_deg, roll_deg, yaw_deg, segments, *every)
 
 
 def _great_circles(segments: Float, width: int, height: int, focal_px: float) -> tuple[Float, Float, Float]:
@@ -122,7 +124,8 @@ def _explain(
     # A seam between floorboards in mid-photo points upwards too; upright is only what nothing else explains.
     level = agreement[:2]
     axis = np.where((axis == 2) & (level.max(axis=0) > 0.3), level.argmax(axis=0), axis)
-    fit = float(weights[axis >= 0].sum())
+    longest = axis[:MAX_FITTED] >= 0
+    fit = float(weights[:MAX_FITTED][longest].sum() / max(float(weights[:MAX_FITTED].sum()), 1e-9))
     return Manhattan(pitch, roll, (yaw + 45.0) % 90.0 - 45.0, fit, segments, axis)
 
 

@@ -33,17 +33,20 @@ class Wall:
         return self.distance_m / float(towards) if towards > 1e-6 else float("inf")
 
 
-def find_walls(regions: NDArray[np.uint8], camera: Camera, scale: float) -> list[Wall]:
+def find_walls(
+    regions: NDArray[np.uint8], camera: Camera, scale: float, yaw_deg: float | None = None
+) -> list[Wall]:
     """Up to three perpendicular walls, best supported first, or one across the far end; scale: region px per photo px.
 
-    Tries every direction: the one in which the floor's ends fall onto the fewest lines is the room's.
+    yaw_deg is the direction of the room's axes where the straight edges tell it; else every direction is tried: the
+    one in which the floor's ends fall onto the fewest lines is the room's.
     """
     points = _floor_ends(regions, camera, scale)
     if len(points) < LEAST_SUPPORT:
-        return [_far_wall(regions, camera, scale)]
-    tries = [_walls_along(points, float(yaw)) for yaw in np.arange(-45.0, 45.0, 1.5)]
-    walls, _ = max(tries, key=lambda found: found[1])
-    return walls or [_far_wall(regions, camera, scale)]
+        return [_far_wall(regions, camera, scale, yaw_deg or 0.0)]
+    directions = np.arange(-45.0, 45.0, 1.5) if yaw_deg is None else np.array([yaw_deg])
+    walls, _ = max((_walls_along(points, float(yaw)) for yaw in directions), key=lambda found: found[1])
+    return walls or [_far_wall(regions, camera, scale, yaw_deg or 0.0)]
 
 
 def _walls_along(points: Float, yaw_deg: float) -> tuple[list[Wall], float]:
@@ -103,10 +106,11 @@ def _floor_ends(regions: NDArray[np.uint8], camera: Camera, scale: float) -> Flo
     return plan[(~np.isnan(plan).any(axis=1)) & (np.hypot(plan[:, 0], plan[:, 1]) < 10.0)]
 
 
-def _far_wall(regions: NDArray[np.uint8], camera: Camera, scale: float) -> Wall:
+def _far_wall(regions: NDArray[np.uint8], camera: Camera, scale: float, yaw_deg: float) -> Wall:
     rows = np.flatnonzero((regions == REGION.FLOOR).any(axis=1))
     far = camera.floor_point(camera.cx, (float(rows[0]) + 0.5) / scale) if rows.size else None
-    return Wall(sin(radians(0)), cos(radians(0)), float(np.clip(far[1] if far else 3.5, 2.0, 7.0)), 0)
+    normal = -sin(radians(yaw_deg)), cos(radians(yaw_deg))
+    return Wall(*normal, float(np.clip(far[1] * normal[1] if far else 3.5, 2.0, 7.0)), 0)
 
 
 __all__ = ["Wall", "find_walls", "nearest_wall"]

@@ -7,9 +7,10 @@ if TYPE_CHECKING:
     from imaging.placement import Placement
 
 REASONS = {
-    "off_support": "it would not stand on the floor or hang on the wall",
+    "not_on_support": "it would not stand on the floor or hang on the wall",
     "overlaps_furniture": "other furniture is in the way",
-    "blocks_opening": "it would block a door or a window",
+    "blocks_door": "it would stand where a door opens",
+    "blocks_window": "it would cover a window",
     "out_of_frame": "it would be cut off by the edge of the photo",
     "too_near": "it would be too close to the camera",
     "too_far": "it would be too far away to see",

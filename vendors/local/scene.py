@@ -41,6 +41,8 @@ class Geometry(_Shape):
     camera_height_m: Annotated[float, Field(gt=0, le=20)] = 1.5
     confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
     focal_px_per_width: Annotated[float, Field(gt=0, le=50)] | None = None
+    yaw_deg: Annotated[float, Field(ge=-45, le=45)] | None = None
+    ceiling_m: Annotated[float, Field(gt=0, le=20)] | None = None
 
 
 class SceneVariables(Variables):

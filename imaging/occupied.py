@@ -1,0 +1,94 @@
+"""Floor that is seen but not free: beside things, under what overhangs, and where doors swing."""
+
+from dataclasses import dataclass
+from math import ceil
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from imaging.colour import disk
+from imaging.geometry import Camera
+from imaging.labels import REGION
+
+Float = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+# The plan: cells of this size (m), from -REACH_M to REACH_M sideways and from 0 to REACH_M ahead.
+CELL_M, REACH_M = 0.04, 9.0
+# Legs stand back under what they carry, leaves and shades hang over: this much (m) around a thing's outline is its own.
+RIM_M, SWING_M, LARGEST_OVERHANG_M = 0.1, 0.75, 0.45
+
+
+@dataclass(frozen=True, eq=False)
+class Occupied:
+    """Floor pixels (working size) that are seen but belong to things, and those over which a door swings."""
+
+    things: Mask
+    doors: Mask
+
+
+def occupied_floor(regions: NDArray[np.uint8], camera: Camera, scale: float) -> Occupied:
+    """What of the visible floor is not free; regions at working size, px = photo x scale."""
+    floor = regions == REGION.FLOOR
+    cells, seen = _cells(floor, camera, scale)
+    thing = regions == REGION.FURNITURE
+    touching = ndimage.binary_dilation(thing, structure=np.ones((3, 3))) & floor
+    plan = _marked(cells, touching & seen)
+    for across, along, radius in _overhangs(thing, touching, camera, scale):
+        middle = round((across + REACH_M) / CELL_M), round(along / CELL_M)
+        cv2.circle(plan, middle, ceil(radius / CELL_M), 1, -1)
+    below = np.zeros_like(floor)
+    below[1:] = regions[:-1] == REGION.OPENING
+    swing = _marked(cells, ndimage.binary_dilation(below, structure=disk(2) > 0) & floor & seen)
+    return Occupied(_within(plan, RIM_M, cells, seen), _within(swing, SWING_M, cells, seen))
+
+
+def _cells(floor: Mask, camera: Camera, scale: float) -> tuple[NDArray[np.int64], Mask]:
+    """Cell (H, W, 2: across, along) of every floor pixel, and which of them lie within the plan."""
+    rows, columns = np.nonzero(floor)
+    points = camera.floor_points((np.stack([columns, rows], axis=1) + 0.5) / scale)
+    inside = ~np.isnan(points).any(axis=1)
+    inside[inside] = (np.abs(points[inside, 0]) < REACH_M) & (points[inside, 1] < REACH_M)
+    cells = np.zeros((*floor.shape, 2), np.int64)
+    cells[rows[inside], columns[inside]] = ((points[inside] + [REACH_M, 0.0]) / CELL_M).astype(np.int64)
+    seen = np.zeros(floor.shape, bool)
+    seen[rows[inside], columns[inside]] = True
+    return cells, seen
+
+
+def _marked(cells: NDArray[np.int64], pixels: Mask) -> NDArray[np.uint8]:
+    """The plan (along, across) with the cells of some pixels set."""
+    plan = np.zeros((ceil(REACH_M / CELL_M) + 1, ceil(2 * REACH_M / CELL_M) + 1), np.uint8)
+    chosen = cells[pixels]
+    plan[chosen[:, 1], chosen[:, 0]] = 1
+    return plan
+
+
+def _within(plan: NDArray[np.uint8], radius_m: float, cells: NDArray[np.int64], seen: Mask) -> Mask:
+    """Pixels whose cell lies within a radius of a marked one."""
+    if not plan.any():
+        return np.zeros(seen.shape, bool)
+    away = cv2.distanceTransform(1 - plan, cv2.DIST_L2, 5)
+    near = away <= radius_m / CELL_M
+    return np.asarray(near[cells[..., 1], cells[..., 0]] & seen)
+
+
+def _overhangs(thing: Mask, touching: Mask, camera: Camera, scale: float) -> list[tuple[float, float, float]]:
+    """Discs (across, along, radius; m) under narrow things that are wider above than where they touch the floor."""
+    labels, _ = ndimage.label(thing)
+    discs = []
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        rows, columns = np.nonzero(labels[box] == label)
+        low, left, right = box[0].start + rows.max(), box[1].start + columns.min(), box[1].start + columns.max()
+        foot = columns[rows >= rows.max() - 3] + box[1].start
+        at = camera.floor_point((float(foot.mean()) + 0.5) / scale, (float(low) + 1.0) / scale)
+        if at is None or len(rows) < 30 or at[1] > 8.0 or not touching[min(low + 1, thing.shape[0] - 1), int(foot[0])]:
+            continue
+        radius = (right - left + 1) / 2 / scale / camera.px_per_m(*at)
+        if radius < LARGEST_OVERHANG_M:
+            discs.append((at[0], min(at[1] + 0.4 * radius, REACH_M - CELL_M), radius))
+    return discs
+
+
+__all__ = ["Occupied", "occupied_floor"]
