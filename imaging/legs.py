@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.sparse.csgraph import connected_components
 
 from imaging.geometry import Camera
 from imaging.vanishing import Manhattan
@@ -12,8 +13,8 @@ Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 # A leg leans at most this far (horizontal over vertical run), and is at most this long in metres.
 LEAN, LONGEST_M, SHORTEST_PX = 0.6, 0.95, 4.0
-# Things wider than this (metres) are walls of furniture: only the floor close to each leg is theirs.
-WIDEST_M = 2.4
+# Things wider than this (metres) are rows of furniture: the floor between feet no farther apart than a group is theirs.
+WIDEST_M, GROUP_M = 2.4, 0.8
 
 
 def under_legs(floor: Mask, lines: Manhattan, camera: Camera, scale: float) -> Mask:
@@ -49,11 +50,13 @@ def _at(labels: NDArray[np.int32], point: Float) -> int:
 
 
 def _on_floor(floor: Mask, foot: Float) -> bool:
-    """Whether floor lies around the lower end, to the left, to the right and below."""
+    """Whether floor lies below the lower end and on one side of it at least (things may touch it on the other)."""
     row, column = int(foot[1]), int(foot[0])
-    around = [(row + 4, column), (row, column - 6), (row, column + 6)]
-    inside = [(y, x) for y, x in around if 0 <= y < floor.shape[0] and 0 <= x < floor.shape[1]]
-    return len(inside) > 0 and all(floor[y, x] for y, x in inside)
+
+    def seen(y: int, x: int) -> bool:
+        return bool(0 <= y < floor.shape[0] and 0 <= x < floor.shape[1] and floor[y, x])
+
+    return seen(row + 4, column) and (seen(row, column - 6) or seen(row, column + 6))
 
 
 def _short_enough(camera: Camera, foot: Float, top: Float, scale: float) -> bool:
@@ -65,22 +68,22 @@ def _short_enough(camera: Camera, foot: Float, top: Float, scale: float) -> bool
 
 
 def _span(taken: NDArray[np.uint8], thing: Mask, feet: Float, camera: Camera, scale: float) -> None:
-    """Marks what the feet span together with the thing above them, or only the feet of something very wide."""
-    left, right = float(feet[:, 0].min()), float(feet[:, 0].max())
-    lowest = feet[np.argmax(feet[:, 1])]
-    at = camera.floor_point(float(lowest[0]) / scale, float(lowest[1]) / scale)
-    if at is None:
-        return
-    px_per_m = camera.px_per_m(*at) * scale
+    """Marks what the feet span together with the thing above them; feet of something very wide by groups only."""
+    plan = camera.floor_points(feet / scale)
+    px_per_m = camera.px_per_m(*plan[0]) * scale
     rows, columns = np.nonzero(thing)
-    high = float(feet[:, 1].min()) - 1.1 * px_per_m
-    near = (columns > left - 0.6 * px_per_m) & (columns < right + 0.6 * px_per_m) & (rows > high)
-    wide = columns.max() - columns.min() > WIDEST_M * px_per_m if columns.size else False
-    points = feet if wide or not near.any() else np.vstack([feet, np.stack([columns[near], rows[near]], axis=1)])
-    if len(feet) == 1 and wide:
-        cv2.circle(taken, (int(lowest[0]), int(lowest[1])), max(2, int(0.08 * px_per_m)), 1, -1)
+    if columns.max() - columns.min() <= WIDEST_M * px_per_m:
+        high = float(feet[:, 1].min()) - LONGEST_M * px_per_m
+        above = np.stack([columns, rows], axis=1)[rows > high]
+        cv2.fillConvexPoly(taken, cv2.convexHull(np.rint(np.vstack([feet, above])).astype(np.int32)), 1)
         return
-    cv2.fillConvexPoly(taken, cv2.convexHull(np.rint(points).astype(np.int32)), 1)
+    away = np.linalg.norm(plan[:, None] - plan[None], axis=2)
+    _, groups = connected_components(away < GROUP_M)
+    for group in range(groups.max() + 1):
+        points = np.rint(feet[groups == group]).astype(np.int32)
+        cv2.fillConvexPoly(taken, cv2.convexHull(points), 1)
+        for x, y in points:
+            cv2.circle(taken, (int(x), int(y)), max(2, int(0.06 * px_per_m)), 1, -1)
 
 
 __all__ = ["under_legs"]

@@ -17,7 +17,7 @@ Mask = NDArray[np.bool_]
 # The plan: cells of this size (m), from -REACH_M to REACH_M sideways and from 0 to REACH_M ahead.
 CELL_M, REACH_M = 0.04, 9.0
 # Legs stand back under what they carry, leaves and shades hang over: this much (m) around a thing's outline is its own.
-RIM_M, SWING_M, LARGEST_OVERHANG_M = 0.1, 0.75, 0.45
+RIM_M, SWING_M, LARGEST_OVERHANG_M = 0.14, 0.75, 0.45
 
 
 @dataclass(frozen=True, eq=False)

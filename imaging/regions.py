@@ -14,8 +14,9 @@ from imaging.frames import framed_areas
 from imaging.geometry import Camera
 from imaging.labels import REGION
 from imaging.legs import under_legs
+from imaging.openings import LEAST_WINDOW_M2, ceiling_height, fill_frames, find_frames
 from imaging.vanishing import Manhattan
-from imaging.walls import find_walls
+from imaging.walls import Wall, find_walls, nearest_wall
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -23,8 +24,8 @@ Float = NDArray[np.float32]
 Wide = NDArray[np.float64]
 WORKING_SIDE = 400
 # Share of the photo from which a calm area counts as wall by itself; slope of a ray to what is at knee height.
-WALL_DELTA, LARGE_WALL, KNEE = 9.0, 0.04, -0.25
-NEAR_FLOOR_M, FAR_FLOOR_M, CEILING_M = 4.5, 9.0, 2.75
+WALL_DELTA, LARGE_WALL, KNEE, LOWEST_WINDOW = 9.0, 0.04, -0.25, -0.4
+NEAR_FLOOR_M, FAR_FLOOR_M, HIGH_CEILING_M = 4.5, 9.0, 2.75
 
 
 def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixels, float]:
@@ -34,7 +35,6 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixe
     scale = size[0] / width
     small = cv2.bilateralFilter(resize(pixels, size), 7, 30, 5)
     distance, rays = _view(camera, size, scale)
-    elevation = np.degrees(np.arctan2(rays[..., 1], np.hypot(rays[..., 0], rays[..., 2]))).astype(np.float32)
     upright = _draw(lines, scale, size, axis=2)
     floor, clarity = _floor(small, distance, upright)
     under = under_legs(floor, lines, camera, scale)
@@ -42,12 +42,15 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixe
     calm = _calm_areas(small)
     regions = np.full(floor.shape, REGION.OTHER, np.uint8)
     framed = framed_areas(lines, scale, size)
-    ceiling, wall = _ceiling_and_wall(small, calm & ~floor, floor, rays, camera, scale)
-    wall &= ~framed
+    ceiling, wall, walls = _ceiling_and_wall(small, calm & ~floor, floor, rays, camera, lines)
+    frames = find_frames(lines, walls, camera)
+    doors = fill_frames(frames, "door", scale, size) & ~floor
+    windows = fill_frames(frames, "window", scale, size) & ~floor
+    wall &= ~framed & ~doors & ~windows
     regions[_things(floor, wall, ceiling)] = REGION.FURNITURE
     regions[wall], regions[ceiling], regions[floor] = REGION.WALL, REGION.CEILING, REGION.FLOOR
     regions[under] = REGION.FURNITURE
-    regions[_openings(small, regions, elevation)] = REGION.OPENING
+    regions[_openings(small, regions, rays, camera, walls) | doors | windows] = REGION.OPENING
     return regions, clarity
 
 
@@ -166,20 +169,22 @@ def _calm_areas(small: Pixels) -> Mask:
 
 
 def _ceiling_and_wall(
-    small: Pixels, calm: Mask, floor: Mask, rays: Wide, camera: Camera, scale: float
-) -> tuple[Mask, Mask]:
+    small: Pixels, calm: Mask, floor: Mask, rays: Wide, camera: Camera, lines: Manhattan
+) -> tuple[Mask, Mask, list[Wall]]:
     """Calm areas off the floor, told apart by what their rays meet first: walls that end the floor, or a ceiling."""
     draft = np.full(floor.shape, REGION.OTHER, np.uint8)
     up = np.asarray(rays[..., 1], dtype=np.float32)
     draft[_wall_like(small, calm, up)], draft[floor] = REGION.WALL, REGION.FLOOR
     reach = np.full(floor.shape, np.inf)
-    for wall in find_walls(draft, camera, scale):
+    walls = find_walls(draft, camera, floor.shape[1] / (2 * camera.cx), lines.trusted_yaw)
+    ceiling_m = ceiling_height(lines, walls, camera) or HIGH_CEILING_M
+    for wall in walls:
         towards = rays[..., 0] * wall.nx + rays[..., 2] * wall.nz
         reach = np.minimum(reach, np.where(towards > 1e-6, wall.distance_m / np.maximum(towards, 1e-6), np.inf))
-    overhead = up * np.where(np.isfinite(reach), reach, 8.0) > CEILING_M - camera.height_m
+    overhead = up * np.where(np.isfinite(reach), reach, 8.0) > ceiling_m - camera.height_m
     wall_part = (draft == REGION.WALL) & ~overhead
     wall_part = _grown_by_colour(small, wall_part, ~overhead & ~floor)
-    return (draft == REGION.WALL) & overhead, _fill_small(wall_part, 0.004)
+    return (draft == REGION.WALL) & overhead, _fill_small(wall_part, 0.004), walls
 
 
 def _wall_like(small: Pixels, calm: Mask, up: Float) -> Mask:
@@ -214,8 +219,8 @@ def _things(floor: Mask, wall: Mask, ceiling: Mask) -> Mask:
     return np.asarray(cv2.morphologyEx(rest.astype(np.uint8), cv2.MORPH_OPEN, disk(2)) > 0)
 
 
-def _openings(small: Pixels, regions: Pixels, elevation: Float) -> Mask:
-    """Windows, roughly: compact things off the floor that are brighter than the wall (so are some framed pictures)."""
+def _openings(small: Pixels, regions: Pixels, rays: Wide, camera: Camera, walls: list[Wall]) -> Mask:
+    """Windows, roughly: compact things off the floor that are brighter than the wall and larger than a picture."""
     light = to_lab(small)
     wall = regions == REGION.WALL
     found = np.zeros(wall.shape, bool)
@@ -225,12 +230,20 @@ def _openings(small: Pixels, regions: Pixels, elevation: Float) -> Mask:
     labels, _ = ndimage.label((regions == REGION.FURNITURE) | (wall & (light[..., 0] > max(88.0, level + 14.0))))
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
         part = labels[box] == label
-        if part.sum() < 0.008 * wall.size or float(elevation[box][part].min()) < -22.0:
+        slope = float((rays[box][..., 1] / np.hypot(rays[box][..., 0], rays[box][..., 2]))[part].min())
+        if part.sum() < 0.008 * wall.size or slope < LOWEST_WINDOW or part.mean() <= 0.6:
             continue
         bright = float(np.percentile(light[box][..., 0][part], 80)) > level + 8.0
-        if bright and part.mean() > 0.6:
+        if bright and _square_metres(part, rays[box], camera, walls) > LEAST_WINDOW_M2:
             found[box] |= part
     return found
+
+
+def _square_metres(part: Mask, rays: Wide, camera: Camera, walls: list[Wall]) -> float:
+    """Size of an area as if it lay on the wall behind it."""
+    _, reach = nearest_wall(walls, rays[part].mean(axis=0))
+    pixel = 2 * camera.cx / camera.focal_px * reach  # width of the photo at that distance, m
+    return float(part.sum()) * (pixel / WORKING_SIDE) ** 2 if np.isfinite(reach) else 0.0
 
 
 __all__ = ["read_regions"]

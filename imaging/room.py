@@ -1,7 +1,7 @@
 """What a single photo says about a room: how the camera was held, and which pixels are floor, wall or things."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from imaging.geometry import CEILING_M, Camera, camera_for, focal_pixels, pitch_from_horizon
 from imaging.occupied import Occupied, occupied_floor
+from imaging.openings import ceiling_height
 from imaging.regions import read_regions
 from imaging.vanishing import Manhattan, fit_manhattan
 from imaging.walls import Wall, find_walls
@@ -18,8 +19,6 @@ Pixels = NDArray[np.uint8]
 DEFAULT_CAMERA_HEIGHT_M = 1.5
 # Where pitch and horizon are guessed or held back to: nobody photographs a room outside of this.
 PITCH_RANGE = (-12.0, 38.0)
-# Share of agreeing edge length from which the walls' direction is taken from the edges.
-TRUSTED_FIT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +111,7 @@ def read_room(pixels: Pixels, f35_mm: float | None = None, camera_height_m: floa
     camera = camera_for(width, height, focal_px, pitch, lines.roll_deg, camera_height_m)
     regions, floor_clarity = read_regions(pixels, camera, lines)
     notes = _notes(lines, f35_mm, floor_clarity)
-    return Room(
+    room = Room(
         width=width,
         height=height,
         focal_px=focal_px,
@@ -123,8 +122,9 @@ def read_room(pixels: Pixels, f35_mm: float | None = None, camera_height_m: floa
         confidence=_confidence(lines, f35_mm, floor_clarity),
         regions=regions,
         notes=notes,
-        yaw_deg=lines.yaw_deg if lines.fit >= TRUSTED_FIT else None,
+        yaw_deg=lines.trusted_yaw,
     )
+    return replace(room, ceiling_m=ceiling_height(lines, room.walls, camera) or CEILING_M)
 
 
 def _confidence(lines: Manhattan, f35_mm: float | None, floor_clarity: float) -> float:

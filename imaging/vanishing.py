@@ -14,6 +14,8 @@ Span = tuple[float, float, float]
 WORKING_SIDE = 800
 # The longest segments decide on the camera; short ones (legs of tables) only need to be explained.
 MAX_FITTED, MAX_SEGMENTS = 250, 600
+# Share of agreeing edge length from which the walls' direction is taken from the edges.
+TRUSTED_FIT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,11 @@ class Manhattan:
     fit: float
     segments: Float
     axis: NDArray[np.int64]
+
+    @property
+    def trusted_yaw(self) -> float | None:
+        """The direction of the room's axes (-45..45) where enough edges agree on it."""
+        return self.yaw_deg if self.fit >= TRUSTED_FIT else None
 
 
 def find_segments(pixels: NDArray[np.uint8]) -> Float:
