@@ -121,7 +121,12 @@ class SceneProduct(_Entry):
         """The product in its true size; `aspect` is its cutout's width over height."""
         true = self.numbers["truth"]
         return Product.of_sides(
-            true["width_m"], true["depth_m"], true["height_m"], mount=true["mounting"], aspect=aspect
+            true["width_m"],
+            true["depth_m"],
+            true["height_m"],
+            mount=true["mounting"],
+            aspect=aspect,
+            kind=self.numbers["product_type"] or self.numbers["title"],
         )
 
 

@@ -1,5 +1,6 @@
-"""Spots to try: a grid over the floor in metres, or over the walls in view, and the shopper's tap."""
+"""Spots to try: a grid over the floor in metres, along the walls, over the walls in view, and the shopper's tap."""
 
+from collections.abc import Iterator
 from math import hypot
 
 import numpy as np
@@ -23,21 +24,23 @@ from imaging.walls import nearest_wall
 
 Float = NDArray[np.float64]
 Point = tuple[float, float]
-FLOOR_ROWS_M = (1.3, 1.7, 2.1, 2.5, 2.9, 3.3, 3.8, 4.3, 4.9, 5.6, 6.6, 8.0)
-FLOOR_COLUMNS = 11
+Spot = tuple[float, float, float, str]
+# The grid of the plan (m), and how near to a wall a back stands that stands against it.
+ROWS_M = (1.3, 1.7, 2.1, 2.5, 2.9, 3.3, 3.8, 4.3, 4.9, 5.6, 6.6)
+COLUMN_M, MOST_SIDEWAYS_M, ALONG_WALL_M, WALL_GAP_M = 0.4, 3.6, 0.35, 0.08
 # Around a tap: steps (m) sideways and in depth that are tried to make a product fit.
-TAP_STEPS_M = (0.0, -0.15, 0.15, -0.35, 0.35, -0.6, 0.6)
-WALL_LEVELS_M = (1.25, 1.45, 1.6, 1.75, 1.95)
+TAP_STEPS_M = (0.0, -0.12, 0.12, -0.3, 0.3, -0.55, 0.55, -0.8, 0.8)
+WALL_LEVELS_M = (1.25, 1.45, 1.55, 1.7, 1.95)
 WALL_COLUMNS = 17
+# A piece of furniture is turned to a wall's direction where its cutout is seen from nearly that side.
+SQUARE_DEG = 25.0
 
 
 def floor_candidates(room: Room, product: Product, tap: Point | None) -> list[Placement]:
     """Placements of a standing (or, from a ceiling, hanging) product wherever the photo shows its support."""
     camera = room.camera()
-    spots = _tap_spots(room, camera, product, tap) + _grid_spots(room, camera, product)
     placements = []
-    for x, z, why in spots:
-        yaw = 0.0 if product.lies_flat else facing_yaw(x, z) + turn_for_aspect(product)
+    for x, z, yaw, why in _spots(room, camera, product, tap):
         pose = standing_pose(camera, x, z, product, yaw)
         if pose.box[2] - pose.box[0] < 8 or pose.box[3] - pose.box[1] < 4:
             continue
@@ -45,32 +48,72 @@ def floor_candidates(room: Room, product: Product, tap: Point | None) -> list[Pl
     return placements
 
 
-def _grid_spots(room: Room, camera: Camera, product: Product) -> list[tuple[float, float, str]]:
+def _spots(room: Room, camera: Camera, product: Product, tap: Point | None) -> Iterator[Spot]:
+    """Middles (x, z), yaw and a word on the place."""
+    for x, z, why in _tap_spots(room, camera, product, tap):
+        yield from ((x, z, yaw, why) for yaw in _turns(room, product, x, z)[:1])
+    for x, z, why in _grid_spots(room, camera, product):
+        yield from ((x, z, yaw, why) for yaw in _turns(room, product, x, z))
+    if product.mount == "floor" and not product.lies_flat:
+        yield from _spots_along_walls(room, product)
+
+
+def _turns(room: Room, product: Product, x: float, z: float) -> list[float]:
+    """Yaws to try at a spot: as its photo shows it, and square to the room where that looks nearly the same."""
+    shown = facing_yaw(x, z) + turn_for_aspect(product)
+    square = [wall.yaw_deg for wall in room.walls if abs(_apart(wall.yaw_deg, facing_yaw(x, z))) < SQUARE_DEG]
+    if product.lies_flat:
+        return [room.yaw_deg or 0.0]
+    if product.role in ("against_wall", "centre") and square:
+        return [min(square, key=lambda yaw: abs(_apart(yaw, facing_yaw(x, z)))), shown]
+    return [shown]
+
+
+def _apart(first: float, second: float) -> float:
+    return (first - second + 180.0) % 360.0 - 180.0
+
+
+def _grid_spots(room: Room, camera: Camera, product: Product) -> Iterator[tuple[float, float, str]]:
     """Rows of spots (x, z) at growing distance, each row as wide as the photo shows at that distance."""
     level = support_level(camera, product.mount)
-    spots = []
-    for z in FLOOR_ROWS_M:
+    for z in ROWS_M:
         row = camera.project(np.array([[0.0, level, z]]))[0]
-        if not -0.25 * room.height < row[1] < 1.2 * room.height:
+        if not -0.25 * room.height < row[1] < 1.15 * room.height:
             continue
-        half = room.width / 2 / max(camera.px_per_m(0.0, z, level), 1e-6)
-        for share in np.linspace(-0.92, 0.92, FLOOR_COLUMNS):
-            spots.append((float(share * half), z, f"{_where(float(share))}, {z:.1f} m away"))
-    return spots
+        half = min(0.95 * room.width / 2 / max(camera.px_per_m(0.0, z, level), 1e-6), MOST_SIDEWAYS_M)
+        steps = max(3, min(13, int(2 * half / COLUMN_M)))
+        for x in np.linspace(-half, half, steps):
+            yield float(x), z, f"{_where(float(x) / half)}, {z:.1f} m away"
 
 
 def _where(share: float) -> str:
     return "left" if share < -0.33 else "right" if share > 0.33 else "middle"
 
 
+def _spots_along_walls(room: Room, product: Product) -> Iterator[Spot]:
+    """Spots with the back to a wall that is seen well enough from the front."""
+    for wall in room.walls:
+        if wall.support == 0 or abs(wall.yaw_deg) > 60.0:
+            continue
+        away = wall.distance_m - WALL_GAP_M - product.depth_m / 2
+        for along in np.arange(-4.0, 4.01, ALONG_WALL_M):
+            x, z = wall.nx * away + wall.nz * along, wall.nz * away - wall.nx * along
+            if z > 1.0:
+                yield float(x), float(z), wall.yaw_deg, "against the wall"
+
+
+def tapped_point(room: Room, product: Product, tap: Point) -> Point | None:
+    """Where (x, z; m) on its support the shopper wants the product: the tap, or the support nearest to it."""
+    carrier = {"tabletop": REGION.FURNITURE, "ceiling": REGION.CEILING}.get(product.mount, REGION.FLOOR)
+    camera = room.camera()
+    point = camera.floor_point(*_snap(room, tap, carrier), level_m=support_level(camera, product.mount))
+    return None if point is None or hypot(*point) > 12.0 else point
+
+
 def _tap_spots(room: Room, camera: Camera, product: Product, tap: Point | None) -> list[tuple[float, float, str]]:
     """Spots at and around the tap, on the support nearest to it."""
-    if tap is None:
-        return []
-    carrier = {"tabletop": REGION.FURNITURE, "ceiling": REGION.CEILING}.get(product.mount, REGION.FLOOR)
-    pixel = _snap(room, tap, carrier)
-    point = camera.floor_point(*pixel, level_m=support_level(camera, product.mount))
-    if point is None or hypot(*point) > 12.0:
+    point = tapped_point(room, product, tap) if tap is not None else None
+    if point is None:
         return []
     x, z = point
     return [
@@ -101,7 +144,7 @@ def _standing(room: Room, camera: Camera, product: Product, pose: Pose, why: str
         contact=(float(contact[0]) / room.width, float(contact[1]) / room.height),
         px_per_m=camera.px_per_m(pose.x, pose.z, pose.level_m),
         distance_m=pose.distance_m,
-        yaw_deg=pose.yaw_deg,
+        yaw_deg=_apart(pose.yaw_deg, 0.0),
         confidence=0.0,
         why=why,
     )
@@ -113,7 +156,7 @@ def wall_candidates(room: Room, product: Product, tap: Point | None) -> list[Pla
     pixels: list[tuple[float, float, str]] = []
     if tap is not None:
         near = _snap(room, tap, REGION.WALL)
-        steps = (0.0, -0.05, 0.05, -0.1, 0.1)
+        steps = (0.0, -0.04, 0.04, -0.08, 0.08, -0.12, 0.12)
         pixels += [
             (
                 near[0] + dx * room.width,
@@ -158,4 +201,4 @@ def _hanging(room: Room, camera: Camera, product: Product, pixel: Point, why: st
     )
 
 
-__all__ = ["floor_candidates", "wall_candidates"]
+__all__ = ["floor_candidates", "tapped_point", "wall_candidates"]

@@ -113,7 +113,10 @@ def _check_standing(check: Check, room: Room, product: Product, placement: Place
     measures["off_contact"] = abs(placement.box[3] * room.height - pose.box[3]) / expected
     check.fail("too_near", measures["distance_m"] < NEAR_M or given > 0.92 * room.height)
     check.fail("too_far", measures["distance_m"] > FAR_M)
-    _measure_support(check, room, product, pose, margin_m)
+    if check.reason is None:
+        _measure_support(check, room, product, pose, margin_m)
+    if check.reason is not None:
+        return
     box_shares = region_shares(room, _box_corners(room, placement))
     measures["hides_things"] = box_shares[REGION.FURNITURE] + box_shares[REGION.OPENING]
     check.fail("blocks_window", box_shares[REGION.OPENING] > WINDOW_SHARE and placement.mount != "ceiling")
@@ -144,11 +147,12 @@ def _measure_support(check: Check, room: Room, product: Product, pose: Pose, mar
         crowded = 0.0 if product.lies_flat else wide.share(things)
         check.fail("blocks_door", measures["at_door"] > DOOR_SHARE)
         check.fail("overlaps_furniture", max(measures["on_furniture"], crowded) > FURNITURE_SHARE)
-        measures["clearance_m"] = _clearance(room, product, pose)
         if margin_m and not product.lies_flat:
             check.fail("not_on_support", wide.share(room.regions == REGION.FLOOR) < SUPPORT_SHARE - 0.05)
-        measures["behind_m"] = _room_behind(room, product, pose)
     check.fail("not_on_support", measures["support"] < SUPPORT_SHARE)
+    if product.mount == "floor" and check.reason is None:
+        measures["clearance_m"] = _clearance(room, product, pose)
+        measures["behind_m"] = _room_behind(room, product, pose)
 
 
 def _clearance(room: Room, product: Product, pose: Pose) -> float:

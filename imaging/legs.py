@@ -22,7 +22,7 @@ def under_legs(floor: Mask, lines: Manhattan, camera: Camera, scale: float) -> M
 
     A leg is a slim, nearly upright edge that starts in the floor and ends above, at something that is no floor.
     """
-    things, count = ndimage.label(ndimage.binary_dilation(~floor, iterations=3))
+    things, _ = ndimage.label(ndimage.binary_dilation(~floor, iterations=3))
     feet: dict[int, list[tuple[float, float]]] = {}
     for foot, top in _upright(lines) * scale:
         thing = _at(things, top)

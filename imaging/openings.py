@@ -13,7 +13,8 @@ from imaging.walls import Wall, nearest_wall
 Float = NDArray[np.float64]
 # Heights (m) that a door's head, its foot and a door's width can have, with room for a wrong camera height.
 DOOR_HEAD_M, DOOR_FOOT_M, DOOR_WIDTH_M = (1.8, 2.4), (-0.3, 0.3), (0.6, 1.2)
-WINDOW_FOOT_M, WINDOW_HEAD_M, WINDOW_WIDTH_M, LEAST_WINDOW_M2 = (0.0, 1.35), (1.5, 2.9), (0.5, 3.6), 0.85
+WINDOW_FOOT_M, WINDOW_HEAD_M, WINDOW_WIDTH_M, LEAST_WINDOW_M2 = (0.45, 1.35), (1.5, 2.9), (0.5, 3.6), 0.85
+CLOSED_SHARE = 0.75
 CEILING_RANGE_M, SAME_LINE_M, SAME_HEIGHT_M, GAP_M = (2.15, 3.8), 0.06, 0.07, 0.12
 
 
@@ -119,14 +120,22 @@ def _frame(edges: _OnWall, first: Float, second: Float, camera: Camera) -> Frame
     closed = _covered(edges.level, first[0], second[0], head)
     if closed < 0.5:
         return None
-    if _in(head, DOOR_HEAD_M) and _in(first[1], DOOR_FOOT_M) and _in(second[1], DOOR_FOOT_M) and _in(width, DOOR_WIDTH_M):
+    if _is_door(head, first[1], second[1], width):
         return Frame("door", _corners(edges.wall, camera, first[0], second[0], 0.0, head), float(head))
-    tall = head - foot
-    even = abs(first[1] - second[1]) < 0.25
-    if even and min(closed, _covered(edges.level, first[0], second[0], foot)) > 0.75 and _in(head, WINDOW_HEAD_M) and _in(foot, WINDOW_FOOT_M) and _in(width, WINDOW_WIDTH_M):
-        if width * tall > LEAST_WINDOW_M2 and tall > 0.8:
-            return Frame("window", _corners(edges.wall, camera, first[0], second[0], foot, head), float(head))
+    even = abs(first[1] - second[1]) < 0.25 and _covered(edges.level, first[0], second[0], foot) > CLOSED_SHARE
+    if even and closed > CLOSED_SHARE and _is_window(head, foot, width):
+        return Frame("window", _corners(edges.wall, camera, first[0], second[0], foot, head), float(head))
     return None
+
+
+def _is_door(head: float, left_foot: float, right_foot: float, width: float) -> bool:
+    feet = _in(left_foot, DOOR_FOOT_M) and _in(right_foot, DOOR_FOOT_M)
+    return feet and _in(head, DOOR_HEAD_M) and _in(width, DOOR_WIDTH_M)
+
+
+def _is_window(head: float, foot: float, width: float) -> bool:
+    sized = _in(width, WINDOW_WIDTH_M) and head - foot > 0.8 and width * (head - foot) > LEAST_WINDOW_M2
+    return sized and _in(head, WINDOW_HEAD_M) and _in(foot, WINDOW_FOOT_M)
 
 
 def _in(value: float, bounds: tuple[float, float]) -> bool:

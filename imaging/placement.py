@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from imaging.candidates import floor_candidates, wall_candidates
+from imaging.candidates import floor_candidates, tapped_point, wall_candidates
 from imaging.checks import GOOD_ELEVATION_DEG, Check, check_placement
 from imaging.room import Room
-from imaging.scene import Box, Placement, Product
+from imaging.scene import Box, Placement, Product, facing_yaw, support_level, turn_for_aspect
 
 Point = tuple[float, float]
 MOUNTS = ("floor", "wall", "ceiling", "tabletop")
 KEPT, SIMILAR_IOU = 3, 0.45
+# A shopper who taps means this spot: what is farther away (m) is not what was asked for.
+FAR_FROM_TAP_M = 1.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ def propose(
     make = wall_candidates if sized.mount == "wall" else floor_candidates
     found = [each for each in make(room, sized, tap) if all(-1 <= side <= 2 for side in each.box)]  # near the photo
     checks = [check_placement(room, sized, each, _margin(chosen)) for each in found]
-    scores = [_score(room, sized, check, each, tap, chosen) for each, check in zip(found, checks, strict=True)]
+    wish = _Wish.read(room, sized, tap, chosen)
+    scores = [_score(room, sized, check, each, wish) for each, check in zip(found, checks, strict=True)]
     wanted = max(1, int(chosen.get("max_candidates") or limit))
     picked = _spread(scores, [check.reason is None for check in checks], wanted)
     return [_numbered(rank, found[at], scores[at], checks[at]) for rank, at in enumerate(picked, start=1)]
@@ -66,13 +69,16 @@ def judge(
 ) -> list[Verdict]:
     """A verdict per placement, in the order given; at most three are accepted, none of them like another.
 
-    Reasons: not_on_support, overlaps_furniture, blocks_window, out_of_frame, too_near, too_far, wrong_scale, view_angle,
-    then among those that pass: too_similar (to a better one) and low_rank.
+    Reasons: not_on_support, overlaps_furniture, blocks_door, blocks_window, out_of_frame, too_near, too_far,
+    wrong_scale, view_angle, far_from_tap, then among those that pass: too_similar (to a better one) and low_rank.
     """
     chosen = dict(params or {})
     sized = product.scaled(_scale(chosen))
+    wish = _Wish.read(room, sized, tap, chosen)
     checks = [check_placement(room, sized, each, _margin(chosen)) for each in placements]
-    scores = [_score(room, sized, check, each, tap, chosen) for each, check in zip(placements, checks, strict=True)]
+    for each, check in zip(placements, checks, strict=True):
+        check.fail("far_from_tap", wish.away_m(room, each) > FAR_FROM_TAP_M)
+    scores = [_score(room, sized, check, each, wish) for each, check in zip(placements, checks, strict=True)]
     reasons = [check.reason for check in checks]
     kept: list[int] = []
     for at in sorted(range(len(placements)), key=lambda i: (-scores[i], i)):
@@ -100,32 +106,82 @@ def box_iou(first: Box, second: Box) -> float:
     return width * height / (areas - width * height)
 
 
-def _score(
-    room: Room, product: Product, check: Check, placement: Placement, tap: Point | None, params: Mapping[str, Any]
-) -> float:
+@dataclass(frozen=True)
+class _Wish:
+    """What was asked for: where the tap is (x, z or x, y; m) on the product's support, and a part of the room."""
+
+    prefer: str
+    point: tuple[float, float] | None
+    tapped: bool
+
+    @classmethod
+    def read(cls, room: Room, product: Product, tap: Point | None, params: Mapping[str, Any]) -> "_Wish":
+        prefer = str(params.get("prefer") or "")
+        if tap is None:
+            return cls(prefer, None, False)
+        if product.mount == "wall":
+            return cls(prefer, (tap[0] * room.width, tap[1] * room.height), True)
+        return cls(prefer, tapped_point(room, product, tap), True)
+
+    def away_m(self, room: Room, placement: Placement) -> float:
+        """Metres between a placement and the tap; 0 without one, 99 where the tap has no support or the place none."""
+        if not self.tapped:
+            return 0.0
+        pixel = placement.contact[0] * room.width, placement.contact[1] * room.height
+        if self.point is None:
+            return 99.0
+        if placement.mount == "wall":
+            return hypot(pixel[0] - self.point[0], pixel[1] - self.point[1]) / max(placement.px_per_m, 1e-6)
+        camera = room.camera()
+        stands = camera.floor_point(*pixel, level_m=support_level(camera, placement.mount))
+        return 99.0 if stands is None else hypot(stands[0] - self.point[0], stands[1] - self.point[1])
+
+
+def _score(room: Room, product: Product, check: Check, placement: Placement, wish: _Wish) -> float:
     """0..1: how well a spot suits, of which a failed check leaves a quarter."""
-    suits = _wall_suits(check) if product.mount == "wall" else _floor_suits(check, placement, product)
-    if tap is not None:
-        anchor = ((placement.box[0] + placement.box[2]) / 2, placement.contact[1])
-        away = hypot((anchor[0] - tap[0]) * room.width, (anchor[1] - tap[1]) * room.height) / room.width
-        suits = 0.25 * suits + 0.75 * float(np.exp(-away / 0.08))
-    preference = _preference(str(params.get("prefer") or ""), placement, check)
+    suits = _wall_suits(check) if product.mount == "wall" else _floor_suits(room, check, placement, product)
+    if wish.tapped:
+        suits = 0.2 * suits + 0.8 * float(np.exp(-wish.away_m(room, placement) / 0.4))
+    preference = _preference(wish.prefer, placement, check)
     if preference is not None:
         suits = 0.35 * suits + 0.65 * preference
     return float(np.clip(suits if check.reason is None else 0.25 * suits, 0.0, 1.0))
 
 
-def _floor_suits(check: Check, placement: Placement, product: Product) -> float:
-    """Near enough to be seen, far enough to look natural, clear of other things, not hiding them."""
+def _floor_suits(room: Room, check: Check, placement: Placement, product: Product) -> float:
+    """Near enough to be seen, far enough to look natural, where such a thing belongs, turned as its photo shows it."""
     measures = check.measures
     best = float(np.clip(2.6 + 0.45 * product.width_m, 2.6, 3.8))
-    distance = float(np.exp(-(((measures["distance_m"] - best) / 1.3) ** 2)))
+    distance = float(np.exp(-(((measures["distance_m"] - best) / 1.5) ** 2)))
     angle = float(np.exp(-((max(0.0, measures["elevation_deg"] - GOOD_ELEVATION_DEG) / 9.0) ** 2)))
     middle = 1.0 - abs((placement.box[0] + placement.box[2]) / 2 - 0.5)
-    clear = float(np.clip(measures.get("clearance_m", 0.0) / 0.5, 0.0, 1.0))
     seen = 1.0 - min(1.0, measures.get("hides_things", 0.0))
     room_around = float(np.clip(min(placement.box[0], 1 - placement.box[2], 1 - placement.box[3]) / 0.04, 0.0, 1.0))
-    return 0.24 * distance + 0.15 * angle + 0.11 * middle + 0.18 * clear + 0.22 * seen + 0.1 * room_around
+    looks = 0.17 * distance + 0.13 * angle + 0.08 * middle + 0.2 * seen + 0.08 * room_around
+    return looks + 0.24 * _belongs(check, product) + 0.1 * _stance(room, placement, product)
+
+
+def _belongs(check: Check, product: Product) -> float:
+    """0..1 by the product's role: sofas and cupboards at a wall, lamps and side tables beside things, rugs free."""
+    behind, clear = check.measures.get("behind_m", 9.0), check.measures.get("clearance_m", 0.0)
+    free = float(np.clip(clear / 0.5, 0.0, 1.0))
+    if product.role == "against_wall":
+        return 0.85 * float(np.exp(-max(0.0, behind - 0.25) / 0.5)) + 0.15 * free
+    if product.role == "beside_seat":
+        return 1.0 if 0.1 <= clear < 0.5 else 0.5
+    if product.role == "centre":
+        return free * float(np.clip(behind / 1.0, 0.3, 1.0))
+    return free
+
+
+def _stance(room: Room, placement: Placement, product: Product) -> float:
+    """0..1: how nearly the place shows the product from the side that its photo shows."""
+    camera = room.camera()
+    point = camera.floor_point(placement.contact[0] * room.width, placement.contact[1] * room.height)
+    if point is None or product.lies_flat:
+        return 1.0
+    turn = abs((placement.yaw_deg - facing_yaw(*point) + 180.0) % 360.0 - 180.0)
+    return float(np.exp(-(((turn - turn_for_aspect(product)) / 15.0) ** 2)))
 
 
 def _wall_suits(check: Check) -> float:
@@ -146,7 +202,7 @@ def _preference(prefer: str, placement: Placement, check: Check) -> float | None
         "center": 1.0 - 2.0 * abs(x - 0.5),
         "back": float(np.clip((distance - 1.5) / 4.0, 0.0, 1.0)),
         "front": float(np.clip((5.5 - distance) / 4.0, 0.0, 1.0)),
-        "wall": float(np.exp(-max(0.0, check.measures.get("wall_gap_m", 3.0)) / 0.8)),
+        "wall": float(np.exp(-max(0.0, check.measures.get("behind_m", 3.0)) / 0.5)),
     }.get(prefer)
 
 

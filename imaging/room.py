@@ -45,7 +45,9 @@ class Room:
 
     def camera(self) -> Camera:
         """The camera in px of the photo."""
-        return camera_for(self.width, self.height, self.focal_px, self.pitch_deg, self.roll_deg, self.camera_height_m, self.ceiling_m)
+        return camera_for(
+            self.width, self.height, self.focal_px, self.pitch_deg, self.roll_deg, self.camera_height_m, self.ceiling_m
+        )
 
     @property
     def scale(self) -> float:

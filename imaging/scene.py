@@ -1,7 +1,10 @@
 """Where a product of known size stands, hangs or lies: one metric pose for proposing, judging and compositing."""
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import atan2, cos, degrees, hypot, log, radians, sin
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +18,29 @@ TABLE_M = 0.74
 CUBOID_FILL, MAX_STRETCH = 0.95, 1.06
 STUDIO_REACH, STUDIO_PITCHES_DEG, ASPECT_ERROR, USUAL_TURN_DEG = 3.2, (4.0, 8.0, 12.0, 16.0, 20.0), 0.06, 30.0
 MOUNTS = ("floor", "wall", "ceiling", "tabletop")
+Role = Literal["", "against_wall", "beside_seat", "centre"]
+# The first role one of whose words begins a word of the name; a side table is no table, a table lamp no table either.
+ROLES: dict[Role, tuple[str, ...]] = {
+    "beside_seat": ("side table", "end table", "nightstand", "bedside", "lamp", "pouf", "ottoman", "basket"),
+    "against_wall": (
+        "sofa", "couch", "settee", "loveseat", "sectional", "sideboard", "console", "credenza", "bookcase", "bookshel",
+        "shel", "dresser", "wardrobe", "cabinet", "tv stand", "media", "bed", "desk", "chest", "bench", "mirror",
+    ),
+    "centre": ("rug", "carpet", "coffee table", "cocktail table", "dining table", "table"),
+}  # fmt: skip
 
 
 class SizeUnknown(ValueError):
     """Neither the width nor the height of a product is known."""
+
+
+def role_of(kind: str, width_m: float) -> Role:
+    """Where in a room a kind of thing belongs; by its width if its name tells nothing."""
+    text = kind.lower()
+    for role, words in ROLES.items():
+        if any(re.search(rf"\b{word}", text) for word in words):
+            return role
+    return "against_wall" if width_m >= 1.5 else ""
 
 
 @dataclass(frozen=True)
@@ -30,15 +52,24 @@ class Product:
     height_m: float
     mount: str
     aspect: float
+    role: Role = ""
 
     @classmethod
     def of_sides(
-        cls, width: float | None, depth: float | None, height: float | None, *, mount: str, aspect: float
+        cls,
+        width: float | None,
+        depth: float | None,
+        height: float | None,
+        *,
+        mount: str,
+        aspect: float,
+        kind: str = "",
     ) -> "Product":
         """A product of which some sides (m) may be unknown: one of width and height is taken from the aspect.
 
-        A mount that is not one of floor, wall, ceiling and tabletop stands on the floor. Raises SizeUnknown when
-        neither width nor height is known.
+        A mount that is not one of floor, wall, ceiling and tabletop stands on the floor. kind is the merchant's word
+        for it (product type, title), from which its role in a room is read. Raises SizeUnknown when neither width nor
+        height is known.
         """
         if width is None and height is None:
             raise SizeUnknown("The product's size is not known; add its dimensions to the product.")
@@ -46,7 +77,7 @@ class Product:
         wide = width if width is not None else (height or 0.0) * aspect
         high = height if height is not None else wide / max(aspect, 1e-6)
         usual_depth = 0.03 if mount == "wall" else wide * 0.5
-        return cls(wide, depth if depth is not None else usual_depth, high, mount, aspect)
+        return cls(wide, depth if depth is not None else usual_depth, high, mount, float(aspect), role_of(kind, wide))
 
     @property
     def size(self) -> tuple[float, float, float]:
@@ -54,7 +85,9 @@ class Product:
 
     def scaled(self, factor: float) -> "Product":
         """The same product, larger or smaller."""
-        return Product(self.width_m * factor, self.depth_m * factor, self.height_m * factor, self.mount, self.aspect)
+        return replace(
+            self, width_m=self.width_m * factor, depth_m=self.depth_m * factor, height_m=self.height_m * factor
+        )
 
     @property
     def lies_flat(self) -> bool:
@@ -165,11 +198,13 @@ def _with_aspect(box: Box, product: Product) -> Box:
     return middle - new_width / 2, box[3] - inset - new_height, middle + new_width / 2, box[3] - inset
 
 
+@lru_cache(maxsize=64)
 def turn_for_aspect(product: Product) -> float:
     """How far (degrees, 0 to 45) a product is turned in its merchant's photo, judging by the cutout's aspect.
 
-    Beyond 45, width and depth change roles and a merchant's photo rarely shows that. How high the studio's camera stood
-    is not known and matters as much for low products: the likeliest pair of both is taken, frontal views being likelier.
+    Beyond 45, width and depth change roles and a merchant's photo rarely shows that. How high the studio's camera
+    stood is not known and matters as much for low products: the likeliest pair of both is taken, frontal views being
+    likelier.
     """
     likeliest, least = 0.0, float("inf")
     reach = STUDIO_REACH * max(product.size)
@@ -221,6 +256,7 @@ __all__ = [
     "Pose",
     "Product",
     "facing_yaw",
+    "role_of",
     "room_box",
     "stand_at",
     "standing_pose",

@@ -33,9 +33,7 @@ class Wall:
         return self.distance_m / float(towards) if towards > 1e-6 else float("inf")
 
 
-def find_walls(
-    regions: NDArray[np.uint8], camera: Camera, scale: float, yaw_deg: float | None = None
-) -> list[Wall]:
+def find_walls(regions: NDArray[np.uint8], camera: Camera, scale: float, yaw_deg: float | None = None) -> list[Wall]:
     """Up to three perpendicular walls, best supported first, or one across the far end; scale: region px per photo px.
 
     yaw_deg is the direction of the room's axes where the straight edges tell it; else every direction is tried: the

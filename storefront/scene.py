@@ -20,7 +20,12 @@ def product_of(facts: Mapping[str, Any], aspect: float) -> "Product":
 
     sides = facts["dimensions_m"]
     return Product.of_sides(
-        sides.get("width"), sides.get("depth"), sides.get("height"), mount=facts["mount"], aspect=aspect
+        sides.get("width"),
+        sides.get("depth"),
+        sides.get("height"),
+        mount=facts["mount"],
+        aspect=aspect,
+        kind=facts.get("product_type") or facts.get("title") or "",
     )
 
 

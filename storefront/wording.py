@@ -15,6 +15,7 @@ REASONS = {
     "too_near": "it would be too close to the camera",
     "too_far": "it would be too far away to see",
     "wrong_scale": "its size would not be true",
+    "far_from_tap": "it only fits elsewhere, not where you tapped",
     "view_angle": "the room is seen from too steep an angle",
     "too_similar": "it is almost the same as a better place",
     "low_rank": "better places were found",

@@ -30,6 +30,13 @@ class Facts(_Shape):
 
     mount: Literal["floor", "wall", "ceiling", "tabletop", "unknown"] = "unknown"
     dimensions_m: Sides
+    product_type: str | None = None
+    title: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What the merchant calls it."""
+        return self.product_type or self.title
 
 
 class Geometry(_Shape):
@@ -60,7 +67,9 @@ def product_of(facts: Facts, aspect: float) -> Product:
     """
     sides = facts.dimensions_m
     try:
-        return Product.of_sides(sides.width, sides.depth, sides.height, mount=facts.mount, aspect=aspect)
+        return Product.of_sides(
+            sides.width, sides.depth, sides.height, mount=facts.mount, aspect=aspect, kind=facts.kind
+        )
     except SizeUnknown as error:
         raise Rejected(str(error)) from error
 
