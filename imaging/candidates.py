@@ -106,7 +106,7 @@ def tapped_point(room: Room, product: Product, tap: Point) -> Point | None:
     """Where (x, z; m) on its support the shopper wants the product: the tap, or the support nearest to it."""
     carrier = {"tabletop": REGION.FURNITURE, "ceiling": REGION.CEILING}.get(product.mount, REGION.FLOOR)
     camera = room.camera()
-    point = camera.floor_point(*_snap(room, tap, carrier), level_m=support_level(camera, product.mount))
+    point = camera.floor_point(*snapped(room, tap, carrier), level_m=support_level(camera, product.mount))
     return None if point is None or hypot(*point) > 12.0 else point
 
 
@@ -123,7 +123,7 @@ def _tap_spots(room: Room, camera: Camera, product: Product, tap: Point | None) 
     ]
 
 
-def _snap(room: Room, tap: Point, carrier: REGION) -> Point:
+def snapped(room: Room, tap: Point, carrier: REGION) -> Point:
     """The tap (px), or the nearest pixel of its support."""
     height, width = room.regions.shape
     column, row = min(int(tap[0] * width), width - 1), min(int(tap[1] * height), height - 1)
@@ -155,7 +155,7 @@ def wall_candidates(room: Room, product: Product, tap: Point | None) -> list[Pla
     camera = room.camera()
     pixels: list[tuple[float, float, str]] = []
     if tap is not None:
-        near = _snap(room, tap, REGION.WALL)
+        near = snapped(room, tap, REGION.WALL)
         steps = (0.0, -0.04, 0.04, -0.08, 0.08, -0.12, 0.12)
         pixels += [
             (
@@ -201,4 +201,4 @@ def _hanging(room: Room, camera: Camera, product: Product, pixel: Point, why: st
     )
 
 
-__all__ = ["floor_candidates", "tapped_point", "wall_candidates"]
+__all__ = ["floor_candidates", "snapped", "tapped_point", "wall_candidates"]

@@ -16,7 +16,7 @@ from imaging.walls import nearest_wall
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 INSIDE_SHARE, SUPPORT_SHARE, FURNITURE_SHARE, WINDOW_SHARE, DOOR_SHARE = 0.985, 0.9, 0.03, 0.5, 0.08
-HIDDEN_SHARE, OFF_CONTACT_SHARE = 0.7, 0.2
+HIDDEN_SHARE, OFF_CONTACT_SHARE, WISHED_SHARE = 0.7, 0.2, 0.1
 NEAR_M, FAR_M = 1.5, 7.5
 # Merchants photograph from about 10 to 20 degrees above; seen from higher up a cutout looks folded.
 GOOD_ELEVATION_DEG, MAX_ELEVATION_DEG = 16.0, 27.0
@@ -39,13 +39,18 @@ class Check:
         return {key: round(value, 4) for key, value in self.measures.items()}
 
 
-def check_placement(room: Room, product: Product, placement: Placement, margin_m: float = 0.0) -> Check:
-    """Measures one placement; `margin_m` is the clear floor wanted around the product."""
+def check_placement(
+    room: Room, product: Product, placement: Placement, margin_m: float = 0.0, wished: bool = False
+) -> Check:
+    """Measures one placement; `margin_m` is the clear floor wanted around the product.
+
+    What is `wished`, by a tap on that very spot, may stand close to other things: no margin, no safety rim.
+    """
     check = Check(measures={"inside": inside_share(placement)})
     if placement.mount == "wall":
         _check_wall(check, room, product, placement)
     else:
-        _check_standing(check, room, product, placement, margin_m)
+        _check_standing(check, room, product, placement, None if wished else margin_m)
     return check
 
 
@@ -97,7 +102,7 @@ def region_shares(room: Room, corners: Float) -> dict[REGION, float]:
     return {label: float(counts[label]) / max(covered.area, 1) for label in REGION}
 
 
-def _check_standing(check: Check, room: Room, product: Product, placement: Placement, margin_m: float) -> None:
+def _check_standing(check: Check, room: Room, product: Product, placement: Placement, margin_m: float | None) -> None:
     measures = check.measures
     pose = pose_of(room, product, placement)
     check.fail("out_of_frame", measures["inside"] < INSIDE_SHARE)
@@ -126,12 +131,11 @@ def _check_standing(check: Check, room: Room, product: Product, placement: Place
     check.fail("overlaps_furniture", measures["hides_things"] > HIDDEN_SHARE and placement.mount == "floor")
 
 
-def _measure_support(check: Check, room: Room, product: Product, pose: Pose, margin_m: float) -> None:
+def _measure_support(check: Check, room: Room, product: Product, pose: Pose, margin_m: float | None) -> None:
     """Share of the product's base (grown by the margin) on what carries it, and what stands in its way."""
     camera, measures = room.camera(), check.measures
-    grown = footprint(
-        pose.x, pose.z, product.width_m + 2 * margin_m, product.depth_m + 2 * margin_m, pose.yaw_deg, pose.level_m
-    )
+    wish, margin = margin_m is None, 2 * (margin_m or 0.0)
+    grown = footprint(pose.x, pose.z, product.width_m + margin, product.depth_m + margin, pose.yaw_deg, pose.level_m)
     shares = region_shares(room, camera.project(pose.base))
     if product.mount == "ceiling":
         measures["support"] = shares[REGION.CEILING]
@@ -142,12 +146,14 @@ def _measure_support(check: Check, room: Room, product: Product, pose: Pose, mar
     if product.mount == "floor":
         base, wide = cover(room, camera.project(pose.base)), cover(room, camera.project(grown))
         things = room.regions == REGION.FURNITURE
-        measures["on_furniture"] = base.share(things | room.occupied.things)
+        measures["on_furniture"] = base.share(things if wish else things | room.occupied.things)
         measures["at_door"] = base.share(room.occupied.doors)
         crowded = 0.0 if product.lies_flat else wide.share(things)
         check.fail("blocks_door", measures["at_door"] > DOOR_SHARE)
-        check.fail("overlaps_furniture", max(measures["on_furniture"], crowded) > FURNITURE_SHARE)
-        if margin_m and not product.lies_flat:
+        check.fail(
+            "overlaps_furniture", max(measures["on_furniture"], crowded) > (WISHED_SHARE if wish else FURNITURE_SHARE)
+        )
+        if margin and not product.lies_flat:
             check.fail("not_on_support", wide.share(room.regions == REGION.FLOOR) < SUPPORT_SHARE - 0.05)
     check.fail("not_on_support", measures["support"] < SUPPORT_SHARE)
     if product.mount == "floor" and check.reason is None:

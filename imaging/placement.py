@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from imaging.candidates import floor_candidates, tapped_point, wall_candidates
+from imaging.candidates import floor_candidates, snapped, tapped_point, wall_candidates
 from imaging.checks import GOOD_ELEVATION_DEG, Check, check_placement
+from imaging.labels import REGION
 from imaging.room import Room
 from imaging.scene import Box, Placement, Product, facing_yaw, support_level, turn_for_aspect
 
@@ -20,7 +21,7 @@ Point = tuple[float, float]
 MOUNTS = ("floor", "wall", "ceiling", "tabletop")
 KEPT, SIMILAR_IOU = 3, 0.45
 # A shopper who taps means this spot: what is farther away (m) is not what was asked for.
-FAR_FROM_TAP_M = 1.0
+FAR_FROM_TAP_M, SAME_SPOT_M = 1.3, 0.1
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def propose(
     sized = product.scaled(_scale(chosen))
     make = wall_candidates if sized.mount == "wall" else floor_candidates
     found = [each for each in make(room, sized, tap) if all(-1 <= side <= 2 for side in each.box)]  # near the photo
-    checks = [check_placement(room, sized, each, _margin(chosen)) for each in found]
     wish = _Wish.read(room, sized, tap, chosen)
+    checks = [check_placement(room, sized, each, _margin(chosen), wish.means(room, each)) for each in found]
     scores = [_score(room, sized, check, each, wish) for each, check in zip(found, checks, strict=True)]
     wanted = max(1, int(chosen.get("max_candidates") or limit))
     picked = _spread(scores, [check.reason is None for check in checks], wanted)
@@ -75,7 +76,7 @@ def judge(
     chosen = dict(params or {})
     sized = product.scaled(_scale(chosen))
     wish = _Wish.read(room, sized, tap, chosen)
-    checks = [check_placement(room, sized, each, _margin(chosen)) for each in placements]
+    checks = [check_placement(room, sized, each, _margin(chosen), wish.means(room, each)) for each in placements]
     for each, check in zip(placements, checks, strict=True):
         check.fail("far_from_tap", wish.away_m(room, each) > FAR_FROM_TAP_M)
     scores = [_score(room, sized, check, each, wish) for each, check in zip(placements, checks, strict=True)]
@@ -120,8 +121,12 @@ class _Wish:
         if tap is None:
             return cls(prefer, None, False)
         if product.mount == "wall":
-            return cls(prefer, (tap[0] * room.width, tap[1] * room.height), True)
+            return cls(prefer, snapped(room, tap, REGION.WALL), True)
         return cls(prefer, tapped_point(room, product, tap), True)
+
+    def means(self, room: Room, placement: Placement) -> bool:
+        """Whether the tap is on this very place."""
+        return self.tapped and self.away_m(room, placement) < SAME_SPOT_M
 
     def away_m(self, room: Room, placement: Placement) -> float:
         """Metres between a placement and the tap; 0 without one, 99 where the tap has no support or the place none."""
