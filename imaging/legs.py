@@ -14,23 +14,23 @@ Mask = NDArray[np.bool_]
 # A leg leans at most this far (horizontal over vertical run), and is at most this long in metres.
 LEAN, LONGEST_M, SHORTEST_PX = 0.6, 0.95, 4.0
 # Things wider than this (metres) are rows of furniture: the floor between feet no farther apart than a group is theirs.
-WIDEST_M, GROUP_M = 2.4, 0.8
+WIDEST_M, GROUP_M = 2.4, 1.0
 
 
-def under_legs(floor: Mask, lines: Manhattan, camera: Camera, scale: float) -> Mask:
+def under_legs(floor: Mask, things: Mask, lines: Manhattan, camera: Camera, scale: float) -> Mask:
     """Floor pixels between the feet of things on legs, and below what these carry; working size, px = photo x scale.
 
     A leg is a slim, nearly upright edge that starts in the floor and ends above, at something that is no floor.
     """
-    things, _ = ndimage.label(ndimage.binary_dilation(~floor, iterations=3))
+    labels, _ = ndimage.label(ndimage.binary_dilation(things, iterations=3))
     feet: dict[int, list[tuple[float, float]]] = {}
     for foot, top in _upright(lines) * scale:
-        thing = _at(things, top)
+        thing = _at(labels, top)
         if thing and _on_floor(floor, foot) and _short_enough(camera, foot, top, scale):
             feet.setdefault(thing, []).append((float(foot[0]), float(foot[1])))
     taken = np.zeros(floor.shape, np.uint8)
     for thing, found in feet.items():
-        _span(taken, things == thing, np.array(found), camera, scale)
+        _span(taken, labels == thing, np.array(found), camera, scale)
     return np.asarray(taken > 0) & floor
 
 

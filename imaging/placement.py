@@ -13,6 +13,7 @@ import numpy as np
 
 from imaging.candidates import floor_candidates, snapped, tapped_point, wall_candidates
 from imaging.checks import GOOD_ELEVATION_DEG, Check, check_placement
+from imaging.doubts import fatal_doubt
 from imaging.labels import REGION
 from imaging.room import Room
 from imaging.scene import Box, Placement, Product, facing_yaw, support_level, turn_for_aspect
@@ -70,14 +71,17 @@ def judge(
 ) -> list[Verdict]:
     """A verdict per placement, in the order given; at most three are accepted, none of them like another.
 
-    Reasons: not_on_support, overlaps_furniture, blocks_door, blocks_window, out_of_frame, too_near, too_far,
-    wrong_scale, view_angle, far_from_tap, then among those that pass: too_similar (to a better one) and low_rank.
+    Reasons: what makes the whole photo useless (imaging.doubts); out_of_frame, too_near, too_far, blocks_door,
+    overlaps_furniture, not_on_support, blocks_window, wrong_scale, view_angle, far_from_tap; then among those that
+    pass: too_similar (to a better one) and low_rank.
     """
     chosen = dict(params or {})
     sized = product.scaled(_scale(chosen))
     wish = _Wish.read(room, sized, tap, chosen)
     checks = [check_placement(room, sized, each, _margin(chosen), wish.means(room, each)) for each in placements]
+    forbidding = fatal_doubt(room.doubts, sized.mount)
     for each, check in zip(placements, checks, strict=True):
+        check.reason = forbidding or check.reason
         check.fail("far_from_tap", wish.away_m(room, each) > FAR_FROM_TAP_M)
     scores = [_score(room, sized, check, each, wish) for each, check in zip(placements, checks, strict=True)]
     reasons = [check.reason for check in checks]

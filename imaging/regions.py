@@ -37,8 +37,6 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixe
     distance, rays = _view(camera, size, scale)
     upright = _draw(lines, scale, size, axis=2)
     floor, clarity = _floor(small, distance, upright)
-    under = under_legs(floor, lines, camera, scale)
-    floor &= ~under
     calm = _calm_areas(small)
     regions = np.full(floor.shape, REGION.OTHER, np.uint8)
     framed = framed_areas(lines, scale, size)
@@ -47,9 +45,10 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixe
     doors = fill_frames(frames, "door", scale, size) & ~floor
     windows = fill_frames(frames, "window", scale, size) & ~floor
     wall &= ~framed & ~doors & ~windows
-    regions[_things(floor, wall, ceiling)] = REGION.FURNITURE
+    things = _things(floor, wall, ceiling)
+    regions[things] = REGION.FURNITURE
     regions[wall], regions[ceiling], regions[floor] = REGION.WALL, REGION.CEILING, REGION.FLOOR
-    regions[under] = REGION.FURNITURE
+    regions[under_legs(floor, things, lines, camera, scale)] = REGION.FURNITURE
     regions[_openings(small, regions, rays, camera, walls) | doors | windows] = REGION.OPENING
     return regions, clarity
 
@@ -122,7 +121,9 @@ def _fill_flat_holes(floor: Mask, upright: Mask) -> Mask:
     labels, count = ndimage.label(~padded)
     labels = labels[:-1]
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    edges = np.bincount(labels[upright], minlength=count + 1)
+    # Legs hang below what they carry, so edges count that only touch a hole.
+    around = ndimage.grey_dilation(labels, size=(7, 7))
+    edges = np.bincount(around[upright], minlength=count + 1)
     flat = (sizes < 0.06 * floor.size) & (edges <= 0.01 * sizes + 4)
     flat[0] = False
     return np.asarray(floor | flat[labels])

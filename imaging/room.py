@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.doubts import FATAL, find_doubts
 from imaging.geometry import CEILING_M, Camera, camera_for, focal_pixels, pitch_from_horizon
 from imaging.occupied import Occupied, occupied_floor
 from imaging.openings import ceiling_height
@@ -27,7 +28,8 @@ class Room:
 
     horizon_y is a fraction of the height, in the centre column. pitch_deg is positive downwards, roll_deg positive
     clockwise (seen from behind the camera). regions (H', W') holds REGION labels at working size. yaw_deg (-45..45) is
-    how the room's walls stand to the view, None where the straight edges do not tell.
+    how the room's walls stand to the view, None where the straight edges do not tell. doubts are codes of what makes
+    the photo useless or uncertain (imaging.doubts), worst first.
     """
 
     width: int
@@ -40,6 +42,7 @@ class Room:
     confidence: float
     regions: Pixels
     notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
     yaw_deg: float | None = None
     ceiling_m: float = CEILING_M
 
@@ -64,9 +67,9 @@ class Room:
         """What of the visible floor is not free."""
         return occupied_floor(self.regions, self.camera(), self.scale)
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, Any]:
         """The numbers of this room; the region map travels beside them as a picture."""
-        known = {} if self.yaw_deg is None else {"yaw_deg": round(self.yaw_deg, 2)}
+        known: dict[str, Any] = {} if self.yaw_deg is None else {"yaw_deg": round(self.yaw_deg, 2)}
         return known | {
             "horizon_y": round(self.horizon_y, 5),
             "roll_deg": round(self.roll_deg, 3),
@@ -75,6 +78,7 @@ class Room:
             "confidence": round(self.confidence, 3),
             "focal_px_per_width": round(self.focal_px / self.width, 5),
             "ceiling_m": round(self.ceiling_m, 3),
+            "doubts": list(self.doubts),
         }
 
     @classmethod
@@ -101,6 +105,7 @@ class Room:
             regions=regions,
             yaw_deg=None if numbers.get("yaw_deg") is None else float(numbers["yaw_deg"]),
             ceiling_m=float(numbers.get("ceiling_m") or CEILING_M),
+            doubts=[str(code) for code in numbers.get("doubts") or []],
         )
 
 
@@ -112,6 +117,7 @@ def read_room(pixels: Pixels, f35_mm: float | None = None, camera_height_m: floa
     pitch = float(np.clip(lines.pitch_deg, *PITCH_RANGE))
     camera = camera_for(width, height, focal_px, pitch, lines.roll_deg, camera_height_m)
     regions, floor_clarity = read_regions(pixels, camera, lines)
+    doubts = find_doubts(pixels, lines, camera, regions, floor_clarity)
     notes = _notes(lines, f35_mm, floor_clarity)
     room = Room(
         width=width,
@@ -121,19 +127,21 @@ def read_room(pixels: Pixels, f35_mm: float | None = None, camera_height_m: floa
         pitch_deg=pitch,
         roll_deg=lines.roll_deg,
         camera_height_m=camera_height_m,
-        confidence=_confidence(lines, f35_mm, floor_clarity),
+        confidence=_confidence(lines, f35_mm, floor_clarity, doubts),
         regions=regions,
         notes=notes,
+        doubts=doubts,
         yaw_deg=lines.trusted_yaw,
     )
     return replace(room, ceiling_m=ceiling_height(lines, room.walls, camera) or CEILING_M)
 
 
-def _confidence(lines: Manhattan, f35_mm: float | None, floor_clarity: float) -> float:
-    """0..1 by agreement of edges, a known lens and a floor that stands out; thresholds seen on a dozen rooms only."""
+def _confidence(lines: Manhattan, f35_mm: float | None, floor_clarity: float, doubts: list[str]) -> float:
+    """0..1 by agreement of edges, a known lens and a floor that stands out, low with doubts; seen on a dozen rooms."""
     edges = np.clip((lines.fit - 0.35) / 0.5, 0.0, 1.0) * min(1.0, len(lines.segments) / 40)
     lens = 1.0 if f35_mm else 0.85
-    return float(np.clip(lens * (0.25 + 0.45 * edges + 0.3 * floor_clarity), 0.05, 0.98))
+    highest = 0.2 if set(doubts) & set(FATAL) else 0.5 if doubts else 0.98
+    return float(np.clip(lens * (0.25 + 0.45 * edges + 0.3 * floor_clarity), 0.05, highest))
 
 
 def _notes(lines: Manhattan, f35_mm: float | None, floor_clarity: float) -> list[str]:

@@ -9,7 +9,7 @@ from runs.errors import StageError
 from runs.registry import NO_PARAMS, stage
 from runs.step import StepHandle
 from storefront.scene import product_of, room_of
-from storefront.wording import REASONS, nowhere_why, selection_why
+from storefront.wording import DOUBTS, REASONS, doubts_why, nowhere_why, selection_why
 
 if TYPE_CHECKING:
     from imaging.placement import Placement, Verdict
@@ -93,7 +93,7 @@ async def placement(
     step.why(
         f"Proposed {len(candidates)} places. The camera is read as {geometry['camera_height_m']:.2f} m high, "
         f"pitched {geometry['pitch_deg']:.1f}° down, horizon at {geometry['horizon_y'] * 100:.0f} % of the height "
-        f"(confidence {geometry['confidence']:.2f})."
+        f"(confidence {geometry['confidence']:.2f})." + doubts_why(geometry["doubts"])
     )
     asked = {**step.prompt("placement").params, **step.params, **hint_params(hints)}
     steering = {name: asked[name] for name in STEERING if asked.get(name) is not None}
@@ -112,6 +112,7 @@ def select(
     hints: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Judge every proposed place by geometry, drop those that cannot be, and choose the best of the rest."""
+    from imaging.doubts import fatal_doubt
     from imaging.placement import Placement, judge
     from imaging.scene import SizeUnknown
 
@@ -131,7 +132,8 @@ def select(
     step.artifact("verdicts", [_verdict_json(verdict) for verdict in verdicts])
     if not accepted:
         step.why(nowhere_why(len(candidates), reasons))
-        failure = _nowhere(reasons, tapped=tap is not None)
+        doubt = fatal_doubt(scene.doubts, product.mount)
+        failure = _nowhere(reasons or Counter([doubt] if doubt else []), tapped=tap is not None)
         failure.answer = {"selected": None, "shortlist": [], "rejected": _rejections(rejected), "tap_obeyed": None}
         raise failure
     best = next(item for item in candidates if item.id == accepted[0].placement_id)
@@ -169,6 +171,10 @@ def _near(best: "Placement", tap: tuple[float, float]) -> bool:
 def _nowhere(reasons: Counter[str], *, tapped: bool) -> StageError:
     """No place is possible: say why in words that a shopper can act on."""
     first = reasons.most_common(1)[0][0] if reasons else "no_candidates"
+    if first in DOUBTS:
+        said, advice = DOUBTS[first]
+        text = f"We cannot place this product: {said}. {advice}"
+        return StageError("no_placement", text, details={"reasons": dict(reasons), "photo": first})
     where = "at the spot you tapped" if tapped else "in this photo"
     advice = "Tap another spot, or" if tapped else "Please"
     text = f"There is no room for this product {where}: {REASONS.get(first, 'nothing fits')}. "

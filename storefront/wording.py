@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from imaging.placement import Placement
 
-REASONS = {
+# What is wrong with the whole photo, and what a shopper does about it.
+DOUBTS = {
+    "too_dark": ("the photo is too dark", "Turn the light on and take it again."),
+    "upside_down": ("the photo is upside down, or looks up at the ceiling", "Turn it, or hold the camera level."),
+    "outdoors": ("this does not look like a room", "Take a photo of the room where you want the product."),
+    "view_blocked": ("somebody or something close to the camera hides the room", "Step aside and take it again."),
+    "no_floor": ("too little of the floor is in the picture", "Step back, or try a photo that shows more of the free floor."),
+    "blurred": ("the photo is blurred", "Hold the camera still and take it again."),
+}
+REASONS = {code: said for code, (said, _) in DOUBTS.items()} | {
     "not_on_support": "it would not stand on the floor or hang on the wall",
     "overlaps_furniture": "other furniture is in the way",
     "blocks_door": "it would stand where a door opens",
@@ -37,3 +46,9 @@ def nowhere_why(before: int, reasons: Counter[str]) -> str:
     """One sentence on why no proposed place could be kept, for a person."""
     counted = [f"{REASONS.get(name, name)} ({count})" for name, count in reasons.most_common(3)]
     return f"Dropped all {before} places: " + "; ".join(counted) + "."
+
+
+def doubts_why(doubts: list[str]) -> str:
+    """What speaks against the photo, as a sentence to add; empty without doubts."""
+    said = [DOUBTS[code][0] for code in doubts if code in DOUBTS]
+    return f" Doubtful: {'; '.join(said)}." if said else ""

@@ -50,6 +50,7 @@ class Geometry(_Shape):
     focal_px_per_width: Annotated[float, Field(gt=0, le=50)] | None = None
     yaw_deg: Annotated[float, Field(ge=-45, le=45)] | None = None
     ceiling_m: Annotated[float, Field(gt=0, le=20)] | None = None
+    doubts: list[Annotated[str, Field(max_length=40)]] = []
 
 
 class SceneVariables(Variables):

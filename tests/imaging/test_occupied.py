@@ -1,0 +1,165 @@
+"""Floor that is seen but not free, doors and ceilings, in rooms whose geometry is known exactly."""
+
+import cv2
+import numpy as np
+import pytest
+
+from imaging.checks import check_placement
+from imaging.geometry import footprint
+from imaging.labels import REGION
+from imaging.placement import Placement, Product, judge, propose
+from imaging.room import Room, read_room
+from imaging.scene import facing_yaw, role_of, standing_pose, turn_for_aspect
+from tests.imaging.scenes import BACK_M, CEILING_M, F35, HEIGHT, ROOM_YAW, WIDTH, drawn_room, read_drawn_room
+
+STOOL = Product(0.4, 0.4, 0.45, "floor", 0.9)
+TABLE_X, TABLE_Z, TABLE_M = -0.9, 3.0, 0.9
+
+
+def in_room(x: float, y: float, z: float) -> list[float]:
+    """A point of the drawn room's own axes in the camera's frame."""
+    c, s = np.cos(ROOM_YAW), np.sin(ROOM_YAW)
+    return [c * x - s * z, y, s * x + c * z]
+
+
+def with_table() -> Room:
+    """The drawn room, read with a table of the floor's colours on thin legs standing in it."""
+    drawn = drawn_room()
+    pixels, camera, half = drawn.pixels.copy(), drawn.camera, TABLE_M / 2
+    corners = [(-half, -half), (half, -half), (half, half), (-half, half)]
+    for dx, dz in corners:
+        foot, top = camera.project(np.array([[TABLE_X + dx, y, TABLE_Z + dz] for y in (0.0, 0.45)]))
+        cv2.line(pixels, tuple(np.rint(foot).astype(int)), tuple(np.rint(top).astype(int)), (40, 26, 18), 7)
+    board = camera.project(np.array([[TABLE_X + dx, 0.47, TABLE_Z + dz] for dx, dz in corners]))
+    cv2.fillConvexPoly(pixels, np.rint(board).astype(np.int32), (60, 40, 30))
+    return read_room(pixels, F35)
+
+
+def with_door() -> Room:
+    """The drawn room, read with a white door of 0.9 x 2.05 m in its back wall, away from the cupboard."""
+    drawn = drawn_room()
+    pixels, camera = drawn.pixels.copy(), drawn.camera
+    for inset, colour in ((0.0, (120, 118, 116)), (0.05, (246, 246, 244))):
+        flat = [(-0.2 + inset, 0.0), (0.7 - inset, 0.0), (0.7 - inset, 2.05 - inset), (-0.2 + inset, 2.05 - inset)]
+        door = camera.project(np.array([in_room(x, y, BACK_M) for x, y in flat]))
+        cv2.fillConvexPoly(pixels, np.rint(door).astype(np.int32), colour)
+    return read_room(pixels, F35)
+
+
+def stool_at(room: Room, x: float, z: float) -> Placement:
+    camera = room.camera()
+    pose = standing_pose(camera, x, z, STOOL, facing_yaw(x, z))
+    (u, v), (x0, y0, x1, y1) = camera.project(np.array([[x, 0.0, z]]))[0], pose.box
+    box = x0 / WIDTH, y0 / HEIGHT, x1 / WIDTH, y1 / HEIGHT
+    return Placement(
+        "c1", "floor", box, (u / WIDTH, v / HEIGHT), camera.px_per_m(x, z), pose.distance_m, pose.yaw_deg, 0.9, ""
+    )
+
+
+def test_nothing_stands_under_a_table_although_its_floor_is_seen() -> None:
+    room = with_table()
+    assert check_placement(room, STOOL, stool_at(room, TABLE_X, TABLE_Z)).reason == "overlaps_furniture"
+    assert check_placement(read_drawn_room(), STOOL, stool_at(read_drawn_room(), TABLE_X, TABLE_Z)).reason is None
+
+
+def test_no_proposal_touches_the_true_footprint_of_the_table() -> None:
+    room = with_table()
+    table = footprint(TABLE_X, TABLE_Z, TABLE_M, TABLE_M, 0.0)[:, [0, 2]].astype(np.float32)
+    found = propose(room, STOOL, params={"max_candidates": 200})
+    kept = [each for each, verdict in zip(found, judge(room, STOOL, found), strict=True) if verdict.accepted]
+    assert kept
+    for each in kept:
+        x, z = drawn_room().camera.floor_point(each.contact[0] * WIDTH, each.contact[1] * HEIGHT)
+        assert cv2.pointPolygonTest(table.reshape(-1, 1, 2), (float(x), float(z)), True) < -0.15
+
+
+def test_the_swing_of_a_door_is_kept_free() -> None:
+    room = with_door()
+    x, _, z = in_room(0.25, 0.0, BACK_M - 0.45)
+    assert check_placement(room, STOOL, stool_at(room, x, z)).reason == "blocks_door"
+    assert check_placement(read_drawn_room(), STOOL, stool_at(read_drawn_room(), x, z)).reason != "blocks_door"
+
+
+def test_a_door_is_an_opening_and_a_plain_wall_has_none_there() -> None:
+    middle = drawn_room().camera.project(np.array([in_room(0.25, 1.0, BACK_M)]))[0]
+    for room, opening in ((with_door(), True), (read_drawn_room(), False)):
+        column, row = (int(v * room.scale) for v in middle)
+        assert (room.regions[row, column] == REGION.OPENING) is np.bool_(opening)
+
+
+def test_the_walls_stand_as_the_edges_say() -> None:
+    room = read_drawn_room()
+    assert room.yaw_deg == pytest.approx(6.0, abs=1.0)
+    assert any(wall.yaw_deg == pytest.approx(6.0, abs=1.0) for wall in room.walls)
+
+
+def test_the_ceilings_height_is_read_from_where_the_walls_end() -> None:
+    assert read_drawn_room().ceiling_m == pytest.approx(CEILING_M, rel=0.06)
+
+
+def test_a_sofa_goes_to_the_wall_and_a_coffee_table_does_not() -> None:
+    room = read_drawn_room()
+    couch = Product(1.6, 0.8, 0.8, "floor", 1.9, "against_wall")
+    table = Product(0.9, 0.6, 0.4, "floor", 1.7, "centre")
+    gap = {}
+    for product in (couch, table):
+        found = propose(room, product)
+        best = max(judge(room, product, found), key=lambda verdict: (verdict.accepted, verdict.score))
+        assert best.accepted
+        gap[product.role] = best.measures["behind_m"]
+    assert gap["against_wall"] < 0.4 < gap["centre"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "width", "role"),
+    [
+        ("Sofas", 2.0, "against_wall"),
+        ("Side Tables", 0.5, "beside_seat"),
+        ("Table Lamp", 0.3, "beside_seat"),
+        ("Coffee Tables", 1.1, "centre"),
+        ("Rugs", 2.0, "centre"),
+        ("Lounge chair", 0.8, ""),
+        ("", 1.8, "against_wall"),
+    ],
+)
+def test_a_products_kind_says_where_it_belongs(kind: str, width: float, role: str) -> None:
+    assert role_of(kind, width) == role
+
+
+def test_a_cutout_wider_than_the_front_is_turned() -> None:
+    frontal, turned = (Product(0.8, 0.8, 0.8, "floor", aspect) for aspect in (0.95, 1.25))
+    assert turn_for_aspect(frontal) < 10 < turn_for_aspect(turned)
+
+
+@pytest.mark.parametrize("tap", [(0.35, 0.8), (0.45, 0.85)])
+def test_a_tap_where_it_fits_is_met_exactly(tap: tuple[float, float]) -> None:
+    room = read_drawn_room()
+    found = propose(room, STOOL, tap=tap)
+    best = max(judge(room, STOOL, found, tap=tap), key=lambda verdict: (verdict.accepted, verdict.score))
+    chosen = next(each for each in found if each.id == best.placement_id)
+    assert best.accepted
+    assert chosen.contact == pytest.approx(tap, abs=1e-6)
+
+
+def test_a_tap_where_nothing_fits_is_refused_and_not_answered_elsewhere() -> None:
+    room = read_drawn_room()
+    tap, wide = (0.99, 0.97), Product(2.8, 1.0, 0.8, "floor", 2.6, "against_wall")
+    verdicts = judge(room, wide, propose(room, wide, tap=tap), tap=tap)
+    assert not any(verdict.accepted for verdict in verdicts)
+    assert {"out_of_frame", "far_from_tap"} & {verdict.reason for verdict in verdicts}
+
+
+@pytest.mark.parametrize(("prefer", "sign"), [("front", -1), ("back", 1)])
+def test_nearer_and_farther_are_followed(prefer: str, sign: int) -> None:
+    room = read_drawn_room()
+    plain, moved = (propose(room, STOOL, params=params)[0] for params in ({"prefer": "center"}, {"prefer": prefer}))
+    assert sign * (moved.distance_m - plain.distance_m) > 0.1
+
+
+def test_a_wish_for_the_wall_brings_even_a_stool_to_it() -> None:
+    room = read_drawn_room()
+    found = propose(room, STOOL, params={"prefer": "wall"})
+    best = max(
+        judge(room, STOOL, found, params={"prefer": "wall"}), key=lambda verdict: (verdict.accepted, verdict.score)
+    )
+    assert best.accepted and best.measures["behind_m"] < 0.45
