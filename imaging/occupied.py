@@ -47,8 +47,9 @@ def occupied_floor(regions: NDArray[np.uint8], camera: Camera, scale: float) -> 
 def _cells(floor: Mask, camera: Camera, scale: float) -> tuple[NDArray[np.int64], Mask]:
     """Cell (H, W, 2: across, along) of every floor pixel, and which of them lie within the plan."""
     rows, columns = np.nonzero(floor)
-    points = camera.floor_points((np.stack([columns, rows], axis=1) + 0.5) / scale)
-    inside = ~np.isnan(points).any(axis=1)
+    pixels = (np.stack([columns, rows], axis=1).astype(np.float64) + 0.5) / scale
+    points = camera.floor_points(pixels)
+    inside: Mask = np.asarray(~np.isnan(points).any(axis=1))
     inside[inside] = (np.abs(points[inside, 0]) < REACH_M) & (points[inside, 1] < REACH_M)
     cells = np.zeros((*floor.shape, 2), np.int64)
     cells[rows[inside], columns[inside]] = ((points[inside] + [REACH_M, 0.0]) / CELL_M).astype(np.int64)

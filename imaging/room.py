@@ -55,7 +55,7 @@ class Room:
     @property
     def scale(self) -> float:
         """Pixels of the region map per pixel of the photo."""
-        return self.regions.shape[1] / self.width
+        return float(self.regions.shape[1] / self.width)
 
     @cached_property
     def walls(self) -> list[Wall]:

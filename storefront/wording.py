@@ -12,7 +12,7 @@ DOUBTS = {
     "upside_down": ("the photo is upside down, or looks up at the ceiling", "Turn it, or hold the camera level."),
     "outdoors": ("this does not look like a room", "Take a photo of the room where you want the product."),
     "view_blocked": ("somebody or something close to the camera hides the room", "Step aside and take it again."),
-    "no_floor": ("too little of the floor is in the picture", "Step back, or try a photo that shows more of the free floor."),
+    "no_floor": ("too little floor is in the picture", "Step back, or try a photo that shows more of the free floor."),
     "blurred": ("the photo is blurred", "Hold the camera still and take it again."),
 }
 REASONS = {code: said for code, (said, _) in DOUBTS.items()} | {
