@@ -47,7 +47,7 @@ def for_readers(view: View) -> View:
 @for_readers
 def thumbnail(request: HttpRequest, blob_id: str, size: int) -> HttpResponse:
     """A picture, small."""
-    blob = _find(Blob.objects.kept(), blob_id)
+    blob = find_or_404(Blob.objects.kept(), blob_id)
     try:
         return _bytes(read_thumbnail(blob, size), MEDIA_TYPE)
     except (ValueError, NotAPicture) as error:
@@ -59,7 +59,7 @@ def thumbnail(request: HttpRequest, blob_id: str, size: int) -> HttpResponse:
 @for_readers
 def picture(request: HttpRequest, blob_id: str) -> HttpResponse:
     """A picture as it is stored, shown in place."""
-    blob = _find(Blob.objects.kept().filter(media_type__in=PICTURE_TYPES), blob_id)
+    blob = find_or_404(Blob.objects.kept().filter(media_type__in=PICTURE_TYPES), blob_id)
     try:
         return _bytes(BlobStore().read_key(blob.storage_key), blob.media_type)
     except BlobMissing:
@@ -69,7 +69,7 @@ def picture(request: HttpRequest, blob_id: str) -> HttpResponse:
 @for_readers
 def artifact(request: HttpRequest, artifact_id: str) -> HttpResponse:
     """Any piece of evidence, byte for byte, as a download."""
-    found = _find(Artifact.objects.select_related("blob"), artifact_id)
+    found = find_or_404(Artifact.objects.select_related("blob"), artifact_id)
     if found.blob is None:
         return _gone()
     try:
@@ -86,41 +86,43 @@ def payload(request: HttpRequest, step_id: str, field: str) -> HttpResponse:
     """One field of a step's payload, as a download."""
     if field not in FIELDS:
         raise Http404
-    found = _find(StepPayload.objects.all(), step_id)
+    found = find_or_404(StepPayload.objects.all(), step_id)
     return _download(canonical_json(getattr(found, field)), "application/json", f"{field}-{step_id}.json")
 
 
 @for_readers
 def run_input(request: HttpRequest, run_id: str) -> HttpResponse:
     """A run's input, as a download."""
-    return _download(canonical_json(_find(Run.objects.all(), run_id).input), "application/json", f"input-{run_id}.json")
+    return _download(
+        canonical_json(find_or_404(Run.objects.all(), run_id).input), "application/json", f"input-{run_id}.json"
+    )
 
 
 @for_readers
 def asked(request: HttpRequest, step_id: str, attempt: int) -> HttpResponse:
     """What one attempt of a step was asked: the messages as sent and the pictures by role."""
-    step = _find(Step.objects.select_related("shop"), step_id)
+    step = find_or_404(Step.objects.select_related("shop"), step_id)
     return render(request, "monitor/_question.html", {"question": read_question(step, attempt)})
 
 
 @for_readers
 def step_body(request: HttpRequest, step_id: str) -> HttpResponse:
     """The inside of one step, for runs with too many steps to show all at once."""
-    step = _find(Step.objects.select_related("run__shop"), step_id)
+    step = find_or_404(Step.objects.select_related("run__shop"), step_id)
     return render(request, "monitor/_step_body.html", {"step": read_step(step), "run": step.run})
 
 
 @for_readers
 def live(request: HttpRequest, run_id: str) -> HttpResponse:
     """The run page's moving part; 204 while nothing has changed since `?seen=`, so that the page stays as it is."""
-    run = _find(Run.objects.select_related("pipeline", "pipeline_version", "shop", "parent"), run_id)
+    run = find_or_404(Run.objects.select_related("pipeline", "pipeline_version", "shop", "parent"), run_id)
     if request.GET.get("seen") == run_version(run):
         return HttpResponse(status=204)
     return render(request, "monitor/_run.html", {"page": read_run_page(run), "run": run})
 
 
-def _find(queryset: QuerySet[Any], text: str) -> Any:
-    """The row with this id, or 404."""
+def find_or_404(queryset: QuerySet[Any], text: str) -> Any:
+    """The row with this id (ULID or UUID), or 404."""
     try:
         found: Model | None = queryset.filter(pk=parse_id(text)).first()
     except ValueError:

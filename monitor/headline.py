@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from django.utils import timezone
+
 from monitor.templatetags.console import duration, percent
 from runs.models import MetricResult, Run, RunError, Step
 
@@ -10,7 +12,7 @@ def write_headline(run: Run, steps: Sequence[Step], errors: Sequence[RunError], 
     """What happened, in the order in which an operator asks."""
     match run.status:
         case Run.Status.PENDING:
-            return "Waiting for a worker."
+            return _waiting(run)
         case Run.Status.RUNNING:
             where = f"Working on {run.phase}" if run.phase else "Working"
             return f"{where}, {run.steps_done} of {run.steps_expected} steps done."
@@ -19,8 +21,16 @@ def write_headline(run: Run, steps: Sequence[Step], errors: Sequence[RunError], 
             took = f" after {duration(run.latency_ms)}" if run.latency_ms is not None else ""
             return f"Failed{at}{took}: {run.error_message or run.error_code or 'no reason was recorded'}"
         case Run.Status.CANCELLED:
-            return f"Cancelled after {run.steps_done} of {run.steps_expected} steps."
+            after = f"after {run.steps_done} of {run.steps_expected} steps"
+            who = run.error_message.removeprefix("Cancelled ").strip()
+            return f"Cancelled {after}, {who}" if who else f"Cancelled {after}."
     return f"Completed in {duration(run.latency_ms)}{_decisions(steps, errors, metrics)}."
+
+
+def _waiting(run: Run) -> str:
+    if run.due_at <= timezone.now():
+        return "Waiting for a worker." if not run.starts else "Waiting for a worker to go on with it."
+    return f"Resting; it goes on with {run.phase} when that is due." if run.starts and run.phase else "Not due yet."
 
 
 def _decisions(steps: Sequence[Step], errors: Sequence[RunError], metrics: Sequence[MetricResult]) -> str:

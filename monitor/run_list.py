@@ -29,6 +29,14 @@ RANGES = {
 MAX_SHOPS = 300
 
 
+def check_id(text: str) -> None:
+    """A ULID or a UUID."""
+    try:
+        parse_id(text)
+    except ValueError as error:
+        raise forms.ValidationError("This is no id.") from error
+
+
 class RunFilters(forms.Form):
     """What a reader may ask for. Choices come from what runs have recorded, so every choice finds something."""
 
@@ -44,6 +52,7 @@ class RunFilters(forms.Form):
     prompt = forms.ChoiceField(label="Prompt")
     error = forms.ChoiceField(label="Error")
     product = forms.CharField(max_length=255, widget=forms.HiddenInput)
+    group = forms.CharField(max_length=36, validators=[check_id], widget=forms.HiddenInput)
 
     def __init__(self, query: QueryDict) -> None:
         data = query.copy()
@@ -189,6 +198,7 @@ FIELDS = {
     "shop": "shop_id",
     "pipeline": "pipeline_slug",
     "product": "subject_id",
+    "group": "run_group_id",
 }
 
 

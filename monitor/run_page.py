@@ -1,15 +1,17 @@
 """The run page's read model: one run with everything that is recorded about it, in a fixed number of queries."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.template.loader import select_template
 from django.urls import reverse
+from django.utils import timezone
 
 from core.pictures import BLOB_KEY, picture_refs
 from monitor.headline import write_headline
 from monitor.pictures import Picture, Pictures, find_picture, pictures_by_hash, summary_pictures
-from monitor.steps import JsonBlock, StepView, is_picture, json_block, read_steps
+from monitor.steps import WORKER_LOST, JsonBlock, StepView, is_picture, json_block, read_steps
 from monitor.subjects import subject_url
 from monitor.timeline import Timeline, draw_timeline
 from runs.models import Artifact, Blob, Run, RunError
@@ -41,6 +43,35 @@ class RunPage:
     def subject_url(self) -> str:
         """The page of what the run is about."""
         return subject_url(self.run.subject_type, self.run.subject_id)
+
+    @property
+    def waits_until(self) -> datetime | None:
+        """When a resting run goes on."""
+        resting = self.run.status == Run.Status.PENDING and self.run.due_at > timezone.now()
+        return self.run.due_at if resting else None
+
+    @property
+    def lost_workers(self) -> int:
+        """How often a worker was lost over it."""
+        attempts = (attempt for view in self.steps for attempt in view.attempts)
+        return sum(attempt.lost for attempt in attempts) or max(0, self.run.starts - 1) * self.parked
+
+    @property
+    def parked(self) -> bool:
+        """Whether it was ended because its worker was lost at every start."""
+        return self.run.error_code == WORKER_LOST and not self.run.error_stage
+
+    @property
+    def can_rerun(self) -> bool:
+        """Whether a new run may begin where this one failed, or at any of its nodes."""
+        return self.run.is_over and self.run.pipeline_version_id is not None
+
+    @property
+    def failed_node(self) -> str:
+        """The node to begin with: the one to blame, else the first that has not ended well, else the first."""
+        nodes = [view.step for view in self.steps if view.step.node_key]
+        open_nodes = [step for step in nodes if step.status not in ("completed", "skipped")]
+        return self.run.error_stage or next((step.node_key for step in [*open_nodes, *nodes]), "")
 
     @property
     def why(self) -> str:

@@ -37,10 +37,10 @@ class ConsoleSite(AdminSite):
     enable_nav_sidebar = False
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """The addresses of pictures and other evidence come before the models' own."""
-        from monitor.urls import evidence_urls
+        """Our own addresses come before the models'."""
+        from monitor.urls import console_urls
 
-        return [*evidence_urls(self), *super().get_urls()]
+        return [*console_urls(self), *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """The dashboard; who may not see runs gets the list of sections alone."""

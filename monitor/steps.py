@@ -12,6 +12,7 @@ from monitor.subjects import subject_url
 from runs.models import Artifact, MetricResult, Run, RunError, Step, StepOutputLink, StepPayload
 
 SHOW_BYTES = 64 * 1024
+WORKER_LOST = "worker_lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,11 @@ class AttemptView:
         return any(item.role in ("prompt", "request") for item in self.evidence)
 
     @property
+    def lost(self) -> bool:
+        """Whether it ended because its worker did."""
+        return self.error is not None and self.error.code == WORKER_LOST
+
+    @property
     def failed_metrics(self) -> list[MetricRow]:
         """What it was rejected for."""
         return [row for row in self.metrics if row.result.passed is False]
@@ -99,9 +105,28 @@ class StepView:
     @property
     def reasons(self) -> list[tuple[str, Any, float]]:
         """Why candidates were dropped: reason, count, and its share of the most frequent one in percent."""
-        counts = {name: value for name, value in self.step.reasons.items() if isinstance(value, (int, float))}
+        if self.skipped:
+            return []
+        counts = {name: value for name, value in self.step.reasons.items() if _is_number(value)}
         most = max(counts.values(), default=0) or 1
         return [(name, value, round(value * 100 / most, 1)) for name, value in counts.items()]
+
+    @property
+    def skipped(self) -> bool:
+        """Whether it was not executed because its condition or those before it said no."""
+        return self.step.status == Step.Status.SKIPPED
+
+    @property
+    def seen(self) -> dict[str, str]:
+        """What a condition that was false found, by path."""
+        seen = self.step.reasons.get("seen")
+        return {path: json.dumps(value) for path, value in seen.items()} if isinstance(seen, Mapping) else {}
+
+    @property
+    def limit(self) -> Mapping[str, Any] | None:
+        """The model service's limit that it waited for, and how long."""
+        waited = self.payload.reasoning.get("limit") if self.payload else None
+        return waited if isinstance(waited, Mapping) else None
 
     @property
     def linked(self) -> list[tuple[str, str, str]]:
@@ -201,6 +226,10 @@ def _blocks(view: StepView) -> dict[str, JsonBlock]:
                 url = reverse("admin:monitor_artifact", args=[str(whole[key].pk)])
         found[key] = json_block(key, label, value, url, note)
     return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def is_picture(item: Artifact) -> bool:

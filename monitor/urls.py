@@ -1,17 +1,20 @@
-"""Addresses of evidence inside the console; every one asks for a signed-in member of staff who may view runs."""
+"""Addresses inside the console that are no model's own: evidence, and what an operator does to runs.
+
+Every one asks for a signed-in member of staff who may view runs, or change them.
+"""
 
 from typing import TYPE_CHECKING
 
 from django.urls import URLPattern, path
 
-from monitor import evidence
+from monitor import evidence, pages, steering
 
 if TYPE_CHECKING:
     from monitor.site import ConsoleSite
 
 
-def evidence_urls(site: "ConsoleSite") -> list[URLPattern]:
-    """Pictures, downloads and the fragments of the run page."""
+def console_urls(site: "ConsoleSite") -> list[URLPattern]:
+    """Pictures, downloads, fragments of the run page, and its buttons."""
     view = site.admin_view
     return [
         path("evidence/pictures/<str:blob_id>/<int:size>/", view(evidence.thumbnail), name="monitor_thumbnail"),
@@ -22,4 +25,10 @@ def evidence_urls(site: "ConsoleSite") -> list[URLPattern]:
         path("evidence/steps/<str:step_id>/<slug:field>.json", view(evidence.payload), name="monitor_payload"),
         path("evidence/runs/<str:run_id>/live/", view(evidence.live), name="monitor_live"),
         path("evidence/runs/<str:run_id>/input.json", view(evidence.run_input), name="monitor_input"),
+        path("runs/run/<str:run_id>/cancel/", view(steering.cancel), name="monitor_cancel"),
+        path("runs/run/<str:run_id>/rerun/", view(steering.rerun), name="monitor_rerun"),
+        path("runs/run/group/<str:group_id>/", view(pages.group), name="monitor_group"),
+        path("runs/run/group/<str:group_id>/live/", view(steering.group_live), name="monitor_group_live"),
+        path("runs/run/group/<str:group_id>/cancel/", view(steering.cancel_all), name="monitor_group_cancel"),
+        path("runs/run/group/<str:group_id>/rerun/", view(steering.rerun_all), name="monitor_group_rerun"),
     ]

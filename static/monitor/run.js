@@ -121,7 +121,13 @@
       clock.textContent = seconds < 60 ? `${seconds.toFixed(1)} s` : `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
     }
   };
-  setInterval(tick, 200);
+  const due = () => {
+    for (const clock of document.querySelectorAll("[data-until]")) {
+      const seconds = Math.ceil((Date.parse(clock.dataset.until) - Date.now()) / 1000);
+      clock.textContent = seconds <= 0 ? "now" : seconds < 60 ? `in ${seconds} s` : `in ${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+    }
+  };
+  setInterval(() => { tick(); due(); }, 200);
 
   // -- a live update keeps what the reader had open, ticked and dragged
   let kept = [];
@@ -142,6 +148,7 @@
   });
   const begin = () => {
     tick();
+    due();
     viewOpen(document);
     document.querySelectorAll("[data-compare] input").forEach(split);
   };

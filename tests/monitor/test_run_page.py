@@ -197,3 +197,50 @@ def test_a_live_page_asks_only_for_what_changed_and_stops_when_it_is_over(consol
 def test_a_run_that_does_not_exist_sends_back_to_the_list(console: Client) -> None:
     assert console.get("/admin/runs/run/01ARZ3NDEKTSV4RRFFQ69G5FAV/change/").status_code == 302
     assert console.get("/admin/runs/run/nonsense/change/").status_code == 302
+
+
+def test_attempts_say_what_they_cost_and_which_were_lost_with_their_worker(console: Client) -> None:
+    run = composite_run(starts=4)
+    step = run.steps.get(node_key="composite")
+    type(step).objects.filter(pk=step.pk).update(attempt=5)
+    for attempt in (1, 2, 3):
+        RunErrorFactory(step=step, attempt=attempt, code="worker_lost", message="The worker ended.")
+    RunErrorFactory(step=step, attempt=4, vendor="gemini", model="g-2", latency_ms=2400, cost_usd=Decimal("0.039"))
+    page = page_of(console, run)
+    assert page.count("lost with its worker") == 3
+    assert "survived 3 lost workers" in page
+    for told in ("attempt 4 failed", "gemini/g-2", "2.4 s", "$0.039"):
+        assert told in page
+
+
+def test_a_skipped_step_shows_its_condition_and_what_it_found(console: Client) -> None:
+    reasons = {"condition": "metrics.generate.faithfulness >= 0.8", "value": False,
+               "seen": {"metrics.generate.faithfulness": 0.4}}  # fmt: skip
+    step = StepFactory(status="skipped", reasons=reasons, node_key="publish", type="api")
+    page = page_of(console, step.run)
+    assert "metrics.generate.faithfulness &gt;= 0.8</code> is false." in page
+    assert "<dt><code>metrics.generate.faithfulness</code></dt><dd>0.4</dd>" in page
+    joined = {"join": "all_success", "failed": ["facts"]}
+    page = page_of(console, StepFactory(status="skipped", reasons=joined, type="api").run)
+    assert 'failed: <a href="#node-facts">facts</a>' in page
+
+
+def test_a_resting_run_says_when_it_goes_on(console: Client) -> None:
+    due = timezone.now() + timedelta(seconds=40)
+    run = RunFactory(status="pending", due_at=due, starts=1, phase="facts")
+    page = page_of(console, run)
+    assert "Resting; it goes on with facts when that is due." in page
+    assert f'data-until="{due.isoformat()}"' in page
+
+
+def test_a_parked_run_shows_the_way_out(console: Client) -> None:
+    run = RunFactory(status="failed", error_code="worker_lost", error_message="Parked: started 5 times.", starts=5)
+    page = page_of(console, run)
+    assert ">parked<" in page
+    assert "4 lost workers" in page
+
+
+def test_a_call_that_waited_for_a_limit_says_for_which(console: Client) -> None:
+    limit = {"vendor": "gemini", "limit": "per_minute", "waited_ms": 3100}
+    page = page_of(console, StepFactory(payload={"reasoning": {"limit": limit}}).run)
+    assert "waited 3.1 s for per minute of gemini" in page

@@ -1,0 +1,32 @@
+"""Pages of the console that belong to no single model."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin import AdminSite, site
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from core.ids import parse_id
+from monitor.evidence import for_readers
+from monitor.groups import read_group
+
+
+@for_readers
+def group(request: HttpRequest, group_id: str) -> HttpResponse:
+    """How a group of runs is getting on."""
+    try:
+        found = read_group(parse_id(group_id))
+    except ValueError:
+        found = None
+    if found is None:
+        messages.warning(request, "There is no such group of runs.")
+        return HttpResponseRedirect(reverse("admin:runs_run_changelist"))
+    return console_page(request, "monitor/group_page.html", title=f"Group, {found.percent} % done", group=found)
+
+
+def console_page(request: HttpRequest, template: str, console: AdminSite = site, **context: Any) -> HttpResponse:
+    """A page inside the console's frame."""
+    request.current_app = console.name
+    return TemplateResponse(request, template, {**console.each_context(request), **context})
