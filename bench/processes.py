@@ -114,3 +114,12 @@ def resident_mib(processes: list[psutil.Process]) -> float:
         with suppress(psutil.NoSuchProcess):
             total += process.memory_full_info().pss
     return total / 2**20
+
+
+def processor_seconds(processes: list[psutil.Process]) -> float:
+    """Processor time that some processes have used so far."""
+    total = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:2])
+    return total

@@ -1,7 +1,9 @@
 """Leases while a worker computes, and how soon a killed worker's run goes on elsewhere."""
 
 import time
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 import psutil
 from django.conf import settings
@@ -9,7 +11,7 @@ from django.db.models import ExpressionWrapper, F, Min, fields
 from django.db.models.functions import Now
 
 from bench.figures import MEDIAN, Figure, Section, percentile
-from bench.processes import running_workers, wait_for
+from bench.processes import Program, running_workers, wait_for
 from bench.scratch import scratch_database
 from runs.models import Run, Worker
 from runs.services import publish_dag, start_run
@@ -24,19 +26,23 @@ def measure(title: str) -> Section:
     how = (
         f"{WORKERS} workers with the production lease of {LEASE} s and a sweep every {SWEEP} s. First their computing "
         f"children burn processor time for {BURN_SECONDS} s and the leases are watched. Then, {KILLS} times, a worker "
-        "that waits for a model is killed (SIGKILL), until another worker has claimed its run. Last, the worker that "
-        "did not take the newest message is killed while it has nothing to do, and runs are started as before."
+        "that waits for a model is killed (SIGKILL), until another worker has claimed its run. Then the worker that "
+        "did not take the newest run is killed while it has nothing to do, and runs are started as before; then the "
+        "pusher and the monitor. Last the parent is killed, until none of its processes is left."
     )
     with scratch_database("recovery"):
         _publish("burn", "bench_burn@1", BURN_SECONDS)
         _publish("wait", "bench_wait@1", 60)
         _publish("noop", "bench_noop@1", 0)
-        with running_workers(WORKERS=str(WORKERS), RUNS_IN_FLIGHT="100"):
+        with running_workers(WORKERS=str(WORKERS), RUNS_IN_FLIGHT="100") as program:
             left, restarts = _watch_leases()
             before = [_dispatch() for _ in range(SAMPLES)]
             reclaims = [_kill_busy() for _ in range(KILLS)]
             _kill_idle()
             after = [_dispatch() for _ in range(SAMPLES)]
+            _kill_helpers(program)
+            helped = [_dispatch() for _ in range(SAMPLES)]
+            orphaned_ms = _kill_parent(program)
     beat = min(LEASE / 3, 5.0)
     section = Section(title, how)
     section.figures = [
@@ -46,11 +52,13 @@ def measure(title: str) -> Section:
         Figure("SIGKILL to next claim, slowest", max(reclaims), "s", "lease", LEASE, LEASE + SWEEP),
         Figure("start_run to claim after an idle worker was killed, p50", percentile(after, MEDIAN), "ms", "before",
                percentile(before, MEDIAN), DISPATCH_TARGET_MS),
+        Figure("start_run to claim after pusher and monitor were killed, p50", percentile(helped, MEDIAN), "ms",
+               "before", percentile(before, MEDIAN), DISPATCH_TARGET_MS),
+        Figure("SIGKILL of the parent to the end of its last process", orphaned_ms, "ms"),
     ]  # fmt: skip
     section.notes = [
-        "Target of a reclaim: what is left of the lease, and at most one sweep.",
-        "django-q2's idle workers share one lock that a killed holder keeps: where the last figure is about half a "
-        "sweep, no message arrives any more until the cluster is restarted, and runs start by the sweep.",
+        "Target of a reclaim: what is left of the lease, and at most one sweep; a successor on the same host sees that "
+        "the process is gone and does not wait for either.",
     ]
     return section
 
@@ -101,6 +109,40 @@ def _kill_idle() -> None:
     known = set(Worker.objects.values_list("name", flat=True))
     psutil.Process(next(pid for name, pid in alive.items() if name != last)).kill()
     wait_for(lambda: Worker.objects.exclude(name__in=known).exists(), "its successor reports")
+
+
+def _kill_helpers(program: Program) -> None:
+    """Kill the pusher and the monitor, and wait until others are there."""
+    for role in ("pusher", "monitor"):
+        (pid,) = _role(program, role)
+        psutil.Process(pid).kill()
+        wait_for(lambda role=role, pid=pid: len(_role(program, role) - {pid}) == 1, f"another {role} is there")  # type: ignore[misc]
+
+
+def _role(program: Program, role: str) -> set[int]:
+    """The cluster's processes of one role, by the name that they give themselves."""
+    found = set()
+    for process in program.family():
+        with suppress(OSError):
+            if Path(f"/proc/{process.pid}/comm").read_text().strip() == f"seeit-{role}":
+                found.add(process.pid)
+    return found
+
+
+def _kill_parent(program: Program) -> float:
+    """Kill the parent; milliseconds until none of its processes runs."""
+    family = program.family()
+    killed = time.monotonic()
+    program.process.kill()
+    program.process.wait()
+    wait_for(lambda: not any(_runs(process) for process in family), "all processes end", every=0.002)
+    return (time.monotonic() - killed) * 1000
+
+
+def _runs(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def _dispatch() -> float:

@@ -27,7 +27,8 @@ from storefront.photos import store_room_photo
 
 ADMIN = "admin"
 READY_SECONDS = 60
-RESTART_SECONDS = 1.0
+# What ends soon after its start is given more and more time before the next one.
+RESTART_SECONDS, LONGEST_REST_SECONDS, SETTLED_SECONDS = 1.0, 30.0, 60.0
 
 
 class Command(SeeItCommand):
@@ -125,6 +126,8 @@ class Servers:
         self._command = command
         self._stopping = False
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._started_at: dict[str, float] = {}
+        self._rests: dict[str, float] = {}
         bind = f"127.0.0.1:{port}"
         gunicorn = [
             sys.executable,
@@ -163,11 +166,19 @@ class Servers:
                 if child.poll() is not None and not self._stopping:
                     self._command.stderr.write(f"{name} ended ({child.returncode}); starting it again")
                     self._end_orphans()  # what it leaves behind would hold its port, or work beside its successor
-                    time.sleep(RESTART_SECONDS)
+                    time.sleep(self._rest(name))
                     self._start(name)
         self._end()
 
+    def _rest(self, name: str) -> float:
+        """Seconds before a program is started again: doubled each time that it did not last."""
+        lasted = time.monotonic() - self._started_at[name]
+        before = self._rests.get(name, RESTART_SECONDS / 2) if lasted < SETTLED_SECONDS else RESTART_SECONDS / 2
+        self._rests[name] = min(2 * before, LONGEST_REST_SECONDS)
+        return self._rests[name]
+
     def _start(self, name: str) -> None:
+        self._started_at[name] = time.monotonic()
         environment = {"LOG_LEVEL": "WARNING", "SEEIT_DEMO": "1", **os.environ}
         self._children[name] = subprocess.Popen(
             self._programs[name], env=environment, cwd=settings.BASE_DIR, preexec_fn=_end_with_the_demo
