@@ -1,10 +1,14 @@
 """One attempt of one node: execute, validate, measure. It ends in a result or in `AttemptFailed`; it writes nothing."""
 
+import asyncio
 import logging
+import re
+import reprlib
 import traceback
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
@@ -21,11 +25,14 @@ from runs.errors import AttemptFailed, ComputeLost, LeaseLost, PutOff, ended_its
 from runs.pools import off_loop_if_large
 from runs.recording import Recording
 from runs.registry import Stage, find_stage
-from runs.step import StepHandle, StepSpec, call_arguments, run_computing_stage
+from runs.step import StepHandle, StepSpec, call_arguments, refuse_large, run_computing_stage
 from runs.turns import CLAIMANT, PATIENCE, Claimant, Patience
 
 logger = logging.getLogger(__name__)
 QUEUE_WORTH_TELLING_S = 0.05
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # the escape, not a text that speaks of it
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = 200
 
 
 @dataclass
@@ -45,6 +52,8 @@ class Attempt:
     profile: str = ""
     routes_left: int = 0
     move_on: tuple[str, ...] = ()
+    cache_key: str = ""
+    reused_from: UUID | None = None
 
     @cached_property
     def params_body(self) -> Encoded:
@@ -89,11 +98,15 @@ async def run_attempt(context: RunContext, deps: Deps, attempt: Attempt, save: S
     CLAIMANT.set(Claimant(context.run.priority, context.owner))
     patience = Patience(node.timeout_ms / 1000)
     PATIENCE.set(patience)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
     try:
         async with patience:
-            await _execute(context, deps, attempt, stage, save)
+            if attempt.reused_from is None:
+                await _execute(context, deps, attempt, stage, save)
             await _validate(context, attempt, stage)
             await _measure(context, deps, attempt)
+        _refuse_overtime(stage, node.timeout_ms / 1000, loop.time() - started - patience.queued_s)
     except TimeoutError as error:
         text = f"The stage {stage.name} did not end within {node.timeout_ms / 1000:g} s."
         raise AttemptFailed("timeout", text, kind="timeout", retryable=True) from error
@@ -111,6 +124,18 @@ async def run_attempt(context: RunContext, deps: Deps, attempt: Attempt, save: S
     finally:
         if patience.queued_s >= QUEUE_WORTH_TELLING_S:
             attempt.recording.reasoning["queued_ms"] = round(patience.queued_s * 1000)
+
+
+def _refuse_overtime(stage: Stage, allowed_s: float, taken_s: float) -> None:
+    """Fail an attempt that took too long without its time-out having had a chance to end it."""
+    if taken_s <= allowed_s:
+        return
+    text = f"The stage {stage.name} took {taken_s:.1f} s and may take {allowed_s:g} s."
+    if stage.waits:
+        text += (
+            " It held up the event loop meanwhile: what computes, or waits without `await`, has to be a `def` stage."
+        )
+    raise AttemptFailed("timeout", text, kind="timeout", retryable=True)
 
 
 async def _execute(context: RunContext, deps: Deps, attempt: Attempt, stage: Stage, save: SaveReply) -> None:
@@ -165,9 +190,15 @@ async def _validate(context: RunContext, attempt: Attempt, stage: Stage) -> None
 def _hold_against_schema(context: RunContext, attempt: Attempt, stage: Stage) -> None:
     try:
         attempt.encode()
-    except (ValueError, TypeError) as error:
-        shown, attempt.ir = repr(attempt.ir)[:1000], None
-        text = f"The stage's answer is not JSON: {error}."
+        refuse_large(len(attempt.ir_body))
+        if attempt.ir_body.find(b"\\u0000") >= 0 and NUL.search(attempt.ir_body):
+            raise ValueError("a text holds a NUL character")
+    except AttemptFailed:
+        attempt.ir = None
+        raise
+    except (ValueError, TypeError, RecursionError) as error:
+        shown, attempt.ir = SHORT.repr(attempt.ir), None
+        text = f"The stage's answer is not JSON that can be stored: {error}."
         raise AttemptFailed("ir_invalid", text, kind="ir_invalid", details={"answer": shown}) from error
     mode = ir_mode(context.dag.nodes[attempt.node_key].ir_mode, settings.IR_VALIDATION_MODE)
     attempt.schema = context.schemas.get(stage.target)

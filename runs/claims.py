@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from core.ids import Ulid
+from runs.errors import LeaseLost
 from runs.messages import send_hint
 
 LARGEST_SHARE = 0.75
@@ -171,6 +172,13 @@ UPDATE runs_run SET lease_until = statement_timestamp() - interval '1 second'
 WHERE lease_owner = %s AND status = 'running' AND lease_until > statement_timestamp()
 """
 
+# Not `starts`: a run that waits for its time is in nobody's hands, and its worker has not died of it.
+REST = """
+UPDATE runs_run SET status = 'pending', due_at = statement_timestamp() + make_interval(secs => %(seconds)s),
+       lease_until = NULL, lease_owner = '', starts = greatest(starts - 1, 0), updated_at = statement_timestamp()
+WHERE id = %(id)s AND token = %(token)s AND status = 'running'
+"""
+
 BEAT = """
 INSERT INTO runs_worker (name, host, pid, runs_in_flight, capacity, started_at, beat_at)
 VALUES (%(name)s, %(host)s, %(pid)s, %(flying)s, %(capacity)s, statement_timestamp(), statement_timestamp())
@@ -243,6 +251,18 @@ def put_off_runs(claims: Sequence[Claim], seconds: float) -> None:
 
 def _held(claims: Sequence[Claim]) -> dict[str, list[Any]]:
     return {"ids": [UUID(int=claim.run_id.int) for claim in claims], "tokens": [claim.token for claim in claims]}
+
+
+def rest_run(claim: Claim, seconds: float) -> None:
+    """Hand a run back that has nothing to do for so long; it is due then, by the database's clock.
+
+    Raises:
+        LeaseLost: another token holds the run, or it has ended.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(REST, {"id": UUID(int=claim.run_id.int), "token": claim.token, "seconds": seconds})
+        if not cursor.rowcount:
+            raise LeaseLost()
 
 
 def beat(name: str, host: str, pid: int, flying: int, capacity: int = 0) -> None:

@@ -19,14 +19,17 @@ from runs.attempts import Attempt
 from runs.blobs import require_bytes
 from runs.claims import Claim
 from runs.context import RunContext
-from runs.errors import AttemptFailed, LeaseLost
+from runs.errors import AttemptFailed, LeaseLost, PutOff
+from runs.grounds import Ended
 from runs.models import Blob, MetricResult, Run, RunError, Step, StepOutputLink, StepPayload
-from runs.recording import ArtifactDraft
+from runs.policy import Decisions, Retry, worker_lost
+from runs.recording import WHY_LIMIT, ArtifactDraft
 from runs.registry import FinishHandler, NodeOutput, find_output, finishers
 from runs.rows import (
     closed_step,
     draft_payload,
     error_row,
+    keep_attempt,
     metric_rows,
     milliseconds,
     put_evidence,
@@ -38,24 +41,19 @@ from runs.writing import Writing, atomic_for
 logger = logging.getLogger(__name__)
 
 
-def begin_nodes(context: RunContext, keys: Iterable[str]) -> None:
-    """Mark nodes as being worked on; one that was already running when its worker died counts a new attempt."""
-    keys = list(keys)
+def begin_nodes(context: RunContext, decisions: Decisions) -> None:
+    """Begin nodes and skip others; one that was already running when its worker died counts a new attempt."""
     now, writing = timezone.now(), Writing(context.claim)
-    writing.change_run(phase=keys[0])
-    lost = [key for key in keys if context.steps[key].status == Step.Status.RUNNING]
-    text = "The worker that held this run ended while it worked on this node."
-    failure = AttemptFailed("worker_lost", text, retryable=True)
-    writing.insert(RunError, [error_row(context, key, failure) for key in lost])
-    for key in keys:
-        step = context.steps[key]
-        attempt = step.attempt + (key in lost)
-        writing.change_step(step.id, status=Step.Status.RUNNING, started_at=now, attempt=attempt)
-    with atomic_for(several=False):
+    lost = [key for key in decisions.begin if context.steps[key].status == Step.Status.RUNNING]
+    writing.insert(RunError, [error_row(context, key, worker_lost()) for key in lost])
+    _go_on(writing, context, decisions, now)
+    with atomic_for(several=decisions.over and bool(finishers(context.run.pipeline_slug))):
         writing.send()
-    for key in keys:
-        step = context.steps[key]
-        step.status, step.started_at, step.attempt = Step.Status.RUNNING, now, step.attempt + (key in lost)
+        if decisions.over:
+            _tell_completed(context)
+    for key in lost:
+        context.steps[key].attempt += 1
+    _gone_on(context, decisions, now)
 
 
 def save_reply(context: RunContext, attempt: Attempt, drafts: list[ArtifactDraft], store: BlobStore) -> None:
@@ -67,78 +65,140 @@ def save_reply(context: RunContext, attempt: Attempt, drafts: list[ArtifactDraft
     attempt.recording.saved.update(drafts)
 
 
-def commit_node(context: RunContext, attempt: Attempt, next_keys: list[str], store: BlobStore) -> None:
-    """Write a node's result, all of it or nothing; with the last node the run is completed.
-
-    `next_keys` are the nodes that begin now.
-    """
+def commit_node(context: RunContext, attempt: Attempt, ended: Ended, decisions: Decisions, store: BlobStore) -> None:
+    """Write a node's result and what follows from it, all of it or nothing; with the last node the run is completed."""
     payload, now = draft_payload(context, attempt, store), timezone.now()
-    last = len(context.irs) + 1 == len(context.dag.nodes)
     summary, writing = summarised(context, attempt, now), Writing(context.claim)
     writing.change_run(summary=summary.to_json())
-    writing.add_to_run(steps_done=1, **totals(attempt))
-    if next_keys:
-        writing.change_run(phase=next_keys[0])
-    if last:
-        writing.change_run(**_ending(context, Run.Status.COMPLETED, now))
+    writing.add_to_run(**totals(attempt))
     writing.change_step(context.steps[attempt.node_key].id, **closed_step(context, attempt, Step.Status.COMPLETED, now))
-    for key in next_keys:
-        writing.change_step(context.steps[key].id, status=Step.Status.RUNNING, started_at=now)
+    _go_on(writing, context, decisions, now, ended=1)
     writing.insert(StepPayload, [payload])
     drafts = _put_results(writing, context, attempt)
     hears = find_output(context.run.pipeline_slug, attempt.node_key) is not None
-    with atomic_for(several=_large(drafts) or hears or (last and bool(finishers(context.run.pipeline_slug)))):
+    told = decisions.over and bool(finishers(context.run.pipeline_slug))
+    with atomic_for(several=_large(drafts) or hears or told):
         require_bytes(store, writing.send())
         if hears:
             _tell_output(context, attempt)
-        if last:
+        if decisions.over:
             _tell_completed(context)
     context.run.summary = summary
-    context.steps[attempt.node_key].status = Step.Status.COMPLETED
-    if last:
-        context.run.status = Run.Status.COMPLETED
-    for key in next_keys:
-        context.steps[key].status, context.steps[key].started_at = Step.Status.RUNNING, now
+    _has_ended(context, attempt.node_key, ended)
+    _gone_on(context, decisions, now)
 
 
 def commit_failed_attempt(
-    context: RunContext, attempt: Attempt, failure: AttemptFailed, store: BlobStore, *, route: int
+    context: RunContext, attempt: Attempt, failure: AttemptFailed, store: BlobStore, retry: Retry
 ) -> None:
-    """Log a failed attempt with its evidence and cost, and move the step on to the next attempt."""
-    writing = Writing(context.claim)
+    """Log a failed attempt with its evidence and cost, and let the step rest until the next one.
+
+    The step is not running meanwhile, so that a worker that takes the run over does not count this attempt as lost.
+    """
+    keep_attempt(context, attempt, store)
+    step, writing = context.steps[attempt.node_key], Writing(context.claim)
     writing.add_to_run(**totals(attempt))
     writing.insert(RunError, [error_row(context, attempt.node_key, failure, attempt)])
-    writing.change_step(context.steps[attempt.node_key].id, attempt=attempt.number + 1, route=route)
+    number, route = attempt.number + 1, attempt.route + retry.next_route
+    retries = step.retries + (not retry.next_route)
+    columns = {"status": Step.Status.PENDING, "attempt": number, "route": route, "retries": retries}
+    writing.rest_step(step.id, retry.wait_s, **columns)
     drafts = _put_results(writing, context, attempt)
     with atomic_for(several=_large(drafts)):
         require_bytes(store, writing.send())
-    step = context.steps[attempt.node_key]
-    step.attempt, step.route = attempt.number + 1, route
+    step.status, step.attempt, step.route, step.retries = Step.Status.PENDING, number, route, retries
 
 
-def commit_failure(context: RunContext, attempt: Attempt, failure: AttemptFailed, store: BlobStore) -> None:
-    """Fail the node and with it the run."""
+def put_off_node(context: RunContext, node_key: str, put_off: PutOff) -> None:
+    """Let a node rest whose attempt could not begin; nothing was asked, so nothing is counted."""
+    step, writing = context.steps[node_key], Writing(context.claim)
+    writing.rest_step(step.id, put_off.wait_s, status=Step.Status.PENDING, why=put_off.why[:WHY_LIMIT])
+    writing.send()
+    step.status = Step.Status.PENDING
+
+
+def commit_failure(
+    context: RunContext,
+    attempt: Attempt,
+    failure: AttemptFailed,
+    store: BlobStore,
+    *,
+    ended: Ended | None = None,
+    decisions: Decisions | None = None,
+) -> None:
+    """Fail the node; with `decisions` the run goes on without it and is degraded, else the run has failed, too."""
     step, payload, now = context.steps[attempt.node_key], draft_payload(context, attempt, store), timezone.now()
     summary, writing = summarised(context, attempt, now), Writing(context.claim)
-    writing.change_run(
-        summary=summary.to_json(),
-        error_stage=attempt.node_key,
-        error_code=failure.code,
-        error_message=failure.message,
-        error_retryable=failure.retryable,
-        **_ending(context, Run.Status.FAILED, now),
-    )
     writing.add_to_run(**totals(attempt))
-    writing.change_step(step.id, error_code=failure.code, **closed_step(context, attempt, Step.Status.FAILED, now))
-    writing.cancel_other_steps(step.id)
+    columns = closed_step(context, attempt, Step.Status.FAILED, now)
+    writing.change_step(step.id, error_code=failure.code, **columns)
+    if decisions is None:
+        writing.change_run(**_error(attempt.node_key, failure), **_ending(context, Run.Status.FAILED, now))
+        writing.cancel_other_steps(step.id)
+    else:
+        summary.degraded = [*summary.degraded, attempt.node_key]
+        writing.change_run(degraded=True)
+        _go_on(writing, context, decisions, now, ended=1)
+    writing.change_run(summary=summary.to_json())
     writing.insert(StepPayload, [payload])
     writing.insert(RunError, [error_row(context, attempt.node_key, failure, attempt)])
     drafts = _put_results(writing, context, attempt)
-    with atomic_for(several=_large(drafts) or bool(finishers(context.run.pipeline_slug))):
+    over = decisions is None or decisions.over
+    with atomic_for(several=_large(drafts) or (over and bool(finishers(context.run.pipeline_slug)))):
         require_bytes(store, writing.send())
-        _tell_failed(context.run.pipeline_slug, context.run.id)
-    context.run.summary, context.run.status = summary, Run.Status.FAILED
+        if decisions is None:
+            _tell_failed(context.run.pipeline_slug, context.run.id)
+        elif decisions.over:
+            _tell_completed(context)
+    context.run.summary = summary
     step.status = Step.Status.FAILED
+    if decisions is None:
+        context.run.status = Run.Status.FAILED
+    else:
+        _has_ended(context, attempt.node_key, ended or Ended(Step.Status.FAILED))
+        _gone_on(context, decisions, now)
+
+
+def _error(node_key: str, failure: AttemptFailed) -> dict[str, Any]:
+    return {
+        "error_stage": node_key,
+        "error_code": failure.code,
+        "error_message": failure.message,
+        "error_retryable": failure.retryable,
+    }
+
+
+def _go_on(writing: Writing, context: RunContext, decisions: Decisions, now: datetime, *, ended: int = 0) -> None:
+    """Add what follows: nodes that begin, nodes that are skipped, and with the last one the end of the run."""
+    for key in decisions.begin:
+        step = context.steps[key]
+        lost = step.status == Step.Status.RUNNING
+        columns = {"status": Step.Status.RUNNING, "started_at": now, "attempt": step.attempt + lost, "due_at": None}
+        writing.change_step(step.id, **columns)
+    for key, skip in decisions.skips.items():
+        columns = {"status": Step.Status.SKIPPED, "finished_at": now, "why": skip.why, "reasons": skip.reasons}
+        writing.change_step(context.steps[key].id, **columns)
+    if ended + len(decisions.skips):
+        writing.add_to_run(steps_done=ended + len(decisions.skips))
+    if decisions.begin:
+        writing.change_run(phase=decisions.begin[0])
+    if decisions.over:
+        writing.change_run(**_ending(context, Run.Status.COMPLETED, now))
+
+
+def _gone_on(context: RunContext, decisions: Decisions, now: datetime) -> None:
+    """What the context knows after what follows is committed."""
+    for key in decisions.begin:
+        context.steps[key].status, context.steps[key].started_at = Step.Status.RUNNING, now
+    for key in decisions.skips:
+        _has_ended(context, key, Ended(Step.Status.SKIPPED))
+    if decisions.over:
+        context.run.status = Run.Status.COMPLETED
+
+
+def _has_ended(context: RunContext, node_key: str, ended: Ended) -> None:
+    context.steps[node_key].status = ended.status
+    context.ended[node_key] = ended
 
 
 @transaction.atomic

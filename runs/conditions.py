@@ -38,7 +38,7 @@ STEP_FIELDS = (
     "reused",
     "error_code",
 )
-RUN_FIELDS = ("pipeline", "version", "environment", "trigger", "mode", "subject_type", "priority")
+RUN_FIELDS = ("pipeline", "environment", "trigger", "mode", "subject_type")
 SHOP_FIELDS = ("domain", "plan", "features")
 NODE_ROOTS = ("metrics", "ir", "steps")
 ROOTS = (*NODE_ROOTS, "run", "input", "params", "shop")

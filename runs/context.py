@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
 
 from core.ids import Ulid
 from core.storage import BlobMissing, BlobStore
@@ -19,10 +19,12 @@ from prompts.services import load_live_overrides
 from runs.blobs import owner_of, read_blob
 from runs.claims import Claim
 from runs.compute import Compute
+from runs.conditions import RUN_FIELDS, SHOP_FIELDS
 from runs.dag import Dag, published_dag
 from runs.errors import LeaseLost
+from runs.grounds import Ended, metric_values
 from runs.limits import Limiter
-from runs.models import Artifact, PipelineVersion, RunError, Step
+from runs.models import Artifact, MetricResult, PipelineVersion, RunError, Step
 from runs.registry import find_stage
 from runs.summary import RunSummary
 from runs.writing import prepared_cursor
@@ -41,7 +43,15 @@ SELECT version.id, version.dag_sha256,
     'id', shop.id, 'domain', shop.domain, 'plan', shop.plan, 'features', shop.features) END,
   (SELECT jsonb_agg(jsonb_build_object(
      'id', step.id, 'node_key', step.node_key, 'status', step.status, 'attempt', step.attempt, 'route', step.route,
-     'started_at', step.started_at, 'ir', CASE WHEN step.status = 'completed' THEN payload.ir END))
+     'started_at', step.started_at, 'retries', step.retries,
+     'wait_s', extract(epoch FROM step.due_at - statement_timestamp()),
+     'ir', CASE WHEN step.status = 'completed' THEN payload.ir END,
+     'columns', CASE WHEN step.status IN ('completed', 'failed') THEN jsonb_build_object(
+       'attempt', step.attempt, 'latency_ms', step.latency_ms, 'candidates_in', step.candidates_in,
+       'candidates_out', step.candidates_out, 'drop_ratio', step.drop_ratio, 'confidence', step.confidence,
+       'score', step.score, 'cost_usd', step.cost_usd, 'ir_valid', step.ir_valid,
+       'ir_error_count', step.ir_error_count, 'reused', step.reused_from_id IS NOT NULL,
+       'error_code', step.error_code) END))
    FROM runs_step step LEFT JOIN runs_steppayload payload ON payload.step_id = step.id
    WHERE step.run_id = run.id AND step.node_key <> '')
 FROM runs_run run JOIN runs_pipelineversion version ON version.id = run.pipeline_version_id
@@ -106,6 +116,13 @@ class StepFacts:
     attempt: int
     route: int
     started_at: datetime | None
+    retries: int = 0
+    wait_s: float | None = None  # until the next attempt may begin, as it was when the run was read
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the node has been begun before: its join and its condition are decided."""
+        return self.attempt > 1 or self.wait_s is not None
 
 
 @dataclass
@@ -116,7 +133,7 @@ class RunContext:
     run: RunFacts
     dag: Dag
     steps: dict[str, StepFacts]
-    irs: dict[str, Any] = field(default_factory=dict)
+    ended: dict[str, Ended] = field(default_factory=dict)
     overrides: Mapping[str, LiveOverride] = field(default_factory=dict)
     schemas: Mapping[str, ActiveSchema] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
@@ -139,9 +156,32 @@ class RunContext:
         )
 
     def bindings(self, node_key: str) -> dict[str, Any]:
-        """What a node's stage may ask for by name: the run's input, over it the answers of the node's ancestors."""
+        """What a node's stage may ask for by name: the run's input, over it the answers of the node's ancestors.
+
+        One that was skipped, or failed while the run went on, has the answer None.
+        """
         ancestors = self.dag.ancestors[node_key]
-        return {**self.run.input, **{key: self.irs[key] for key in self.dag.order if key in ancestors}}
+        return {**self.run.input, **{key: self.ended[key].ir for key in self.dag.order if key in ancestors}}
+
+    def params(self, node_key: str) -> dict[str, Any]:
+        """A node's params: its stage's defaults, over them its own."""
+        node = self.dag.nodes[node_key]
+        stage = find_stage(node.step)
+        return {**(stage.defaults if stage else {}), **node.params}
+
+    def grounds(self, node_key: str, ended: Mapping[str, Ended]) -> dict[str, Any]:
+        """What the condition of a node may name, given how the nodes before it have ended."""
+        before = {key: ended[key] for key in self.dag.ancestors[node_key]}
+        run, shop = self.run, self.run.shop
+        return {
+            "metrics": {key: end.metric_values for key, end in before.items()},
+            "ir": {key: end.ir for key, end in before.items()},
+            "steps": {key: end.step_values for key, end in before.items()},
+            "run": {"pipeline": run.pipeline_slug} | {name: getattr(run, name) for name in RUN_FIELDS[1:]},
+            "input": run.input,
+            "params": self.params(node_key),
+            "shop": {name: getattr(shop, name) for name in SHOP_FIELDS} if shop else {},
+        }
 
 
 def load_context(claim: Claim) -> RunContext:
@@ -160,10 +200,10 @@ def load_context(claim: Claim) -> RunContext:
     raw_run, raw_shop, raw_steps = (json.loads(text or "null") for text in documents)
     dag = published_dag(dag_sha256, lambda: PipelineVersion.objects.values_list("dag", flat=True).get(id=version_id))
     shop = ShopFacts(**{**raw_shop, "id": Ulid(raw_shop["id"])}) if raw_shop else None
-    irs = {step["node_key"]: step.pop("ir") for step in raw_steps or []}
+    ends = {step["node_key"]: (step.pop("ir"), step.pop("columns")) for step in raw_steps or []}
     steps = {step["node_key"]: _step(step) for step in raw_steps or []}
     context = RunContext(claim, _run(raw_run, shop), dag, {key: steps[key] for key in dag.order})
-    context.irs = {key: irs[key] for key, step in context.steps.items() if step.status == Step.Status.COMPLETED}
+    _load_ended(context, ends)
     _load_rules(context)
     if claim.token > 1 and any(step.status == Step.Status.RUNNING for step in context.steps.values()):
         context.replies = _unused_replies(context)
@@ -178,6 +218,21 @@ def _run(raw: dict[str, Any], shop: ShopFacts | None) -> RunFacts:
 def _step(raw: dict[str, Any]) -> StepFacts:
     started_at = datetime.fromisoformat(raw["started_at"]) if raw["started_at"] else None
     return StepFacts(**{**raw, "id": Ulid(raw["id"]), "started_at": started_at})
+
+
+def _load_ended(context: RunContext, ends: Mapping[str, tuple[Any, Mapping[str, Any] | None]]) -> None:
+    """What has ended before this worker took the run; metrics only where a condition asks for them."""
+    over = {key: step for key, step in context.steps.items() if step.status in Step.ENDED}
+    metrics: dict[str, list[tuple[str, Any, bool | None, bool]]] = {key: [] for key in over}
+    if over and any(node.condition and node.condition.names("metrics") for node in context.dag.nodes.values()):
+        measured = MetricResult.objects.filter(run=context.run.id, step__in=[step.id for step in over.values()])
+        rows = measured.filter(attempt=F("step__attempt"), source="auto")
+        for row in rows.values("step__node_key", "key", "value", "passed", "must_pass"):
+            result = (str(row["key"]), row["value"], row["passed"], bool(row["must_pass"]))
+            metrics[str(row["step__node_key"])].append(result)
+    for key, step in over.items():
+        ir, columns = ends[key]
+        context.ended[key] = Ended(step.status, ir, metric_values(metrics[key]), columns or {})
 
 
 def _load_rules(context: RunContext) -> None:

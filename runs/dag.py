@@ -19,17 +19,6 @@ SCHEMA = json.loads((Path(__file__).parent / "dag.schema.json").read_text())
 DEFAULT_TIMEOUT_MS = 180_000
 DEFAULT_RETRY_ON = ("timeout", "rate_limit", "vendor", "worker_lost")
 DEFAULT_GROUP_LIMIT = 4
-# What the schema allows and this engine does not do yet is refused at publication, never ignored at run time.
-# (A policy and the values of it that ask for nothing special.)
-NOT_YET: Mapping[str, tuple[Any, ...]] = {
-    "condition": (),
-    "on_condition_error": (),
-    "join": ("all_success",),
-    "parallel_group": (),
-    "continue_on_fail": (False,),
-    "cache": ("none",),
-    "side_effects": ("none", "idempotent"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +104,6 @@ class Dag:
         """How many nodes of a parallel group may be at work at once."""
         return self.parallel_groups.get(group, DEFAULT_GROUP_LIMIT)
 
-    def ready(self, done: set[str], taken: set[str]) -> list[str]:
-        """Nodes whose dependencies are all done and that nobody has taken."""
-        return [
-            key
-            for key in self.order
-            if key not in done and key not in taken and all(parent in done for parent in self.nodes[key].depends_on)
-        ]
-
 
 def import_dag(document: Any) -> tuple[dict[str, Any], Dag]:
     """A document in any of the known spellings, in the form that is stored, and typed.
@@ -151,10 +132,7 @@ def parse_dag(raw: Mapping[str, Any]) -> Dag:
     problems = list(_cycle(dag)) or list(_node_problems(dag, raw))
     if problems:
         raise refused("The pipeline cannot run", problems)
-    dag = _with_conditions(dag, raw)
-    if problems := list(_not_yet(raw)):
-        raise refused("The pipeline cannot run", problems)
-    return dag
+    return _with_conditions(dag, raw)
 
 
 def read_dag(raw: Mapping[str, Any]) -> Dag:
@@ -239,13 +217,6 @@ def _node_problems(dag: Dag, raw: Mapping[str, Any]) -> Iterator[str]:
             yield f"{path}.cache: what a node does outside ({node.key} is external) is never reused"
     used = {node.parallel_group for node in dag.nodes.values()}
     yield from (f"$.parallel_groups.{name}: no node is in this group" for name in dag.parallel_groups.keys() - used)
-
-
-def _not_yet(raw: Mapping[str, Any]) -> Iterator[str]:
-    for entry in [{"key": "defaults", **raw.get("defaults", {})}, *raw["nodes"]]:
-        for name, harmless in NOT_YET.items():
-            if name in entry and entry[name] not in harmless:
-                yield f"{entry['key']}: {name} is not supported by this engine yet"
 
 
 def _with_conditions(dag: Dag, raw: Mapping[str, Any]) -> Dag:

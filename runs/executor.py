@@ -1,10 +1,9 @@
-"""Executes one claimed run to its end: ready nodes side by side, one commit per node, failures by policy."""
+"""Executes one claimed run to its end: ready nodes side by side, one commit per node, what follows by policy."""
 
 import asyncio
 import contextlib
 import logging
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from django.conf import settings
@@ -13,17 +12,33 @@ from django.db import InterfaceError, OperationalError
 from core.errors import SeeItError
 from runs import commits
 from runs.attempts import Attempt, run_attempt
-from runs.claims import Claim
+from runs.claims import Claim, rest_run
 from runs.context import Deps, RunContext, load_context
 from runs.dag import Node
-from runs.errors import AttemptFailed, BytesGone, LeaseLost
+from runs.errors import AttemptFailed, BytesGone, LeaseLost, PutOff
+from runs.grounds import Ended
+from runs.policy import (
+    COMPLETED,
+    FAILED,
+    Decisions,
+    after_failure,
+    decide,
+    outcome_of,
+    undecidable,
+    worker_lost,
+)
 from runs.recording import ArtifactDraft
-from runs.registry import find_stage
+from runs.reuse import cache_key, reuse_earlier
+from runs.rows import ended_by
 from runs.sweeping import park
 
 logger = logging.getLogger(__name__)
 # Not a matter of what is being written: the run is another's now, or the database is gone and a lease will expire.
 OUT_OF_HANDS = (LeaseLost, OperationalError, InterfaceError)
+# A run of which nothing is at work is not held in memory for longer than this; its rows say when it goes on.
+LONGEST_WAIT_S = 2.0
+
+Finished = tuple[Attempt, AttemptFailed | PutOff | None]
 
 
 class Database(Protocol):
@@ -35,68 +50,227 @@ class Database(Protocol):
 class RunExecutor:
     """One run in the hands of one worker.
 
-    A completed node is never executed again. Losing the lease ends the execution silently: whoever holds the run now
+    Attempts run side by side, each a task; what follows from them is decided and committed here, one after another. A
+    node that has ended is never executed again. Losing the lease ends the execution silently: whoever holds the run now
     goes on from the same memory.
     """
 
-    def __init__(self, context: RunContext, deps: Deps, database: Database) -> None:
+    def __init__(self, context: RunContext, deps: Deps, database: Database, *, rests: bool) -> None:
         self.context = context
         self.deps = deps
         self.database = database
-        self._committing = asyncio.Lock()
+        self._rests = rests
+        self._tasks: dict[str, asyncio.Task[Finished]] = {}
+        self._due: dict[str, float] = {}
+        self._refused: dict[str, AttemptFailed] = {}
+        self._fatal: tuple[Attempt, AttemptFailed] | None = None
 
     async def execute(self) -> None:
-        """Work until the run has ended.
+        """Work until the run has ended, or has to wait for long.
 
         Raises:
             LeaseLost: the run belongs to another worker now.
         """
-        context = self.context
-        ready = context.dag.ready(set(context.irs), set())
-        if self._must_begin(ready):
-            await self.database(commits.begin_nodes, context, ready)
-        tasks = {asyncio.create_task(self._node(key), name=key) for key in ready}
         try:
-            while tasks:
-                done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    tasks |= {asyncio.create_task(self._node(key), name=key) for key in task.result()}
+            await self._open()
+            while self.context.run.status == "running":
+                if not self._tasks and await self._wait_elsewhere():
+                    return
+                await self._step()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _cancel(self._tasks.values())
 
-    def _must_begin(self, ready: list[str]) -> bool:
-        """Nodes that wait have to be begun; running ones again if another worker had them (inline ones are fresh)."""
-        waiting = any(self.context.steps[key].status != "running" for key in ready)
-        return waiting or self.context.claim.token > 1
+    async def _open(self) -> None:
+        """Begin what is ready; what a worker had in hand when it was lost begins again, or may not."""
+        context, fresh = self.context, self.context.claim.token == 1
+        running = [key for key, step in context.steps.items() if step.status == "running"]
+        lost = [] if fresh else running
+        unknown = [key for key in lost if context.dag.nodes[key].side_effects == "external"]
+        now = asyncio.get_running_loop().time()
+        self._due = {key: now + step.wait_s for key, step in context.steps.items() if step.wait_s is not None}
+        decisions = self._decide(context.ended, at_work=set(running))
+        decisions.begin = [key for key in lost if key not in unknown] + decisions.begin
+        if decisions.begin or decisions.skips:
+            await self.database(commits.begin_nodes, context, decisions)
+        for key in lost:
+            refusal = undecidable(context.dag.nodes[key], context.grounds(key, context.ended))
+            self._refused |= {key: refusal} if refusal else {}
+        self._refused |= {key: outcome_of(context.dag.nodes[key], worker_lost()) for key in unknown}
+        self._begin(decisions, *unknown, *(running if fresh else ()))
 
-    async def _node(self, key: str) -> list[str]:
-        """Attempt a node until it is done or given up; returns the nodes that begin now."""
-        node = self.context.dag.nodes[key]
-        step = self.context.steps[key]
-        number, route, retries = step.attempt, step.route, 0
-        while True:
-            attempt = self._new_attempt(node, number, route)
-            try:
-                await run_attempt(self.context, self.deps, attempt, self._saver(attempt))
-                return await self._commit(attempt)
-            except AttemptFailed as failure:
-                logger.info("attempt failed", extra={"node": key, "attempt": number, "code": failure.code})
-                wait, moved = self._next(node, attempt, failure, retries)
-                if wait is None:
-                    await self._give_up(attempt, failure)
-                    return []
-                route += moved
-                retries += not moved
-                await self._log_failed(attempt, failure, route)
-                number += 1
-                await asyncio.sleep(wait)
+    async def _step(self) -> None:
+        """Wait for an attempt to end or a rest to be over, and commit what follows."""
+        now = asyncio.get_running_loop().time()
+        until_due = None if self._fatal else min((due - now for due in self._due.values() if due > now), default=None)
+        done: set[asyncio.Task[Finished]] = set()
+        if self._tasks:
+            tasks = self._tasks.values()
+            done, _ = await asyncio.wait(tasks, timeout=until_due, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.sleep(until_due or 0.0)
+        if done:  # one after another: what follows from the next depends on what this one brings
+            key = next(key for key, task in self._tasks.items() if task in done)
+            await self._settle(*self._tasks.pop(key).result())
+        if self._fatal is not None and not self._tasks:
+            await self._give_up(*self._fatal)
+        elif not done and self._fatal is None:
+            await self._go_on()
+
+    async def _settle(self, attempt: Attempt, failure: AttemptFailed | PutOff | None) -> None:
+        """Commit how an attempt ended."""
+        if isinstance(failure, PutOff):
+            await self.database(commits.put_off_node, self.context, attempt.node_key, failure)
+            self._rest(attempt.node_key, failure.wait_s)
+            return
+        refused = await self._complete(attempt) if failure is None else failure
+        if refused is not None:
+            await self._fail(attempt, refused)
+
+    async def _complete(self, attempt: Attempt) -> AttemptFailed | None:
+        """Commit a good attempt and begin what follows; returns why it could not be committed."""
+        key = attempt.node_key
+        ended = ended_by(self.context, attempt, COMPLETED)
+        decisions = self._follow(key, ended)
+        try:
+            await self.database(commits.commit_node, self.context, attempt, ended, decisions, self.deps.store)
+        except AttemptFailed as failure:
+            return failure
+        except OUT_OF_HANDS:
+            raise
+        except BytesGone as error:
+            return AttemptFailed(error.code, error.message, kind="worker_lost", retryable=True)
+        except Exception as error:  # a domain's output handler or a constraint said no: the node failed, not the worker
+            logger.exception("commit refused", extra={"node": key})
+            return AttemptFailed("output_refused", f"{type(error).__name__}: {error}"[:1000])
+        self._begin(decisions)
+        return None
+
+    async def _fail(self, attempt: Attempt, failure: AttemptFailed) -> None:
+        """Retry, go on without the node, or give the run up, as its policy says.
+
+        While the run is being given up nothing begins any more, but what acts outside is not broken off: its end is
+        waited for and written down.
+        """
+        node, step = self.context.dag.nodes[attempt.node_key], self.context.steps[attempt.node_key]
+        failure = outcome_of(node, failure)
+        logger.info("attempt failed", extra={"node": node.key, "attempt": attempt.number, "code": failure.code})
+        # A failed must-pass metric moves on to the next route, a vendor's error where the route lists it.
+        moves = (failure.kind == "metric_failed" or failure.code in attempt.move_on) and attempt.routes_left > 0
+        retry = after_failure(node, failure, retries=step.retries, moves=moves)
+        if retry is not None:  # while the run is being given up, it is not begun any more
+            write = self.database(commits.commit_failed_attempt, self.context, attempt, failure, self.deps.store, retry)
+            if await self._written(write, attempt, failure):
+                self._rest(node.key, retry.wait_s)
+        elif node.continue_on_fail or self._fatal is not None:
+            ended = ended_by(self.context, attempt, FAILED, failure.code)
+            decisions = self._follow(node.key, ended)
+            arguments = (self.context, attempt, failure, self.deps.store)
+            write = self.database(commits.commit_failure, *arguments, ended=ended, decisions=decisions)
+            if await self._written(write, attempt, failure):
+                self._begin(decisions)
+        else:
+            self._fatal = attempt, failure
+            inside = [key for key in self._tasks if self.context.dag.nodes[key].side_effects != "external"]
+            broken_off = [key for key in inside if not self._tasks[key].done()]
+            await _cancel([self._tasks.pop(key) for key in broken_off])
+
+    async def _give_up(self, attempt: Attempt, failure: AttemptFailed) -> None:
+        write = self.database(commits.commit_failure, self.context, attempt, failure, self.deps.store)
+        await self._written(write, attempt, failure)
+
+    async def _written(self, write: Awaitable[Any], attempt: Attempt, failure: AttemptFailed) -> bool:
+        """Whether a failure could be written; evidence that cannot be stored must not keep the run from ending."""
+        try:
+            await write
+        except OUT_OF_HANDS:
+            raise
+        except Exception:  # a NUL, a NaN: no reason to try the same again
+            logger.exception("failure refused", extra={"node": attempt.node_key})
+            stage, message = attempt.node_key, failure.message
+            what = {"stage": stage, "code": failure.code, "message": message, "retryable": failure.retryable}
+            await self.database(commits.fail_run, self.context.claim, **what)
+            self.context.run.status = FAILED
+            return False
+        return True
+
+    async def _go_on(self) -> None:
+        """Begin what has rested long enough, if its group has room."""
+        decisions = self._decide(self.context.ended, at_work=set(self._tasks))
+        if decisions.begin or decisions.skips:
+            await self.database(commits.begin_nodes, self.context, decisions)
+            self._begin(decisions)
+
+    async def _wait_elsewhere(self) -> bool:
+        """With nothing at work and a long rest ahead, hand the run back until then; whether that was done."""
+        if not self._due:
+            raise RuntimeError(f"nothing of run {self.context.run.id} can begin, and it has not ended")
+        wait = min(self._due.values()) - asyncio.get_running_loop().time()
+        if not self._rests or wait <= LONGEST_WAIT_S:
+            return False
+        await self.database(rest_run, self.context.claim, wait)
+        return True
+
+    def _follow(self, key: str, ended: Ended) -> Decisions:
+        """What follows when a node ends so; nothing while the run is being given up."""
+        if self._fatal is not None:
+            return Decisions()
+        return self._decide({**self.context.ended, key: ended}, at_work=set(self._tasks))
+
+    def _decide(self, ended: dict[str, Ended], *, at_work: set[str]) -> Decisions:
+        context, now = self.context, asyncio.get_running_loop().time()
+
+        def grounds(key: str, ends: Mapping[str, str]) -> dict[str, Any]:
+            return context.grounds(key, {name: ended.get(name) or Ended(status) for name, status in ends.items()})
+
+        return decide(
+            context.dag,
+            {key: end.status for key, end in ended.items()},
+            grounds,
+            at_work=at_work,
+            resting=[key for key, due in self._due.items() if due > now],
+            begun=[key for key, step in context.steps.items() if step.has_begun],
+        )
+
+    def _begin(self, decisions: Decisions, *more: str) -> None:
+        self._refused |= decisions.refused
+        for key in (*decisions.begin, *more):
+            self._due.pop(key, None)
+            self._tasks[key] = asyncio.create_task(self._attempt(key), name=key)
+
+    def _rest(self, key: str, seconds: float) -> None:
+        self.context.steps[key].wait_s = seconds
+        self._due[key] = asyncio.get_running_loop().time() + seconds
+
+    async def _attempt(self, key: str) -> Finished:
+        """One attempt of a node, from an earlier answer to the same input where its policy allows that."""
+        node, step = self.context.dag.nodes[key], self.context.steps[key]
+        attempt = self._new_attempt(node, step.attempt, step.route)
+        try:
+            if key in self._refused:
+                raise self._refused.pop(key)
+            if node.cached and (reused := await self._reuse(node)):
+                return reused, None
+            attempt.cache_key = cache_key(self.context, attempt) if node.cached else ""
+            await run_attempt(self.context, self.deps, attempt, self._saver(attempt))
+        except (AttemptFailed, PutOff) as failure:
+            return attempt, failure
+        return attempt, None
+
+    async def _reuse(self, node: Node) -> Attempt | None:
+        """The attempt with an earlier answer, if there is one that passes the checks of today."""
+        step = self.context.steps[node.key]
+        attempt = self._new_attempt(node, step.attempt, step.route)
+        attempt.cache_key = cache_key(self.context, attempt)
+        if not await self.database(reuse_earlier, self.context, attempt, self.deps.clock()):
+            return None
+        try:
+            await run_attempt(self.context, self.deps, attempt, self._saver(attempt))
+        except AttemptFailed:
+            return None
+        return attempt
 
     def _new_attempt(self, node: Node, number: int, route: int) -> Attempt:
-        stage = find_stage(node.step)
-        defaults = stage.defaults if stage else {}
-        return Attempt(node.key, number, route, {**defaults, **node.params}, self.context.bindings(node.key))
+        return Attempt(node.key, number, route, self.context.params(node.key), self.context.bindings(node.key))
 
     def _saver(self, attempt: Attempt) -> Callable[[list[ArtifactDraft]], Awaitable[None]]:
         async def save(drafts: list[ArtifactDraft]) -> None:
@@ -104,80 +278,16 @@ class RunExecutor:
 
         return save
 
-    async def _commit(self, attempt: Attempt) -> list[str]:
-        """Commit a node; one after another, since which nodes become ready depends on all that are done."""
-        async with self._committing:
-            return await self._commit_next(attempt)
 
-    async def _commit_next(self, attempt: Attempt) -> list[str]:
-        context = self.context
-        done = {*context.irs, attempt.node_key}
-        taken = {key for key, step in context.steps.items() if step.status == "running"} | done
-        following = context.dag.ready(done, taken)
-        try:
-            await self.database(commits.commit_node, context, attempt, following, self.deps.store)
-        except (AttemptFailed, *OUT_OF_HANDS):
-            raise
-        except BytesGone as error:
-            raise AttemptFailed(error.code, error.message, kind="worker_lost", retryable=True) from error
-        except Exception as error:  # a domain's output handler or a constraint said no: the node failed, not the worker
-            logger.exception("commit refused", extra={"node": attempt.node_key})
-            raise AttemptFailed("output_refused", f"{type(error).__name__}: {error}"[:1000]) from error
-        context.irs[attempt.node_key] = attempt.ir
-        return following
-
-    def _next(self, node: Node, attempt: Attempt, failure: AttemptFailed, retries: int) -> tuple[float | None, bool]:
-        """What policy says after a failed attempt: seconds to wait (None: give up), and whether to change the route.
-
-        A failed must-pass metric always moves on to the next route, a vendor's error where the route lists it. A vendor
-        that wants a longer rest than a whole attempt may take is not waited for: the run would hold a place meanwhile.
-        """
-        moves = failure.kind == "metric_failed" or failure.code in attempt.move_on
-        if moves and attempt.routes_left:
-            return 0.0, True
-        waits_too_long = (failure.retry_after_s or 0.0) > node.timeout_ms / 1000
-        if failure.retryable and failure.kind in node.retry_on and retries < node.retries and not waits_too_long:
-            backoff = node.backoff
-            delay = min(backoff.initial_ms * backoff.factor**retries, backoff.max_ms) / 1000
-            delay *= 1 + backoff.jitter * (random.random() - 0.5)  # noqa: S311 - spreads load, guards nothing
-            return max(delay, failure.retry_after_s or 0.0), False
-        return None, False
-
-    async def _log_failed(self, attempt: Attempt, failure: AttemptFailed, route: int) -> None:
-        try:
-            await self.database(
-                commits.commit_failed_attempt, self.context, attempt, failure, self.deps.store, route=route
-            )
-        except OUT_OF_HANDS:
-            raise
-        except Exception:  # its evidence cannot be stored (a NUL, a NaN): no reason to try the same again
-            logger.exception("failed attempt refused", extra={"node": attempt.node_key})
-            await self._give_up(attempt, failure)
-
-    async def _give_up(self, attempt: Attempt, failure: AttemptFailed) -> None:
-        try:
-            await self.database(commits.commit_failure, self.context, attempt, failure, self.deps.store)
-        except OUT_OF_HANDS:
-            raise
-        except Exception:  # evidence that cannot be stored must not keep the run from ending: it ends without
-            logger.exception("failure refused", extra={"node": attempt.node_key})
-            await self.database(
-                commits.fail_run,
-                self.context.claim,
-                stage=attempt.node_key,
-                code=failure.code,
-                message=failure.message,
-                retryable=failure.retryable,
-            )
-        raise RunOver()
+async def _cancel(tasks: Iterable[asyncio.Task[Finished]]) -> None:
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class RunOver(Exception):
-    """The run has ended with this node; nothing else of it goes on."""
-
-
-async def execute_claim(claim: Claim, deps: Deps, database: Database) -> None:
-    """Execute a claimed run until it has ended or its lease is lost.
+async def execute_claim(claim: Claim, deps: Deps, database: Database, *, rests: bool = True) -> None:
+    """Execute a claimed run until it has ended, its lease is lost, or it rests: then its row says when it goes on.
 
     A run that has been started too often is parked before anything of it is read: whatever it does, it is lost every
     time. One that cannot be read (a release without its stages, a secret without its key) fails and says so.
@@ -187,9 +297,8 @@ async def execute_claim(claim: Claim, deps: Deps, database: Database) -> None:
             await database(park, claim)
             return
         context = await database(load_context, claim)
-        with contextlib.suppress(RunOver):
-            await RunExecutor(context, deps, database).execute()
-        logger.info("run ended", extra={"status": context.run.status, "pipeline": context.run.pipeline_slug})
+        await RunExecutor(context, deps, database, rests=rests).execute()
+        logger.info("run left", extra={"status": context.run.status, "pipeline": context.run.pipeline_slug})
     except LeaseLost:
         logger.warning("lease lost", extra={"run": str(claim.run_id)})
     except SeeItError as error:

@@ -56,7 +56,7 @@ def execute_inline(run: Run, deps: Deps | None = None) -> Run:
     claim = Claim(run.id, run.token, run.lease_owner)
     try:
         with _heartbeat(claim):
-            async_to_sync(execute_claim)(claim, deps or default_deps(), _same_thread)
+            async_to_sync(execute_claim)(claim, deps or default_deps(), _same_thread, rests=False)
     except BaseException:
         _abandon(claim)
         raise

@@ -5,12 +5,15 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from core.canonical import Encoded, canonical_json, sha256_hex
 from core.storage import BlobStore
 from runs.attempts import Attempt
 from runs.blobs import draft_blob, draft_row
 from runs.context import RunContext
 from runs.errors import AttemptFailed
+from runs.grounds import Ended, metric_values
 from runs.models import Artifact, Blob, MetricResult, RunError, Step, StepPayload
 from runs.recording import ArtifactDraft
 from runs.registry import find_stage
@@ -19,6 +22,7 @@ from runs.writing import Row, Writing, artifact_row, new_row
 
 INLINE_LIMIT = 32 * 1024
 PREVIEW = 1024
+RECORDED = ("candidates_in", "candidates_out", "drop_ratio", "confidence", "score")
 CALL_COLUMNS = (
     "vendor",
     "model",
@@ -59,6 +63,8 @@ def closed_step(context: RunContext, attempt: Attempt, status: str, now: datetim
         "ir_valid": attempt.validation.passed if attempt.validation else None,
         "ir_error_count": attempt.validation.error_count if attempt.validation else 0,
         "input_sha256": attempt.input_sha256,
+        "cache_key": attempt.cache_key,
+        "reused_from_id": attempt.reused_from,
         "output_sha256": sha256_hex(attempt.ir_body) if completed else "",
     }
     if recording.prompt:
@@ -68,6 +74,25 @@ def closed_step(context: RunContext, attempt: Attempt, status: str, now: datetim
     if recording.call:
         columns |= {name: getattr(recording.call, name) for name in CALL_COLUMNS}
     return columns
+
+
+def ended_by(context: RunContext, attempt: Attempt, status: str, error_code: str = "") -> Ended:
+    """How a node ends with this attempt, as conditions see it."""
+    recording, validation = attempt.recording, attempt.validation
+    cost = recording.call.cost_usd if recording.call else None
+    columns = {
+        "attempt": attempt.number,
+        "latency_ms": milliseconds(context.steps[attempt.node_key].started_at, timezone.now()),
+        "cost_usd": None if cost is None else float(cost),
+        "ir_valid": validation.passed if validation else None,
+        "ir_error_count": validation.error_count if validation else 0,
+        "reused": attempt.reused_from is not None,
+        "error_code": error_code,
+    }
+    columns |= {name: getattr(recording, name) for name in RECORDED}
+    results = attempt.gate.results if attempt.gate else ()
+    measured = metric_values((result.key, result.value, result.passed, result.must_pass) for result in results)
+    return Ended(status, attempt.ir if status == Step.Status.COMPLETED else None, measured, columns)
 
 
 def draft_payload(context: RunContext, attempt: Attempt, store: BlobStore) -> Row:
@@ -102,6 +127,27 @@ def draft_payload(context: RunContext, attempt: Attempt, store: BlobStore) -> Ro
         thinking_removed=bool(recording.call and recording.call.thinking_removed),
         **bodies,
     )
+
+
+def keep_attempt(context: RunContext, attempt: Attempt, store: BlobStore) -> None:
+    """Keep what a failed attempt said and answered as evidence of that attempt: the next one has the step's payload.
+
+    Not for use inside a transaction, as `draft_payload`.
+    """
+    recording, validation = attempt.recording, attempt.validation
+    said = {
+        "ir": attempt.ir,
+        "validation_errors": [error.to_json() for error in validation.errors] if validation else [],
+        "reasoning": _reasoning(attempt),
+        "variables": recording.variables,
+        "why": recording.why,
+        "reasons": recording.reasons,
+        **{name: getattr(recording, name) for name in RECORDED},
+    }
+    kept = {name: value for name, value in said.items() if value not in (None, "", [], {})}
+    if kept:
+        body = canonical_json({"attempt": attempt.number, **kept})
+        recording.keep(Artifact.Role.PAYLOAD, "attempt", draft_blob(store, context.owner, body, "application/json"))
 
 
 def _reasoning(attempt: Attempt) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from runs.dag_import import read_document, refused
 from runs.errors import DuplicateKey, PipelineUnknown
 from runs.messages import send_hint
 from runs.models import Artifact, Blob, Pipeline, PipelineVersion, Run, Step
+from runs.policy import openers
 from runs.registry import find_stage
 from runs.summary import RunSummary
 from runs.writing import Row, atomic_for, insert_run, new_row, prepared_cursor
@@ -168,12 +169,12 @@ def start_run(
 
 def _write_run(run: Run, body: Encoded, dag: Dag, pictures: Mapping[str, Blob], inline_owner: str | None) -> None:
     """Write the run, its planned steps and its input artifacts in one statement, and with it the message."""
-    roots = dag.ready(set(), set()) if inline_owner else []
+    roots = openers(dag) if inline_owner else []
     if inline_owner:
         now = timezone.now()
         run.status, run.token, run.starts = Run.Status.RUNNING, 1, 1
         run.lease_owner, run.lease_until = inline_lease(now)
-        run.started_at, run.phase = now, roots[0]
+        run.started_at, run.phase = now, roots[0] if roots else ""
     artifacts = [
         new_row(Artifact, id=new_id(), run_id=run.id, role=Artifact.Role.INPUT, name=name, blob_id=blob.pk)
         for name, blob in pictures.items()

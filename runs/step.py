@@ -1,11 +1,13 @@
 """The handle a stage gets: it records decisions and evidence, and asks the one model call a step may make."""
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.canonical import canonical_json
 from core.pictures import PictureRef, bind_pictures, unbind_pictures
 from core.storage import BlobStore
 from prompts.selection import Selection
@@ -16,6 +18,8 @@ from runs.pools import off_loop
 from runs.recording import Recorder, Recording
 from runs.registry import Stage, find_stage
 from vendors.base import Reply
+
+MAX_ANSWER = 5 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,4 +183,20 @@ def run_computing_stage(spec: StepSpec, store: BlobStore) -> tuple[Any, Recordin
     except AttemptFailed as failure:
         failure.recording = handle.recording
         raise
-    return unbind_pictures(ir), handle.recording
+    answer = unbind_pictures(ir)
+    with contextlib.suppress(ValueError, TypeError, RecursionError):  # what is not JSON is told from outside
+        refuse_large(len(canonical_json(answer)), handle.recording)
+    return answer, handle.recording
+
+
+def refuse_large(size: int, recording: Recording | None = None) -> None:
+    """Refuse an answer that is too large to be a run's memory, before it travels any further.
+
+    Raises:
+        AttemptFailed: `ir_too_large`.
+    """
+    if size > MAX_ANSWER:
+        text = f"The stage's answer has {size:,} bytes as JSON; an answer has at most {MAX_ANSWER:,}."
+        failure = AttemptFailed("ir_too_large", f"{text} What is larger belongs into `step.artifact`.")
+        failure.recording = recording
+        raise failure

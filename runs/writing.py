@@ -36,6 +36,9 @@ CHANGE = """fenced AS (
 CHANGE_STEP = """{name} AS (
   UPDATE runs_step SET {changes} FROM fenced, jsonb_populate_record(NULL::runs_step, %s::jsonb) new
   WHERE runs_step.id = new.id)"""
+REST_STEP = """{name} AS (
+  UPDATE runs_step SET {changes}, due_at = statement_timestamp() + make_interval(secs => %s::float8)
+  FROM fenced, jsonb_populate_record(NULL::runs_step, %s::jsonb) new WHERE runs_step.id = new.id)"""
 CLOSE_OTHERS = """{name} AS (
   UPDATE runs_step SET status = 'cancelled' FROM fenced, jsonb_populate_record(NULL::runs_step, %s::jsonb) new
   WHERE runs_step.run_id = fenced.id AND runs_step.status IN ('pending', 'running') AND runs_step.id <> new.id)"""
@@ -81,6 +84,12 @@ class Writing:
         changes = ", ".join(f"{name} = new.{name}" for name in columns)
         self._add(CHANGE_STEP.format(name=self._name(), changes=changes), document({"id": step_id, **columns}))
 
+    def rest_step(self, step_id: UUID, seconds: float, **columns: Any) -> None:
+        """Set columns of one step, and let it rest for so long, by the database's clock."""
+        changes = ", ".join(f"{name} = new.{name}" for name in columns)
+        part = REST_STEP.format(name=self._name(), changes=changes)
+        self._add(part, f"{seconds:.3f}", document({"id": step_id, **columns}))
+
     def cancel_other_steps(self, step_id: UUID) -> None:
         """Close every step of the run that is still open, but for one."""
         self._add(CLOSE_OTHERS.format(name=self._name()), document({"id": step_id}))
@@ -124,9 +133,9 @@ class Writing:
     def _name(self) -> str:
         return f"part{len(self._parts)}"
 
-    def _add(self, part: str, rows: str) -> None:
+    def _add(self, part: str, *values: str) -> None:
         self._parts.append(part)
-        self._documents.append(rows)
+        self._documents += values
 
 
 def upsert_blobs(blobs: list[Row]) -> tuple[dict[str, UUID], list[str]]:

@@ -21,7 +21,7 @@ class Run(models.Model):
 
     class Status(models.TextChoices):
         PENDING = "pending"  # written, waiting for a worker
-        RUNNING = "running"  # held by a worker under a lease
+        RUNNING = "running"  # held by a worker under a lease; a long wait for a retry makes it PENDING again
         COMPLETED = "completed"
         FAILED = "failed"
         CANCELLED = "cancelled"
@@ -35,7 +35,7 @@ class Run(models.Model):
     TERMINAL: ClassVar = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
     TRANSITIONS: ClassVar = {
         Status.PENDING: (Status.RUNNING, Status.FAILED, Status.CANCELLED),
-        Status.RUNNING: TERMINAL,
+        Status.RUNNING: (Status.PENDING, *TERMINAL),
     }
 
     id = UlidPrimaryKey()
@@ -57,6 +57,7 @@ class Run(models.Model):
     error_code = models.CharField(max_length=63, blank=True)
     error_message = models.TextField(blank=True)
     error_retryable = models.BooleanField(null=True)
+    degraded = models.BooleanField(default=False, help_text="Completed without a node that may fail.")
     latency_ms = models.PositiveIntegerField(null=True)
     tokens_in = models.PositiveIntegerField(null=True)
     tokens_out = models.PositiveIntegerField(null=True)

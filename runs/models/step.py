@@ -1,5 +1,7 @@
 """Steps: the decisions of a run, their payloads, and attempts that failed."""
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -35,6 +37,8 @@ class Step(models.Model):
         SKIPPED = "skipped"  # its condition or its ancestors said no
         CANCELLED = "cancelled"  # the run ended before it
 
+    ENDED: ClassVar = (Status.COMPLETED, Status.FAILED, Status.SKIPPED)  # those behind it may be looked at
+
     id = UlidPrimaryKey()
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps")
     parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="children")
@@ -47,6 +51,8 @@ class Step(models.Model):
     seq = models.PositiveIntegerField()
     attempt = models.PositiveSmallIntegerField(default=1)
     route = models.PositiveSmallIntegerField(default=0, help_text="Which of the task's routes this attempt uses.")
+    retries = models.PositiveSmallIntegerField(default=0, help_text="Repetitions so far, as the policy counts them.")
+    due_at = models.DateTimeField(null=True, help_text="When the next attempt may begin, by the database's clock.")
     status = models.CharField(max_length=9, choices=Status, default=Status.PENDING)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -76,6 +82,7 @@ class Step(models.Model):
     input_sha256 = models.CharField(max_length=64, blank=True)
     output_sha256 = models.CharField(max_length=64, blank=True)
     reused_from = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="+")
+    cache_key = models.CharField(max_length=64, blank=True, help_text="Stage and input, where the policy allows reuse.")
     error_code = models.CharField(max_length=63, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -105,6 +112,11 @@ class Step(models.Model):
                 name="step_filter_drop",
             ),
             models.Index(fields=["-id"], condition=Q(status="failed"), name="step_failed_newest"),  # dashboard
+            models.Index(  # policy `cache`: an earlier answer of this shop to the same input
+                fields=["shop", "cache_key", "-id"],
+                condition=Q(status="completed") & ~Q(cache_key=""),
+                name="step_cache",
+            ),
             models.Index(fields=["prompt_name", "prompt_version", "-id"], name="step_prompt"),  # run list filter
             models.Index(fields=["model", "-id"], name="step_model"),  # run list filter
         ]

@@ -20,6 +20,7 @@ from runs.errors import AttemptFailed
 from runs.executor import execute_claim
 from runs.inline import _same_thread
 from runs.models import Artifact, Run, RunError, Step
+from runs.policy import Decisions, Retry
 from runs.registry import on_finish, output
 from runs.services import start_run
 from runs.step import Question, StepHandle, StepSpec
@@ -45,7 +46,7 @@ def execute(claim: Claim, given: Deps | None = None) -> Run:
 def lost_after_its_answer(run: Run, given: Deps) -> tuple[RunContext, Attempt]:
     """A worker takes the run, has its first node's answer stored, and dies; what it had in hand."""
     context = load_context(claimed(run))
-    begin_nodes(context, ["a"])
+    begin_nodes(context, Decisions(["a"]))
     step = context.steps["a"]
     attempt = Attempt("a", step.attempt, step.route, {}, {})
 
@@ -142,7 +143,9 @@ def test_an_answer_whose_attempt_failed_is_not_used_again_by_the_next_worker() -
     given = deps(vendor)
     run = start_run(pipeline="asking", shop=None, input={})
     context, attempt = lost_after_its_answer(run, given)
-    commit_failed_attempt(context, attempt, AttemptFailed("ir_invalid", "bad", kind="ir_invalid"), given.store, route=0)
+    commit_failed_attempt(
+        context, attempt, AttemptFailed("ir_invalid", "bad", kind="ir_invalid"), given.store, Retry(0, next_route=False)
+    )
     ended = execute(claimed(run), given)
     assert ended.steps.get().payload.ir["answer"] == "good"
 

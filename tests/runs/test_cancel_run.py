@@ -12,6 +12,7 @@ from runs.claims import claim_runs, renew_leases
 from runs.context import load_context
 from runs.errors import LeaseLost
 from runs.models import Run, Step, Worker
+from runs.policy import Decisions
 from runs.registry import _finishers, on_finish
 from runs.services import start_run
 from tests.runs.engine import chain, publish, run_inline
@@ -52,11 +53,11 @@ def test_the_worker_that_had_it_changes_nothing_any_more() -> None:
     run = a_run()
     (claim,) = claim_runs("w", 1)
     context = load_context(claim)
-    commits.begin_nodes(context, ["a"])
+    commits.begin_nodes(context, Decisions(["a"]))
     assert cancel_run(run.pk, by="ada")
     assert renew_leases([claim]) == set(), "that is how the worker hears of it"
     with pytest.raises(LeaseLost):
-        commits.begin_nodes(context, ["b"])
+        commits.begin_nodes(context, Decisions(["b"]))
     with pytest.raises(LeaseLost):
         commits.fail_run(claim, code="x", message="x", retryable=False)
     steps = {step.node_key: step for step in run.steps.all()}

@@ -12,11 +12,13 @@ from django.utils import timezone
 from core.storage import BlobStore
 from runs import commits
 from runs.attempts import Attempt
-from runs.claims import Claim, claim_runs, release_runs, renew_leases
+from runs.claims import Claim, claim_runs, release_runs, renew_leases, rest_run
 from runs.cluster.listening import RUNS, Listener
 from runs.context import load_context
-from runs.errors import LeaseLost
+from runs.errors import LeaseLost, PutOff
+from runs.grounds import Ended
 from runs.models import Run, RunError, Step
+from runs.policy import Decisions
 from runs.services import start_run
 from runs.sweeping import sweep
 from tests.factories import ShopFactory
@@ -89,14 +91,16 @@ def test_a_worker_that_lost_its_lease_changes_nothing() -> None:
     (run,) = waiting(1)
     (first,) = claim_runs("zombie", 1)
     context = load_context(first)
-    commits.begin_nodes(context, ["a"])
+    commits.begin_nodes(context, Decisions(["a"]))
     expire(run)
     claim_runs("w2", 1)
     attempt = Attempt("a", 1, 0, {}, {}, ir={"node": "a"})
     for write in (
-        lambda: commits.begin_nodes(context, ["a"]),
+        lambda: commits.begin_nodes(context, Decisions(["a"])),
         lambda: commits.save_reply(context, attempt, [], BlobStore()),
-        lambda: commits.commit_node(context, attempt, ["b"], BlobStore()),
+        lambda: commits.commit_node(context, attempt, Ended("completed"), Decisions(["b"]), BlobStore()),
+        lambda: commits.put_off_node(context, "a", PutOff(5.0, "The vendor's limit is reached.")),
+        lambda: rest_run(first, 5.0),
         lambda: commits.fail_run(first, stage="a", code="x", message="x", retryable=False),
         lambda: load_context(first),
     ):

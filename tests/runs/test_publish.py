@@ -46,7 +46,6 @@ def dag(*nodes: dict, **extra: object) -> dict:
         (dag({"key": "a", "step": "flaky@1", "params": {"failures": "many"}}), "$.nodes[0].params.failures: 'many'"),
         (dag({"key": "a", "step": "flaky@1", "params": {"falures": 1}}), "'falures' was unexpected"),
         (dag({"key": "a", "step": "noop@1"}, parallel_groups={"images": 2}), "no node is in this group"),
-        (dag({"key": "a", "step": "noop@1", "condition": "true"}), "not supported"),
         (dag({"key": "a", "step": "noop@1", "colour": "red"}), "colour"),
         (dag({"key": "a", "step": "noop@1", "retries": 99}), "retries"),
     ],
