@@ -103,7 +103,9 @@ class Asker:
         )
 
     async def _fresh(self, call: Call, route: Route, record: ModelCall, recorder: Recorder) -> Reply:
-        async with self._deps.limiter.turn(route.vendor, priority=self._context.run.priority) as waited:
+        context, limiter = self._context, self._deps.limiter
+        step_id, token = context.steps[self._node_key].id, context.claim.token
+        async with limiter.turn(route.vendor, priority=context.run.priority, step_id=step_id, token=token) as waited:
             if waited.limit:
                 wait_ms = round(waited.seconds * 1000)
                 recorder.reasoning(limit={"vendor": route.vendor, "limit": waited.limit, "waited_ms": wait_ms})

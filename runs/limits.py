@@ -18,9 +18,10 @@ from uuid import UUID
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Count, F
 from django.db.models.functions import Greatest, Now
+from django.utils import timezone
 
 from runs.errors import PutOff
-from runs.models import VendorPace, VendorSlot
+from runs.models import Run, Step, VendorPace, VendorSlot
 from vendors.routes import Limit
 
 SLOT_SECONDS = 15.0  # a dead process's calls count that long
@@ -28,6 +29,7 @@ PATIENCE_SECONDS = 5.0  # who would have to wait for longer makes room for other
 LOOK_SECONDS = 0.25  # how often to look for a place that another process has given back
 REST_SECONDS = 2.0  # for a service that does not say how long
 LONGEST_REST_SECONDS = 3600.0
+WAITING = "waits_for"  # in the reasons of a step that was put off
 
 
 class Database(Protocol):
@@ -120,6 +122,18 @@ def release_slots(slots: Sequence[UUID]) -> None:
     VendorSlot.objects.filter(pk__in=slots).delete()
 
 
+def waiting_of(step_id: UUID) -> dict[str, str] | None:
+    """For which limit a step was put off, and since when it waits; None for one that was not."""
+    reasons = Step.objects.values_list("reasons", flat=True).get(pk=step_id)
+    return reasons.get(WAITING)  # type: ignore[no-any-return]
+
+
+def note_waiting(step_id: UUID, token: int, waits: dict[str, str]) -> None:
+    """Keep with a step what it waits for and since when, if its run is still held under this token."""
+    held = Step.objects.filter(pk=step_id, run__token=token, run__status=Run.Status.RUNNING)
+    held.update(reasons={WAITING: waits})
+
+
 def let_rest(vendor: str, seconds: float | None) -> None:
     """Ask nobody to call a service before so many seconds are over; a longer rest that it has asked for stays."""
     until = Now() + timedelta(seconds=min(REST_SECONDS if seconds is None else max(seconds, 0.0), LONGEST_REST_SECONDS))
@@ -152,6 +166,14 @@ def limit_states(limits: Mapping[str, Limit]) -> list[LimitState]:
         rest = pace.not_before if pace.not_before is not None and pace.not_before > now else None
         states.append(LimitState(vendor, limit.concurrency, under_way.get(vendor, 0), limit.per_minute, tokens, rest))
     return states
+
+
+class TurnTooLate(PutOff):
+    """A call whose turn at a service comes later than it is worth waiting for."""
+
+    def __init__(self, wait_s: float, why: str, limit: str) -> None:
+        super().__init__(wait_s, why)
+        self.limit = limit
 
 
 @dataclass(slots=True)
@@ -202,17 +224,30 @@ class Limiter:
         self._arrivals = count()
 
     @asynccontextmanager
-    async def turn(self, vendor: str, *, priority: int = 0) -> AsyncIterator[Waited]:
+    async def turn(
+        self, vendor: str, *, priority: int = 0, step_id: UUID | None = None, token: int = 0
+    ) -> AsyncIterator[Waited]:
         """Wait for a call's turn, and hold its place while the body runs.
 
+        A step (its run claimed under `token`) that is put off keeps since when it waits: its whole wait is told.
+
         Raises:
-            PutOff: its turn comes later than it is worth waiting for.
+            TurnTooLate: its turn comes later than it is worth waiting for.
         """
         limit = self._limits.get(vendor)
         if limit is None:
             yield Waited()
             return
-        waited, slot = await self._wait(vendor, limit, priority)
+        since, before = await self._since(step_id)
+        try:
+            waited, slot = await self._wait(vendor, limit, priority)
+        except TurnTooLate as put_off:
+            waits = {"vendor": vendor, "limit": put_off.limit, "since": since.isoformat()}
+            if step_id is not None:
+                await self._database(note_waiting, step_id, token, waits)
+            raise
+        if before:
+            waited = Waited((timezone.now() - since).total_seconds(), waited.limit or before)
         self._held.add(slot)
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self._renew())
@@ -230,6 +265,11 @@ class Limiter:
         """The service has asked to be left alone for some seconds, or did not say how long: all workers obey."""
         if vendor in self._limits:
             await self._database(let_rest, vendor, seconds)
+
+    async def _since(self, step_id: UUID | None) -> tuple[datetime, str]:
+        """When a step began to wait, and for which limit when it was put off; now and nothing for one that was not."""
+        known = await self._database(waiting_of, step_id) if step_id is not None else None
+        return (datetime.fromisoformat(known["since"]), known["limit"]) if known else (timezone.now(), "")
 
     def _line(self, vendor: str) -> _Line:
         return self._lines.setdefault(vendor, _Line())
@@ -297,4 +337,4 @@ def _put_off(vendor: str, grant: Grant, left: Sequence[_Waiter]) -> None:
             continue
         spread = random.uniform(1.0, 2.0)  # noqa: S311 - so that not all of them come back at once
         why = f"Waits for its turn at {vendor} ({grant.limit})."
-        waiter.turn.set_exception(PutOff(max(known, REST_SECONDS * spread), why))
+        waiter.turn.set_exception(TurnTooLate(max(known, REST_SECONDS * spread), why, grant.limit))

@@ -7,17 +7,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connection
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runs import limits
+from runs.claims import claim_runs
 from runs.database_thread import DatabaseThread
 from runs.errors import PutOff
+from runs.inline import _same_thread as same_thread
 from runs.inline import default_deps
 from runs.limits import Limiter, let_rest, limit_states, release_slots, renew_slots, take_slots
-from runs.models import Run, VendorPace, VendorSlot
+from runs.models import Run, Step, VendorPace, VendorSlot
+from runs.services import start_run
 from tests.runs.engine import ScriptedVendor, publish, run_inline
 from vendors.base import RateLimited, Reply
 from vendors.routes import Limit, Route, Routes
@@ -221,3 +225,33 @@ def test_a_call_that_waits_at_once_is_recorded_without_a_word_about_limits() -> 
     _, deps = limited(Reply(model="s", data=1), concurrency=5, per_minute=100)
     run = run_inline("asking", {}, deps)
     assert "limit" not in run.steps.get().payload.reasoning
+
+
+@pytest.mark.django_db
+def test_a_step_that_was_put_off_tells_its_whole_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PATIENCE_SECONDS", 0.0)
+    publish("asking", {"key": "a", "step": "asking@1"})
+    step = start_run(pipeline="asking", shop=None, input={}).steps.get()
+    (claim,) = claim_runs("w", 1)
+    limiter = Limiter({"gemini": Limit(concurrency=1)}, same_thread, "test")
+
+    async def once(token: int) -> limits.Waited:
+        async with limiter.turn("gemini", step_id=step.pk, token=token) as waited:
+            return waited
+
+    def put_off(token: int) -> dict[str, Any]:
+        with pytest.raises(limits.TurnTooLate):
+            async_to_sync(once)(token)
+        step.refresh_from_db()
+        return step.reasons
+
+    (taken,) = take_slots("gemini", Limit(concurrency=1), "another", 1).slots
+    assert put_off(claim.token + 1) == {}, "who lost the run writes nothing"
+    said = put_off(claim.token)["waits_for"]
+    assert (said["vendor"], said["limit"]) == ("gemini", "concurrency")
+    then = timezone.now() - timedelta(minutes=3)
+    Step.objects.filter(pk=step.pk).update(reasons={"waits_for": {**said, "since": then.isoformat()}})
+    assert put_off(claim.token)["waits_for"]["since"] == then.isoformat(), "it goes on waiting since then"
+    release_slots([taken])
+    waited = async_to_sync(once)(claim.token)
+    assert waited.limit == "concurrency" and waited.seconds > 179
