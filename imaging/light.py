@@ -80,9 +80,14 @@ def _white(linear: Float, labels: Pixels) -> tuple[float, Float]:
     colour = linear[ceiling & (linear.max(axis=2) < 0.97)]
     if len(colour) < 20:
         return bright, np.asarray(grey, np.float32)
-    paint = np.median(colour, axis=0)
+    # A ceiling may be lit in one corner by one lamp: half of the colour is the whole photo's.
+    paint = np.sqrt(_balanced(np.median(colour, axis=0)) * _balanced(grey))
     level = 0.5 * bright + 0.5 * CEILING_GAIN * float(np.median(above))
     return level, np.asarray(paint, np.float32)
+
+
+def _balanced(colour: Float) -> Float:
+    return np.asarray(colour / max(float(colour @ LUMINANCE), 1e-6), np.float32)
 
 
 def _backlit(linear: Float, labels: Pixels, white: float) -> float:

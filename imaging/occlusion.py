@@ -25,8 +25,8 @@ Mask = NDArray[np.bool_]
 # How much nearer (m) a thing has to stand, how far (m) sideways its foot may be, and the least it has to be (m, share).
 NEARER_M, FOOT_REACH_M, LEAST_M, LEAST_AREA = 0.12, 0.3, 0.12, 0.002
 # A region map that calls the product's own floor a thing, or hides most of the product, is not to be trusted.
-OWN_FLOOR_SHARE, MOST_HIDDEN = 0.2, 0.4
-WORKING_SIDE = 480
+OWN_FLOOR_SHARE, MOST_HIDDEN = 0.5, 0.4
+WORKING_SIDE, SHADOW_REACH = 480, 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +147,8 @@ def _refined(
     """The cover at the photo's size: GrabCut from the runs' lower parts outwards, only within the things."""
     pad = 0.15 * max(box[2] - box[0], box[3] - box[1])
     x0, y0 = max(0, int(box[0] - pad)), max(0, int(box[1] - pad))
-    x1, y1 = min(room.width, int(box[2] + pad)), min(room.height, int(box[3] + pad))
+    # Shadows fall to the product's front: what hides them there is put back as well.
+    x1, y1 = min(room.width, int(box[2] + pad)), min(room.height, int(box[3] + SHADOW_REACH * (box[3] - box[1])))
     size = fit_within(x1 - x0, y1 - y0, WORKING_SIDE)
     photo = np.asarray(cv2.resize(room_pixels[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA), np.uint8)
     front, thing = (_cut(each, room, (x0, y0, x1, y1), size) for each in (in_front.astype(np.uint8), things))

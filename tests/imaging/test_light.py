@@ -1,0 +1,89 @@
+"""The light at a place follows the room's ceiling and windows; what stands in front hides a product."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from imaging.compose import compose
+from imaging.labels import REGION
+from imaging.light import LUMINANCE, light_at
+from imaging.room import Room
+from tests.imaging.scenes import HEIGHT, WIDTH, drawn_room, read_drawn_room, sofa_cutout
+from tests.imaging.test_compose import SIZED_SOFA, best_spot, sofa_in_room
+
+
+def relabelled(part: tuple[slice, slice], label: REGION) -> Room:
+    """The drawn room, read with another label in a part (fractions are of the region map)."""
+    room = read_drawn_room()
+    regions = room.regions.copy()
+    regions[part] = label
+    return replace(room, regions=regions)
+
+
+def test_a_warm_room_lights_a_product_warmly() -> None:
+    plain = drawn_room().pixels
+    warm = np.clip(plain * np.array([1.0, 0.85, 0.6]), 0, 255).astype(np.uint8)
+    spot, room = best_spot(SIZED_SOFA), read_drawn_room()
+    neutral, lamp = light_at(plain, room, spot).gains, light_at(warm, room, spot).gains
+    assert lamp[0] / lamp[2] > 1.3 * neutral[0] / neutral[2]
+    assert lamp[0] / lamp[2] < 1.5**2 + 0.01
+
+
+def test_a_dark_photo_lights_a_product_less() -> None:
+    spot, room = best_spot(SIZED_SOFA), read_drawn_room()
+    dim = (drawn_room().pixels * 0.6).astype(np.uint8)
+    levels = [float(light_at(each, room, spot).gains @ LUMINANCE) for each in (drawn_room().pixels, dim)]
+    assert levels[1] < 0.75 * levels[0]
+
+
+def test_windows_in_view_leave_a_product_in_its_own_shade() -> None:
+    pixels, spot = drawn_room().pixels.copy(), best_spot(SIZED_SOFA)
+    height, width = read_drawn_room().regions.shape
+    bright = slice(int(0.1 * height), int(0.35 * height)), slice(int(0.3 * width), int(0.7 * width))
+    pixels[int(0.1 * HEIGHT) : int(0.35 * HEIGHT), int(0.3 * WIDTH) : int(0.7 * WIDTH)] = 250
+    before = light_at(pixels, relabelled(bright, REGION.WALL), spot).gains @ LUMINANCE
+    assert light_at(pixels, relabelled(bright, REGION.OPENING), spot).gains @ LUMINANCE < 0.8 * before
+
+
+def in_front_of_the_sofa() -> tuple[Room, tuple[slice, slice]]:
+    """A thing that stands nearer than the sofa's base, before its right half and down to the photo's edge."""
+    box = best_spot(SIZED_SOFA).box
+    height, width = read_drawn_room().regions.shape
+    part = (
+        slice(int((box[1] + 0.6 * (box[3] - box[1])) * height), height),
+        slice(int((box[0] + 0.6 * (box[2] - box[0])) * width), int((box[0] + 0.85 * (box[2] - box[0])) * width)),
+    )
+    return relabelled(part, REGION.FURNITURE), part
+
+
+@pytest.fixture(scope="module")
+def hidden() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    room, part = in_front_of_the_sofa()
+    pixels = drawn_room().pixels.copy()
+    scale = HEIGHT / room.regions.shape[0]
+    area = tuple(slice(round(side.start * scale), round(side.stop * scale)) for side in part)
+    pixels[area] = (30, 60, 160)
+    done = compose(pixels, room, sofa_cutout().rgba, SIZED_SOFA, best_spot(SIZED_SOFA))
+    core = np.zeros(pixels.shape[:2], bool)
+    core[area[0].start + 12 : area[0].stop, area[1].start + 12 : area[1].stop - 12] = True
+    return pixels, done.pixels, done.product_mask, core
+
+
+def test_what_stands_in_front_hides_the_product_and_its_shadow(hidden: tuple[np.ndarray, ...]) -> None:
+    before, after, mask, core = hidden
+    assert np.array_equal(after[core], before[core])
+    assert not mask[core].any()
+    assert (mask > 127).sum() > 0.5 * (sofa_in_room().product_mask > 127).sum()
+
+
+def test_what_stands_behind_hides_nothing() -> None:
+    box = best_spot(SIZED_SOFA).box
+    height, width = read_drawn_room().regions.shape
+    behind = (
+        slice(int(box[1] * height) - 20, int((box[1] + 0.4 * (box[3] - box[1])) * height)),
+        slice(int(box[0] * width), int(box[2] * width)),
+    )
+    room = relabelled(behind, REGION.FURNITURE)
+    done = compose(drawn_room().pixels, room, sofa_cutout().rgba, SIZED_SOFA, best_spot(SIZED_SOFA))
+    assert (done.product_mask > 127).sum() == (sofa_in_room().product_mask > 127).sum()
