@@ -21,6 +21,8 @@ MEASUREMENTS = {
     "widget": "Widget",
     "placing": "Placing products in rendered rooms",
     "cutout": "Cutouts",
+    "pictures": "Pictures beside renders of the truth",
+    "gate": "The composite gate",
     "clone": "Clone to first picture",
 }
 ON_REQUEST = {"clone"}

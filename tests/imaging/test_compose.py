@@ -86,7 +86,8 @@ def test_relighting_keeps_the_hue() -> None:
 
 def test_a_placement_outside_the_photo_is_refused() -> None:
     spot = best_spot(SIZED_SOFA)
-    away = replace(spot, box=tuple(side + 3.0 for side in spot.box))
+    x0, y0, x1, y1 = spot.box
+    away = replace(spot, box=(x0 + 3.0, y0 + 3.0, x1 + 3.0, y1 + 3.0))
     with pytest.raises(PlacementOutside):
         compose(drawn_room().pixels, read_drawn_room(), sofa_cutout().rgba, SIZED_SOFA, away)
 
