@@ -17,6 +17,7 @@ from runs import limits
 from runs.claims import claim_runs
 from runs.database_thread import DatabaseThread
 from runs.errors import PutOff
+from runs.executor import execute_claim
 from runs.inline import _same_thread as same_thread
 from runs.inline import default_deps
 from runs.limits import Limiter, let_rest, limit_states, release_slots, renew_slots, take_slots
@@ -255,3 +256,18 @@ def test_a_step_that_was_put_off_tells_its_whole_wait(monkeypatch: pytest.Monkey
     release_slots([taken])
     waited = async_to_sync(once)(claim.token)
     assert waited.limit == "concurrency" and waited.seconds > 179
+
+
+@pytest.mark.django_db
+def test_a_run_that_would_wait_long_goes_back_to_the_queue_and_counts_no_attempt() -> None:
+    publish("asking", {"key": "a", "step": "asking@1"})
+    run = start_run(pipeline="asking", shop=None, input={})
+    vendor, given_deps = limited({"yes": True}, concurrency=1)
+    let_rest("scripted", 600)
+    (claim,) = claim_runs("w", 1)
+    async_to_sync(execute_claim)(claim, given_deps, same_thread)
+    run.refresh_from_db()
+    step = run.steps.get()
+    assert (run.status, step.status, step.attempt, vendor.calls) == ("pending", "pending", 1, [])
+    assert run.due_at > timezone.now() + timedelta(minutes=9) and claim_runs("w", 1) == []
+    assert step.reasons["waits_for"]["limit"] == "rest" and not run.errors.exists()
