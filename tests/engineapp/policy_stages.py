@@ -69,8 +69,8 @@ async def reading(step: Any, *, a: Any = "unbound") -> dict[str, Any]:
     return {"a": a}
 
 
-@stage("drawing", version=1, type="image")
-async def drawing(step: Any, *, subject: str = "") -> dict[str, Any]:
+@stage("picturing", version=1, type="image")
+async def picturing(step: Any, *, subject: str = "") -> dict[str, Any]:
     """Asks with a prompt, keeps the picture that it got, and counts what it looked at."""
     reply = await step.ask("facts", params={"question": subject})
     step.candidates(10, 4, {"dull": 6})
