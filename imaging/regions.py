@@ -49,7 +49,11 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixe
     regions[things] = REGION.FURNITURE
     regions[wall], regions[ceiling], regions[floor] = REGION.WALL, REGION.CEILING, REGION.FLOOR
     regions[under_legs(floor, things, lines, camera, scale)] = REGION.FURNITURE
-    regions[_openings(small, regions, rays, camera, walls) | doors | windows] = REGION.OPENING
+    open_to = _openings(small, regions, rays, camera, walls) | doors | windows
+    regions[open_to] = REGION.OPENING
+    # A frame and a reveal belong to their window, however calm and wall-coloured they are.
+    rim = cv2.dilate(open_to.astype(np.uint8), disk(4)) > 0
+    regions[rim & (regions == REGION.WALL)] = REGION.OPENING
     return regions, clarity
 
 
