@@ -91,15 +91,11 @@ class Supervisor:
             **{MARK: mark},
         )
         self._log = (files.parent / "clusters.log").open("ab")
-        self.restarts = -1
-        self.watch()
+        self.restarts = 0
+        self.process = self._start()
 
-    def watch(self) -> None:
-        """Start the cluster if it is not there."""
-        if self.restarts >= 0 and self.process.poll() is None:
-            return
-        self.restarts += 1
-        self.process = subprocess.Popen(
+    def _start(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
             [sys.executable, "manage.py", "qcluster"],
             cwd=ROOT,
             env=self._environment,
@@ -107,6 +103,12 @@ class Supervisor:
             stdout=self._log,
             stderr=self._log,
         )
+
+    def watch(self) -> None:
+        """Start the cluster again if it has ended."""
+        if self.process.poll() is not None:
+            self.restarts += 1
+            self.process = self._start()
 
     def family(self) -> list[psutil.Process]:
         """The parent first, then all below it."""
@@ -291,7 +293,7 @@ def _marked(mark: str) -> Iterator[psutil.Process]:
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
     with suppress(psutil.NoSuchProcess):
-        return process.children(recursive=True)
+        return [*process.children(recursive=True)]
     return []
 
 
@@ -311,7 +313,7 @@ def _patiently(function: Callable[[], bool]) -> bool:
 
 def _ask(query: Callable[[], Iterable[Any]]) -> list[Any]:
     try:
-        return list(query())
+        return [*query()]
     except (OperationalError, InterfaceError):
         connection.close()
         return []

@@ -11,7 +11,7 @@ from runs.registry import NodeOutput, output, stage
 from tests.chaos.vendor import LOOPBACK
 from vendors.registry import build_vendors
 
-runs.inline.build_vendors = lambda settings: {**build_vendors(settings), "loopback": LOOPBACK}
+setattr(runs.inline, "build_vendors", lambda settings: {**build_vendors(settings), "loopback": LOOPBACK})  # noqa: B010
 
 EFFECTS = (
     "CREATE TABLE IF NOT EXISTS chaos_effect (run uuid NOT NULL, node text NOT NULL, at timestamptz DEFAULT now())"

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
 
 import httpx
 
@@ -63,7 +64,7 @@ class LoopbackVendor:
     """Asks the model of this test over HTTP, on the event loop."""
 
     name = "loopback"
-    kind = "network"
+    kind: Literal["network"] = "network"
     tasks = ("facts",)
 
     def __init__(self) -> None:
