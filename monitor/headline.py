@@ -46,5 +46,7 @@ def _decisions(steps: Sequence[Step], errors: Sequence[RunError], metrics: Seque
         passed = sum(bool(item.passed) for item in judged)
         parts.append(f"{passed} of {len(judged)} metrics passed ({len(required)} required)")
     if errors:
-        parts.append("1 attempt failed on the way" if len(errors) == 1 else f"{len(errors)} attempts failed on the way")
+        failed = "1 attempt failed on the way" if len(errors) == 1 else f"{len(errors)} attempts failed on the way"
+        lost = sum(error.code == "worker_lost" for error in errors)
+        parts.append(f"{failed} ({lost} with {'its worker' if lost == 1 else 'their workers'})" if lost else failed)
     return ": " + ", ".join(parts) if parts else ""

@@ -95,12 +95,19 @@ def _segments(scale: _Scale, step: Step, errors: list[RunError], end: datetime) 
     parts, begin = [], step.started_at
     final_failed = step.status == Step.Status.FAILED
     for error in errors[: len(errors) - final_failed]:
+        begin = _begin_of(error) or begin
         parts.append(scale.segment(begin, max(begin, error.created_at), "failed",
                                    f"attempt {error.attempt} failed: {error.code}"))  # fmt: skip
-        begin = max(begin, error.created_at)
+        begin = max(step.started_at, error.created_at)
     finish = step.finished_at or end
     parts.append(scale.segment(begin, max(begin, finish), step.status, f"attempt {step.attempt}: {step.status}"))
     return tuple(parts)
+
+
+def _begin_of(error: RunError) -> datetime | None:
+    """When a failed attempt had begun, if it says so."""
+    said = error.details.get("started_at")
+    return datetime.fromisoformat(said) if isinstance(said, str) else None
 
 
 def _depths(steps: Sequence[Step]) -> dict[object, int]:

@@ -109,6 +109,7 @@ class Asker:
             if waited.limit:
                 wait_ms = round(waited.seconds * 1000)
                 recorder.reasoning(limit={"vendor": route.vendor, "limit": waited.limit, "waited_ms": wait_ms})
+            await self._save([])  # whom it asks; and a worker that has lost the run must not spend money on it
             reply = await self._ask(call, route, record, recorder)
         _note_usage(record, reply)
         reply, kept = await off_loop(self._keep, reply, call.idempotency_key, record)

@@ -57,8 +57,10 @@ def begin_nodes(context: RunContext, decisions: Decisions) -> None:
 
 
 def save_reply(context: RunContext, attempt: Attempt, drafts: list[ArtifactDraft], store: BlobStore) -> None:
-    """Keep a model's answer the moment it arrives, so that a node claimed again does not ask twice."""
-    writing = Writing(context.claim)
+    """Keep whom an attempt asks, and the answer when it arrives, so that a node claimed again does not ask twice."""
+    writing, call = Writing(context.claim), attempt.recording.call
+    if call is not None:
+        writing.change_step(context.steps[attempt.node_key].id, vendor=call.vendor, model=call.model)
     put_evidence(writing, context, attempt, drafts)
     with atomic_for(several=_large(drafts)):
         require_bytes(store, writing.send())
@@ -174,6 +176,8 @@ def _go_on(writing: Writing, context: RunContext, decisions: Decisions, now: dat
         step = context.steps[key]
         lost = step.status == Step.Status.RUNNING
         columns = {"status": Step.Status.RUNNING, "started_at": now, "attempt": step.attempt + lost, "due_at": None}
+        if lost or step.has_begun:  # what an earlier attempt has asked is in its error
+            columns |= {"vendor": "", "model": ""}
         writing.change_step(step.id, **columns)
     for key, skip in decisions.skips.items():
         columns = {"status": Step.Status.SKIPPED, "finished_at": now, "why": skip.why, "reasons": skip.reasons}

@@ -45,6 +45,9 @@ SELECT version.id, version.dag_sha256,
      'id', step.id, 'node_key', step.node_key, 'status', step.status, 'attempt', step.attempt, 'route', step.route,
      'started_at', step.started_at, 'retries', step.retries,
      'wait_s', extract(epoch FROM step.due_at - statement_timestamp()),
+     'asked', CASE WHEN step.status = 'running' AND step.vendor <> '' THEN jsonb_build_object(
+       'vendor', step.vendor, 'model', step.model, 'answered', EXISTS (
+         SELECT FROM runs_artifact WHERE step_id = step.id AND attempt = step.attempt AND role = 'reply')) END,
      'ir', CASE WHEN step.status = 'completed' THEN payload.ir END,
      'columns', CASE WHEN step.status IN ('completed', 'failed') THEN jsonb_build_object(
        'attempt', step.attempt, 'latency_ms', step.latency_ms, 'candidates_in', step.candidates_in,
@@ -118,6 +121,9 @@ class StepFacts:
     started_at: datetime | None
     retries: int = 0
     wait_s: float | None = None  # until the next attempt may begin, as it was when the run was read
+    asked: Mapping[str, Any] | None = (
+        None  # whom an attempt in hand had asked when the run was read, and if it answered
+    )
 
     @property
     def has_begun(self) -> bool:
@@ -250,7 +256,7 @@ def _unused_replies(context: RunContext) -> dict[str, bytes]:
     An attempt that failed by itself has had its answer and its cost counted: the next one asks anew.
     """
     failed = RunError.objects.filter(step=OuterRef("step"), attempt=OuterRef("attempt")).exclude(
-        code="worker_lost", vendor=""
+        code="worker_lost", details__has_key="answered"
     )
     replies = Artifact.objects.filter(
         ~Exists(failed), run=context.run.id, role=Artifact.Role.REPLY, blob__isnull=False

@@ -1,7 +1,7 @@
 """The rows of one attempt, made from what it recorded: step, payload, artifacts, metrics, errors."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -207,6 +207,12 @@ def _finite(value: float | bool | None) -> float | None:
 def error_row(context: RunContext, node_key: str, failure: AttemptFailed, attempt: Attempt | None = None) -> Row:
     """A failed attempt; without `attempt` the one that a lost worker was at."""
     call, step = attempt.recording.call if attempt else None, context.steps[node_key]
+    asked = {} if attempt else dict(step.asked or {})
+    details = dict(failure.details)
+    if step.started_at:
+        details["started_at"] = step.started_at.isoformat()
+    if asked:
+        details["answered"] = asked["answered"]
     return new_row(
         RunError,
         run_id=context.run.id,
@@ -214,16 +220,25 @@ def error_row(context: RunContext, node_key: str, failure: AttemptFailed, attemp
         stage=node_key,
         attempt=attempt.number if attempt else step.attempt,
         code=failure.code,
-        message=failure.message,
+        message=failure.message + _what_it_had_asked(asked),
         retryable=failure.retryable,
-        vendor=call.vendor if call else "",
-        model=call.model if call else "",
+        vendor=call.vendor if call else asked.get("vendor", ""),
+        model=call.model if call else asked.get("model", ""),
         latency_ms=call.latency_ms if call else None,
         tokens_in=call.tokens_in if call else None,
         tokens_out=call.tokens_out if call else None,
         cost_usd=call.cost_usd if call else None,
-        details=failure.details,
+        details=details,
     )
+
+
+def _what_it_had_asked(asked: Mapping[str, Any]) -> str:
+    """What a lost attempt may have cost: an answer that is kept counts where it is used, any other is unknown."""
+    if not asked:
+        return ""
+    whom = f" It had asked {asked['vendor']}/{asked['model']}: "
+    kept = "the answer is kept, and the next attempt uses it at no further cost."
+    return whom + (kept if asked["answered"] else "no answer had arrived, so what it cost is unknown.")
 
 
 def summarised(context: RunContext, attempt: Attempt, now: datetime) -> RunSummary:

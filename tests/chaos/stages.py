@@ -8,7 +8,7 @@ from django.db import connection
 import runs.inline
 from runs.errors import StageError
 from runs.registry import NodeOutput, output, stage
-from tests.chaos.vendor import LOOPBACK
+from tests.chaos.vendor import LOOPBACK, pay
 from vendors.registry import build_vendors
 
 setattr(runs.inline, "build_vendors", lambda settings: {**build_vendors(settings), "loopback": LOOPBACK})  # noqa: B010
@@ -34,6 +34,11 @@ PIPELINES = {
         node("first", "chaos_flaky@1"),
         *(node(f"ask{n}", "chaos_ask@1", "first") for n in range(4)),
         node("last", "chaos_burn@1", *(f"ask{n}" for n in range(4))),
+    ],
+    "chaos_paying": [
+        node("ask", "chaos_ask@1"),
+        node("pay", "chaos_pay@1", "ask", side_effects="external"),
+        node("note", "chaos_flaky@1", "pay"),
     ],
 }
 
@@ -61,6 +66,13 @@ async def chaos_flaky(step: Any) -> dict[str, Any]:
     """Fails at its first attempt in half of all runs."""
     if step.spec.attempt == 1 and int(step.spec.run_id[-1], 36) % 2:
         raise StageError("flaked", "Not this time.", retryable=True, kind="vendor")
+    return {}
+
+
+@stage("chaos_pay", version=1, type="api")
+async def chaos_pay(step: Any) -> dict[str, Any]:
+    """Does something outside that must not be done twice."""
+    await pay(f"{step.spec.run_id}:{step.spec.node_key}")
     return {}
 
 
