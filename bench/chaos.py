@@ -40,7 +40,7 @@ def measure(title: str) -> Section:
     strikes = ", ".join(f"{count} × {what}" for what, count in story.strikes.most_common())
     how = (
         f"{CLUSTERS} clusters of {WORKERS} workers, {IN_FLIGHT} runs in flight (model calls over HTTP, computing, "
-        f"retries, parallel branches, payments), a lease of {LEASE_SECONDS} s, a sweep every {SWEEP_SECONDS:g} s. At random "
+        f"retries, parallel branches), a lease of {LEASE_SECONDS} s, a sweep every {SWEEP_SECONDS:g} s. At random "
         f"instants (seed {seed}) processes are killed with SIGKILL, {kills} times; database sessions are cut, the "
         "database is restarted, and workers are stopped past their lease and woken. A supervisor restarts a cluster "
         "that ended. The effect is a row without a unique index, written in the transaction that ends the node."

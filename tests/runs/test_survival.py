@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -47,9 +48,11 @@ def test_a_zombie_that_wakes_after_its_lease_changes_nothing(cluster: Cluster, t
     run = start_run(pipeline="marking", shop=None, input={"folder": str(tmp_path)})
     wait_until(lambda: list(tmp_path.glob(f"{run.id}.a.*")), "the node begins")
     run.refresh_from_db()
+    begun = time.time()
     zombie = psutil.Process(int(run.lease_owner.rsplit(":", 1)[1]))
     zombie.send_signal(signal.SIGSTOP)
     wait_until(lambda: len(list(tmp_path.glob(f"{run.id}.a.*"))) == 2, "another worker goes on")
+    wait_until(lambda: time.time() > begun + 3.2, "the zombie's node is over the moment it wakes")
     zombie.send_signal(signal.SIGCONT)
     wait_until(lambda: ended(run), "the run ends")
     assert (run.status, run.starts, run.steps_done) == (Run.Status.COMPLETED, 2, 1)
