@@ -93,12 +93,15 @@ def _segments(scale: _Scale, step: Step, errors: list[RunError], end: datetime) 
     if step.started_at is None:
         return ()
     parts, begin = [], step.started_at
+    ended: datetime | None = None
     final_failed = step.status == Step.Status.FAILED
     for error in errors[: len(errors) - final_failed]:
-        begin = _begin_of(error) or begin
+        said = _begin_of(error) or begin
+        begin = max(said, ended) if ended else said
         parts.append(scale.segment(begin, max(begin, error.created_at), "failed",
                                    f"attempt {error.attempt} failed: {error.code}"))  # fmt: skip
-        begin = max(step.started_at, error.created_at)
+        ended = error.created_at
+        begin = max(step.started_at, ended)
     finish = step.finished_at or end
     parts.append(scale.segment(begin, max(begin, finish), step.status, f"attempt {step.attempt}: {step.status}"))
     return tuple(parts)
