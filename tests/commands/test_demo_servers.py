@@ -7,6 +7,7 @@ import sys
 import psutil
 import pytest
 
+from storefront.management.commands.demo import Command, Servers
 from tests.workers import ROOT, wait_until
 
 SERVE = """
@@ -39,3 +40,13 @@ def test_nobody_is_left_behind(number: int) -> None:
 
 def lives(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def test_a_program_that_does_not_last_is_given_more_and_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    servers = Servers(1, Command())
+    servers._started_at["web"] = now - 2
+    assert [servers._rest("web") for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+    servers._started_at["web"] = now - 600
+    assert servers._rest("web") == 1, "it had settled"

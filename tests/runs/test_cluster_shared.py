@@ -5,12 +5,14 @@ import signal
 import time
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runs.cluster.guard import Allowance
 from runs.cluster.shared import INLINE_BYTES, STOP, Flag, SharedQueue, Timer
+from tests.workers import wait_until
 
 
 def forked(target: Any, *arguments: Any) -> BaseProcess:
@@ -61,15 +63,11 @@ def test_a_closed_queue_is_emptied_before_its_readers_stop() -> None:
 
 
 def test_a_reader_that_is_killed_while_it_waits_keeps_nothing() -> None:
-    queue, first = SharedQueue(), Flag()
-
-    def wait() -> None:
-        first.set()
-        queue.get()
-
-    for _ in range(5):
-        process = forked(wait)
-        assert first.wait(5)
+    queue = SharedQueue()
+    for _ in range(3):
+        process = forked(queue.get)
+        wchan = Path(f"/proc/{process.pid}/wchan")
+        wait_until(lambda wchan=wchan: "poll" in wchan.read_text(), "it waits for a message")
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
         queue.put("hint")
