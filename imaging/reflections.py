@@ -32,13 +32,22 @@ def hide_reflections(pixels: Pixels, regions: Pixels, sprite: Sprite, pose: Pose
     sample = to_linear(np.ascontiguousarray(pixels[::step, ::step]))[floor[::step, ::step]]
     calm = np.percentile(sample, 60, axis=0).astype(np.float32)
     linear = to_linear(part)
-    broad = cv2.GaussianBlur(linear, (0, 0), max(2.0, width / 40))
+    broad = _broad(linear, max(2.0, width / 40))
     excess = np.clip(broad - calm - SHINY_EXCESS, 0.0, None) * on_floor[..., None]
-    veil = cv2.GaussianBlur(mirror[..., 3], (0, 0), max(1.5, width / 160))[..., None]
+    veil = _broad(np.ascontiguousarray(mirror[..., 3]), max(1.5, width / 160))[..., None]
     kept = np.maximum(linear - excess * veil * HIDDEN_SHARE, 0.3 * linear)
     own = np.minimum(mirror[..., :3] * OWN_SHARE * veil, 0.35 * (linear - kept))
     changed = (excess * veil).max(axis=2) > 0.002
     part[changed] = np.rint(to_srgb(kept + own)[changed]).astype(np.uint8)
+
+
+def _broad(image: Float, sigma: float) -> Float:
+    """A Gaussian blur; a wide one is made on a reduced picture, where it costs little and looks the same."""
+    height, width = image.shape[:2]
+    step = max(1, min(int(sigma / 4.0), height // 8, width // 8))
+    small = cv2.resize(image, (width // step, height // step), interpolation=cv2.INTER_AREA) if step > 1 else image
+    blurred = cv2.GaussianBlur(small, (0, 0), sigma / step)
+    return np.asarray(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _mirror_image(sprite: Sprite, pose: Pose, camera: Camera, shape: tuple[int, ...]) -> tuple[Float | None, int, int]:
