@@ -9,12 +9,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core.pictures import BLOB_KEY, picture_refs
+from monitor.graph import Graph, draw_graph
 from monitor.headline import write_headline
 from monitor.pictures import Picture, Pictures, find_picture, pictures_by_hash, summary_pictures
 from monitor.steps import WORKER_LOST, JsonBlock, StepView, is_picture, json_block, read_steps
 from monitor.subjects import subject_url
 from monitor.timeline import Timeline, draw_timeline
-from runs.models import Artifact, Blob, Run, RunError
+from runs.models import Artifact, Blob, Run, RunError, Step
 
 INLINE_STEPS = 24
 RECENT = 6
@@ -38,6 +39,7 @@ class RunPage:
     errors: list[RunError] = field(default_factory=list)
     recent: list[tuple[Run, Pictures]] = field(default_factory=list)
     forks: list[Run] = field(default_factory=list)
+    graph: Graph | None = None
 
     @property
     def subject_url(self) -> str:
@@ -110,7 +112,16 @@ def read_run_page(run: Run) -> RunPage:
         errors=stepless,
         recent=_recent(run),
         forks=list(run.forks.order_by("-id")[:RECENT]),
+        graph=_graph(run, steps),
     )
+
+
+def _graph(run: Run, steps: list[Step]) -> Graph | None:
+    """The version that it runs, coloured by how its steps stand; none for what is executed elsewhere."""
+    if run.pipeline_version is None or not run.pipeline_version.dag.get("nodes"):
+        return None
+    statuses = {step.node_key: step.status for step in steps}
+    return draw_graph(run.pipeline_version.dag, statuses, {step.node_key: f"#step-{step.pk}" for step in steps})
 
 
 def _pictures(run: Run, views: list[StepView], artifacts: list[Artifact]) -> Pictures:

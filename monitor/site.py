@@ -11,6 +11,7 @@ SECTIONS = (
     ("Runs", "runs.run"),
     ("Steps", "runs.step"),
     ("Errors", "runs.runerror"),
+    ("Pipelines", "runs.pipeline"),
     ("Products", "prep.productasset"),
     ("Prompts", "prompts.promptoverride"),
     ("Schemas", "irschemas.irschema"),

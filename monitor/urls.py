@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.urls import URLPattern, path
 
-from monitor import evidence, pages, steering
+from monitor import evidence, pages, publishing, steering
 
 if TYPE_CHECKING:
     from monitor.site import ConsoleSite
@@ -31,4 +31,8 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
         path("runs/run/group/<str:group_id>/live/", view(steering.group_live), name="monitor_group_live"),
         path("runs/run/group/<str:group_id>/cancel/", view(steering.cancel_all), name="monitor_group_cancel"),
         path("runs/run/group/<str:group_id>/rerun/", view(steering.rerun_all), name="monitor_group_rerun"),
+        path("runs/pipeline/<str:pipeline_id>/edit/", view(publishing.edit), name="monitor_pipeline_edit"),
+        path("runs/pipeline/<str:pipeline_id>/check/", view(publishing.check), name="monitor_pipeline_check"),
+        path("runs/pipeline/<str:pipeline_id>/publish/", view(publishing.publish), name="monitor_pipeline_publish"),
+        path("runs/pipelineversion/<str:version_id>/activate/", view(publishing.activate), name="monitor_activate"),
     ]

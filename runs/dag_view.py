@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runs.dag import DEFAULT_RETRY_ON, DEFAULT_TIMEOUT_MS, Backoff, Dag, Node, read_dag
+from jsonschema import Draft202012Validator
+
+from runs.dag import DEFAULT_RETRY_ON, DEFAULT_TIMEOUT_MS, SCHEMA, Backoff, Dag, Node, read_dag
 from runs.registry import find_stage
 
 
@@ -32,6 +34,18 @@ class DagView:
     edges: tuple[tuple[str, str], ...]
     columns: int
     rows: int
+
+
+def is_drawable(raw: Any) -> bool:
+    """Whether a document in our words is a graph at all, whatever else is wrong with it: for looking at a draft."""
+    if not Draft202012Validator(SCHEMA).is_valid(raw):
+        return False
+    keys = [entry["key"] for entry in raw["nodes"]]
+    known = set(keys)
+    named = {name for entry in raw["nodes"] for name in entry.get("depends_on", ())}
+    if len(known) < len(keys) or named - known:
+        return False
+    return len(read_dag(raw).order) == len(keys)
 
 
 def describe_dag(raw: Mapping[str, Any]) -> DagView:

@@ -23,6 +23,13 @@ class PipelineUnknown(SeeItError):
     status = 404
 
 
+class VersionMoved(SeeItError):
+    """Somebody else has published this pipeline meanwhile. Look at what would change now, and decide again."""
+
+    code = "version_moved"
+    status = 409
+
+
 class DuplicateKey(SeeItError):
     """This idempotency key was used before with another input."""
 

@@ -17,7 +17,7 @@ from core.ids import Ulid, new_id
 from runs.claims import inline_lease
 from runs.dag import Dag, import_dag, published_dag
 from runs.dag_import import read_document, refused
-from runs.errors import DuplicateKey, PipelineUnknown
+from runs.errors import DuplicateKey, PipelineUnknown, VersionMoved
 from runs.messages import send_hint
 from runs.models import Artifact, Blob, Pipeline, PipelineVersion, Run, Step
 from runs.policy import openers
@@ -40,30 +40,68 @@ def publish_pipeline(path: Path, *, published_by: str = "") -> tuple[PipelineVer
 
 
 @transaction.atomic
-def publish_dag(slug: str, document: Any, *, published_by: str = "") -> tuple[PipelineVersion, bool]:
+def publish_dag(
+    slug: str, document: Any, *, published_by: str = "", expected: UUID | None = None
+) -> tuple[PipelineVersion, bool]:
     """Publish a DAG under a pipeline's name, whichever way it is spelled; deduplicated by the hash of its stored form.
 
     Runs that are under way keep the version they started with. Returns the active version and whether it became so now.
+    `expected` is the version that its author takes for the active one.
 
     Raises:
         PipelineInvalid: the DAG cannot run, the name is none, or the pipeline is executed elsewhere.
+        VersionMoved: another version than the `expected` one is active.
     """
     dag, _ = import_dag(document)
     pipeline = _lock_pipeline(slug)
+    _require_active(pipeline, expected)
     sha256 = json_hash(dag)
     known = pipeline.versions.filter(dag_sha256=sha256).first()
     if known is not None and known.active:
         return known, False
-    pipeline.versions.filter(active=True).update(active=False)
     if known is not None:
-        known.active = True
-        known.save(update_fields=["active"])
-        return known, True
+        return _activate(known), True
+    pipeline.versions.filter(active=True).update(active=False)
     newest = pipeline.versions.aggregate(newest=Max("number"))["newest"] or 0
     version = PipelineVersion.objects.create(
         pipeline=pipeline, number=newest + 1, dag=dag, dag_sha256=sha256, active=True, published_by=published_by
     )
     return version, True
+
+
+@transaction.atomic
+def activate_version(version: PipelineVersion, *, expected: UUID | None = None) -> bool:
+    """Make a published version the active one, such as the one before a mistake; False when it was active already.
+
+    Raises:
+        PipelineInvalid: this release cannot run it (any more).
+        VersionMoved: another version than the `expected` one is active.
+    """
+    pipeline = _lock_pipeline(version.pipeline.slug)
+    _require_active(pipeline, expected)
+    version = pipeline.versions.get(pk=version.pk)
+    if version.active:
+        return False
+    import_dag(version.dag)
+    _activate(version)
+    return True
+
+
+def _activate(version: PipelineVersion) -> PipelineVersion:
+    """Pipeline locked."""
+    PipelineVersion.objects.filter(pipeline=version.pipeline_id, active=True).update(active=False)
+    version.active = True
+    version.save(update_fields=["active"])
+    return version
+
+
+def _require_active(pipeline: Pipeline, expected: UUID | None) -> None:
+    if expected is None:
+        return
+    active = pipeline.versions.filter(active=True).first()
+    if active is not None and active.pk != expected:
+        by = f" by {active.published_by}" if active.published_by else ""
+        raise VersionMoved(f"v{active.number}{by} has become active meanwhile. Look at what would change now.")
 
 
 def _lock_pipeline(slug: str) -> Pipeline:

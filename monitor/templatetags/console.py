@@ -152,3 +152,9 @@ def box_path(box: Mapping[str, float] | None, width: float, height: float) -> st
 def picture(context: template.Context, reference: Any, name: str = "") -> Picture | None:
     """The picture that IR or input names (`{"$blob": sha256, ...}` or the bare hash), or None when it names none."""
     return find_picture(context["page"].pictures, reference, name)
+
+
+@register.filter
+def plus(value: float, more: float) -> float:
+    """A sum, for places in a drawing."""
+    return round(value + more, 1)
