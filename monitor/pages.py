@@ -11,6 +11,7 @@ from django.urls import reverse
 from core.ids import parse_id
 from monitor.evidence import for_readers
 from monitor.groups import read_group
+from monitor.queue import read_queue
 
 
 @for_readers
@@ -24,6 +25,12 @@ def group(request: HttpRequest, group_id: str) -> HttpResponse:
         messages.warning(request, "There is no such group of runs.")
         return HttpResponseRedirect(reverse("admin:runs_run_changelist"))
     return console_page(request, "monitor/group_page.html", title=f"Group, {found.percent} % done", group=found)
+
+
+@for_readers
+def queue(request: HttpRequest) -> HttpResponse:
+    """Who waits, who works on what, and what holds them back."""
+    return console_page(request, "monitor/queue_page.html", title="Queue", queue=read_queue())
 
 
 def console_page(request: HttpRequest, template: str, console: AdminSite = site, **context: Any) -> HttpResponse:

@@ -7,8 +7,10 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, URLPattern, URLResolver, reverse
 
+# Label, the model whose readers see it, and the page where that is not the model's list.
 SECTIONS = (
     ("Runs", "runs.run"),
+    ("Queue", "runs.run", "monitor_queue"),
     ("Steps", "runs.step"),
     ("Errors", "runs.runerror"),
     ("Pipelines", "runs.pipeline"),
@@ -59,12 +61,12 @@ class ConsoleSite(AdminSite):
 
 def _sections(request: HttpRequest) -> list[Section]:
     found = []
-    for label, model in SECTIONS:
+    for label, model, *page in SECTIONS:
         app, name = model.split(".")
         if not any(request.user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change")):
             continue
         try:
-            url = reverse(f"admin:{app}_{name}_changelist")
+            url = reverse(f"admin:{page[0] if page else f'{app}_{name}_changelist'}")
         except NoReverseMatch:
             continue
         found.append(Section(label, url, request.path.startswith(url)))

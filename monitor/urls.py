@@ -27,6 +27,7 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
         path("evidence/runs/<str:run_id>/input.json", view(evidence.run_input), name="monitor_input"),
         path("runs/run/<str:run_id>/cancel/", view(steering.cancel), name="monitor_cancel"),
         path("runs/run/<str:run_id>/rerun/", view(steering.rerun), name="monitor_rerun"),
+        path("queue/", view(pages.queue), name="monitor_queue"),
         path("runs/run/group/<str:group_id>/", view(pages.group), name="monitor_group"),
         path("runs/run/group/<str:group_id>/live/", view(steering.group_live), name="monitor_group_live"),
         path("runs/run/group/<str:group_id>/cancel/", view(steering.cancel_all), name="monitor_group_cancel"),
