@@ -10,12 +10,19 @@ from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
+from core.ids import new_id
 from runs.models import Run, Step
+from runs.services import publish_dag
 from tests.browser import launch_browser
 from tests.factories import ProductAssetFactory
 from tests.monitor.factories import MetricFactory, RunErrorFactory, RunFactory, StepFactory, artifact, composite_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
+PIPELINE: dict[str, Any] = {"nodes": [
+    {"key": "facts", "step": "facts@1", "retries": 2},
+    {"key": "placement", "step": "placement@1", "depends_on": ["facts"]},
+    {"key": "select", "step": "select@1", "depends_on": ["facts", "placement"], "timeout_ms": 60000},
+]}  # fmt: skip
 SIZES = {"desk": (1440, 900), "phone": (390, 844)}
 WATCH = """
 window.violations = [];
@@ -78,6 +85,10 @@ def everything() -> list[str]:
     failed = RunFactory(status="failed", error_stage="facts", error_code="vendor_refused", error_message="No.")
     StepFactory(run=failed, status="failed", node_key="facts", type="filter", drop_ratio=0.99)
     asset = ProductAssetFactory(shop=run.shop)
+    version = publish_dag("composite", PIPELINE)[0]
+    earlier = publish_dag("composite", {"nodes": PIPELINE["nodes"][:1]})[0]
+    drawn = composite_run(pipeline_version=version)
+    group = RunFactory(status="failed", run_group_id=new_id(), error_code="x").run_group_id
     lists = [
         "runs/run", "runs/step", "runs/runerror", "runs/artifact", "runs/worker", "runs/pipeline",
         "runs/pipelineversion", "prep/productasset", "prompts/promptoverride", "irschemas/irschema",
@@ -87,7 +98,9 @@ def everything() -> list[str]:
     forms = [
         f"runs/run/{run.pk}/change", f"runs/run/{failed.pk}/change", f"prep/productasset/{asset.pk}/change",
         f"shops/shop/{run.shop_id}/change", "prompts/promptoverride/add", "irschemas/irschema/add", "shops/apikey/add",
-        "irschemas/metricprofile/add", "auth/user/add", "password_change",
+        "irschemas/metricprofile/add", "auth/user/add", "password_change", "queue", f"runs/run/group/{group}",
+        f"runs/run/{drawn.pk}/change", f"runs/pipelineversion/{version.pk}/change",
+        f"runs/pipelineversion/{earlier.pk}/change", f"runs/pipeline/{version.pipeline_id}/edit",
     ]  # fmt: skip
     return ["/admin/", *(f"/admin/{path}/" for path in [*lists, *forms]), "/admin/runs/run/?q=nothing-has-this-title"]
 

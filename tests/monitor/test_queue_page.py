@@ -85,14 +85,11 @@ def test_the_shops_with_the_longest_lines_come_first(console: Client) -> None:
     assert "without a shop" in page
 
 
-def test_limits_show_what_is_used_and_who_rests(console: Client, settings: Any, tmp_path: Any) -> None:
-    settings.MODEL_ROUTES = tmp_path / "models.toml"
-    limits = "[limits.gemini]\nconcurrency = 4\nper_minute = 60\n"
-    settings.MODEL_ROUTES.write_text(f'{limits}[[tasks.facts]]\nvendor = "local"\nmodel = "local-1"\n')
-    take_slots("gemini", Limit(4, 60), "w1", 3)
+def test_limits_show_what_is_used_and_who_rests(console: Client) -> None:
+    take_slots("gemini", Limit(concurrency=20, per_minute=300), "w1", 3)
     page = read(console)[1]
-    assert "3 of 4 calls under way" in page
-    assert "at most 60 a minute" in page
+    assert "3 of 20 calls under way" in page
+    assert "at most 300 a minute, 27 may begin now" in page
     assert "rests until" not in page
     let_rest("gemini", 60)
     assert "rests until" in read(console)[1]
