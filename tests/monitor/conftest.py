@@ -1,8 +1,14 @@
 """Somebody on duty, signed in."""
 
+from collections.abc import Iterator
+
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
+from playwright.sync_api import Browser
+
+from tests.browser import launch_browser
 
 
 @pytest.fixture
@@ -17,3 +23,17 @@ def console(operator: User) -> Client:
     client = Client()
     client.force_login(operator)
     return client
+
+
+@pytest.fixture
+def chromium(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
+    """Playwright's loop runs in this thread, where the tests also write rows."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    with launch_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def session(console: Client) -> str:
+    """The operator's session."""
+    return console.cookies[settings.SESSION_COOKIE_NAME].value

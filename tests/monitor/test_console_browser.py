@@ -1,19 +1,16 @@
 """The console in a real browser, under its strict Content-Security-Policy."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
 from core.ids import new_id
 from runs.models import Run, Step
 from runs.services import publish_dag
-from tests.browser import launch_browser
 from tests.factories import ProductAssetFactory
 from tests.monitor.factories import MetricFactory, RunErrorFactory, RunFactory, StepFactory, artifact, composite_run
 
@@ -58,20 +55,6 @@ class Operator:
         wide = self.page.evaluate("document.documentElement.scrollWidth")
         found = [*self.complaints, *self.page.evaluate("window.violations")]
         return found if wide <= self.width else [*found, f"{self.page.url} is {wide} px wide"]
-
-
-@pytest.fixture
-def chromium(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    """Playwright's loop runs in this thread, where the tests also write rows."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with launch_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def session(console: Client) -> str:
-    """The operator's session."""
-    return console.cookies[settings.SESSION_COOKIE_NAME].value
 
 
 def everything() -> list[str]:

@@ -228,7 +228,9 @@ def test_a_skipped_step_shows_its_condition_and_what_it_found(console: Client) -
 def test_a_resting_run_says_when_it_goes_on(console: Client) -> None:
     due = timezone.now() + timedelta(seconds=40)
     run = RunFactory(status="pending", due_at=due, starts=1, phase="facts")
+    StepFactory(run=run, node_key="facts", status="pending", attempt=2, due_at=due)
     page = page_of(console, run)
+    assert f'next attempt due <span data-until="{due.isoformat()}"' in page
     assert "Resting; it goes on with facts when that is due." in page
     assert f'data-until="{due.isoformat()}"' in page
 

@@ -11,7 +11,7 @@ from runs.models import PipelineVersion, Run
 from runs.services import publish_dag, start_run
 from tests.factories import ShopFactory
 from tests.monitor.factories import RunFactory
-from tests.monitor.test_console_browser import PIPELINE, Operator, chromium, session  # noqa: F401 - fixtures
+from tests.monitor.test_console_browser import PIPELINE, Operator
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_a_run_is_cancelled_by_keyboard_alone_and_the_page_shows_it(
     live_server: Any,
     session: str,
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
 ) -> None:
     publish_dag("composite", PIPELINE)
     run = start_run(pipeline="composite", shop=ShopFactory(), input={}, title="Halden sofa")
@@ -47,7 +47,7 @@ def test_a_run_is_cancelled_by_keyboard_alone_and_the_page_shows_it(
 def test_a_run_is_run_again_from_a_step_and_the_page_of_the_new_run_opens(
     live_server: Any,
     session: str,
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
 ) -> None:
     publish_dag("composite", PIPELINE)
     run = start_run(pipeline="composite", shop=ShopFactory(), input={}, title="Halden sofa")
@@ -63,7 +63,7 @@ def test_a_run_is_run_again_from_a_step_and_the_page_of_the_new_run_opens(
     assert operator.trouble() == []
 
 
-def test_what_is_refused_stands_in_the_dialog(live_server: Any, session: str, chromium: Browser) -> None:  # noqa: F811
+def test_what_is_refused_stands_in_the_dialog(live_server: Any, session: str, chromium: Browser) -> None:
     version, _ = publish_dag("composite", PIPELINE)
     run = RunFactory(status="failed", error_stage="facts", pipeline_version=version)
     operator = Operator(chromium, live_server.url, session, "desk", "light")
@@ -75,7 +75,7 @@ def test_what_is_refused_stands_in_the_dialog(live_server: Any, session: str, ch
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
-def test_a_groups_bar_moves_and_then_rests(live_server: Any, session: str, chromium: Browser) -> None:  # noqa: F811
+def test_a_groups_bar_moves_and_then_rests(live_server: Any, session: str, chromium: Browser) -> None:
     group_id = new_id()
     runs = [RunFactory(status="pending", run_group_id=group_id) for _ in range(4)]
     operator = Operator(chromium, live_server.url, session, "desk", "light")
@@ -95,7 +95,7 @@ def test_a_groups_bar_moves_and_then_rests(live_server: Any, session: str, chrom
 def test_a_draft_is_drawn_as_one_types_and_published_after_a_look(
     live_server: Any,
     session: str,
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
 ) -> None:
     version, _ = publish_dag("composite", PIPELINE)
     operator = Operator(chromium, live_server.url, session, "desk", "light")
