@@ -27,9 +27,10 @@ class SlowModel:
         """Ask, and wait for the answer."""
         import httpx  # only where it is measured
 
+        from vendors.http import make_client
+
         if self._client is None:
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-            self._client = httpx.AsyncClient(base_url=os.environ[ADDRESS], limits=limits, timeout=120, trust_env=False)
+            self._client = make_client(os.environ[ADDRESS], timeout=120)
         asked = {"model": call.model, "key": call.idempotency_key, "params": dict(call.params)}
         try:
             answer = await self._client.post("/", json=asked)
