@@ -1,6 +1,5 @@
 """The one model call of a step: prompt, route, idempotency key, the call itself, and the recording of all of it."""
 
-import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,14 +8,15 @@ from decimal import Decimal
 from core.canonical import canonical_json, json_hash
 from core.pictures import PictureRef, unbind_pictures
 from prompts.selection import render_selection
-from runs.blobs import draft_blob
+from runs.blobs import PUTS, draft_blob
 from runs.context import Deps, RunContext
-from runs.errors import AttemptFailed
+from runs.errors import AttemptFailed, BytesGone
 from runs.models import Artifact
-from runs.pools import off_loop, off_loop_if_large
+from runs.pools import SMALL, off_loop, off_loop_if_large, weighs_at_most
 from runs.recording import ArtifactDraft, ModelCall, PromptUse, Recorder
 from runs.redaction import redact_secrets, remove_thinking
 from runs.step import Question
+from runs.turns import PATIENCE, Patience
 from vendors.base import Call, Image, Message, RateLimited, Reply, TimedOut, Vendor, VendorError
 from vendors.records import reply_from_record, reply_to_record
 from vendors.routes import Route
@@ -112,9 +112,28 @@ class Asker:
             await self._save([])  # whom it asks; and a worker that has lost the run must not spend money on it
             reply = await self._ask(call, route, record, recorder)
         _note_usage(record, reply)
-        reply, kept = await off_loop(self._keep, reply, call.idempotency_key, record)
-        await self._save([recorder.recording.keep(draft.role, draft.name, draft.blob) for draft in kept])
-        return reply
+        with (PATIENCE.get() or Patience(0)).waiting():
+            return await self._put(reply, call.idempotency_key, record, recorder)
+
+    async def _put(self, reply: Reply, key: str, record: ModelCall, recorder: Recorder) -> Reply:
+        """Store an answer and commit it; gives it as any replay will see it.
+
+        Bytes that were deleted elsewhere before they had a row are put again: the answer is at hand and paid for.
+        """
+        small = not reply.images and weighs_at_most([reply.data, reply.request, reply.response], SMALL)
+        for left in reversed(range(PUTS)):
+            if small:
+                kept_reply, kept = self._keep(reply, key, record)
+            else:
+                kept_reply, kept = await off_loop(self._keep, reply, key, record)
+            try:
+                await self._save([recorder.recording.keep(draft.role, draft.name, draft.blob) for draft in kept])
+            except BytesGone as error:
+                if not left:
+                    raise AttemptFailed(error.code, error.message, kind="worker_lost", retryable=True) from error
+            else:
+                return kept_reply
+        raise AssertionError("unreachable")
 
     async def _ask(self, call: Call, route: Route, record: ModelCall, recorder: Recorder) -> Reply:
         """The call itself; a service that asks for a rest gets it from all workers."""
@@ -124,7 +143,8 @@ class Asker:
             if vendor.kind == "cpu":
                 reply: Reply = await self._deps.compute(call_vendor, vendor, call)
             else:
-                reply = await asyncio.wait_for(vendor.call(call), call.timeout_s)
+                async with Patience(call.timeout_s):
+                    reply = await vendor.call(call)
         except TimeoutError as error:
             raise self._failed(TimedOut(f"{route.vendor} did not answer in {call.timeout_s:g} s"), recorder) from error
         except VendorError as error:

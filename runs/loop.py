@@ -44,6 +44,7 @@ from runs.models import Worker
 from runs.pools import serve_loop
 from runs.suspects import divide
 from runs.sweeping import keep_house
+from runs.turns import LAG, Lag
 from runs.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
@@ -120,6 +121,7 @@ class EngineLoop(threading.Thread):
     async def _serve(self) -> None:
         self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
         serve_loop(self._loop)
+        LAG.set(Lag(self._loop))
         Watchdog(self._loop, self.owner, lambda: list(self._held), self._over).start()
         self._loop.add_reader(self._orders.stopping, self._stop)
         if not settings.BROKER_URL:

@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
 
+LAG_STEP = 0.25
+
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
@@ -17,15 +19,38 @@ class Claimant:
     owner: str = ""
 
 
-class Patience:
-    """An attempt's time-out, which stands still while everything that the attempt does is wait for its turn.
+class Lag:
+    """How late an event loop has been in all: time in which nobody's work could go on, however fast it was.
 
-    Raises `TimeoutError` as `asyncio.timeout` does. Not reusable.
+    A worker on a busy machine has hundreds of answers to look at in one turn of its loop; none of them came too late.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.seconds = 0.0
+        self._loop = loop
+        self._plan()
+
+    def _plan(self) -> None:
+        self._due = self._loop.time() + LAG_STEP
+        self._loop.call_at(self._due, self._measure)
+
+    def _measure(self) -> None:
+        self.seconds += max(0.0, self._loop.time() - self._due)
+        self._plan()
+
+
+class Patience:
+    """A time-out of an attempt or of its call. It stands still while everything that is done waits for its turn.
+
+    Neither does it count what the loop was late. Raises `TimeoutError` as `asyncio.timeout` does. Not reusable.
     """
 
     def __init__(self, seconds: float) -> None:
         self.queued_s = 0.0
-        self._timeout = asyncio.timeout(seconds)
+        self._timeout = asyncio.timeout(None)
+        self._timer: asyncio.TimerHandle | None = None
+        self._lag = LAG.get()
+        self._lag_known = 0.0
         self._waiting = self._working = 0
         self._paused_at: float | None = None
         self._left = seconds
@@ -34,12 +59,42 @@ class Patience:
     async def __aenter__(self) -> "Patience":
         await self._timeout.__aenter__()
         self._entered = True
+        self._start(self._left)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._entered = False
+        self._stop()
         await self._timeout.__aexit__(kind, error, trace)
+
+    def _start(self, seconds: float) -> None:
+        self._lag_known = self._lag.seconds if self._lag else 0.0
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_at(loop.time() + seconds, self._expire)
+
+    def _stop(self) -> float:
+        """Stop the clock; gives the seconds that are left."""
+        if self._timer is None:
+            return 0.0
+        self._timer.cancel()
+        due, self._timer = self._timer.when(), None
+        return due - asyncio.get_running_loop().time() + self._late(due)
+
+    def _late(self, due: float) -> float:
+        """For how long the loop could not attend to us since the clock was started."""
+        if self._lag is None:
+            return 0.0
+        return max(self._lag.seconds - self._lag_known, asyncio.get_running_loop().time() - due)
+
+    def _expire(self) -> None:
+        assert self._timer is not None
+        late, self._timer = self._late(self._timer.when()), None
+        if late > LAG_STEP:
+            self._start(late)
+        else:
+            self._timeout.reschedule(asyncio.get_running_loop().time())
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
@@ -68,19 +123,17 @@ class Patience:
             return
         now = asyncio.get_running_loop().time()
         paused = self._waiting > 0 and self._working == 0
-        with contextlib.suppress(RuntimeError):  # the time-out has been reached: nothing is left to move
-            if paused and self._paused_at is None:
-                self._left = (self._timeout.when() or now) - now
-                self._timeout.reschedule(None)
-                self._paused_at = now
-            elif not paused and self._paused_at is not None:
-                self.queued_s += now - self._paused_at
-                self._paused_at = None
-                self._timeout.reschedule(now + self._left)
+        if paused and self._paused_at is None and self._timer is not None:
+            self._left, self._paused_at = self._stop(), now
+        elif not paused and self._paused_at is not None:
+            self.queued_s += now - self._paused_at
+            self._paused_at = None
+            self._start(self._left)
 
 
 CLAIMANT: ContextVar[Claimant | None] = ContextVar("claimant", default=None)
 PATIENCE: ContextVar[Patience | None] = ContextVar("patience", default=None)
+LAG: ContextVar[Lag | None] = ContextVar("lag", default=None)
 
 
 class FairQueue:

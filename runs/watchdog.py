@@ -35,9 +35,10 @@ class Watchdog(threading.Thread):
     """Asks the loop every second to answer, from a thread of its own.
 
     Leases are renewed meanwhile, so nobody takes the runs over; their time-outs stand still with the loop. A loop that
-    has not answered for as long as a lease is as good as dead: the run that holds it fails, for it would do the same to
-    the next worker; the others are handed over; the process ends and is replaced. Only looks that were made count, so a
-    process that was stopped and woken is not accused.
+    for as long as a lease has been in the same call is as good as dead: the run that holds it fails, for it would do
+    the same to the next worker; the others are handed over; the process ends and is replaced. A loop that goes from
+    call to call is only busy, however long its turn takes. And only looks that were made count, so a process that was
+    stopped and woken is not accused.
     """
 
     def __init__(
@@ -47,17 +48,20 @@ class Watchdog(threading.Thread):
         self._loop, self._watched = loop, threading.get_ident()
         self._owner, self._held, self._over = owner, held, over
         self._answered = threading.Event()
+        self._call: object = None
 
     def run(self) -> None:
         """The thread's life: until the loop has ended, or the process with it."""
         patience, missed = max(LOOKS_UNTIL_TOLD + 1, round(settings.RUN_LEASE_SECONDS / LOOK_SECONDS)), 0
         while not self._over.is_set():
             self._answered.clear()
+            if missed == 0:
+                self._call = None
             try:
                 self._loop.call_soon_threadsafe(self._answered.set)
             except RuntimeError:  # the loop has ended
                 return
-            missed = 0 if self._answered.wait(LOOK_SECONDS) else missed + 1
+            missed = missed + 1 if not self._answered.wait(LOOK_SECONDS) and self._is_stuck() else 0
             if missed == LOOKS_UNTIL_TOLD:
                 self._tell("event loop does not turn", missed)
             elif missed >= patience:
@@ -65,6 +69,20 @@ class Watchdog(threading.Thread):
                 self._replace(missed)
             elif missed == 0:
                 self._over.wait(LOOK_SECONDS)
+
+    def _is_stuck(self) -> bool:
+        """Whether the loop is in the very call that it was in when we looked last."""
+        before, self._call = self._call, self._find_call()
+        return before is None or self._call is before
+
+    def _find_call(self) -> object:
+        """The loop's call that its thread is in now; None between two calls."""
+        frame: FrameType | None = sys._current_frames().get(self._watched)
+        while frame is not None:
+            if frame.f_code is asyncio.Handle._run.__code__:
+                return frame.f_locals.get("self")
+            frame = frame.f_back
+        return None
 
     def _tell(self, what: str, missed: int) -> None:
         holdup = self._find()

@@ -20,8 +20,9 @@ from runs.models import Artifact, Blob, Run, RunError
 from runs.reconciling import FOLDERS_A_TURN, GRACE, PARTS, delete_leftover_blobs, delete_orphaned_bytes
 from shops.models import Shop
 from tests.factories import ShopFactory
-from tests.runs.engine import chain, deps, publish, run_inline
+from tests.runs.engine import ScriptedVendor, chain, deps, publish, run_inline
 from tests.runs.test_execute_run import PNG
+from vendors.base import Image, Reply
 
 pytestmark = pytest.mark.django_db
 
@@ -135,6 +136,25 @@ def test_a_node_whose_bytes_were_deleted_before_its_commit_is_attempted_again() 
     assert run.status == Run.Status.COMPLETED
     assert RunError.objects.get(run=run).code == "bytes_gone"
     assert read_blob(Artifact.objects.get(run=run, attempt=2, name="drawing").blob) == PNG
+
+
+def test_an_answer_whose_pictures_were_deleted_before_their_rows_is_stored_again_and_not_asked_for_again() -> None:
+    publish("asked", {"key": "a", "step": "asking@1"})
+    vendor = ScriptedVendor([Reply(model="m", data={}, images=(Image("shown", PNG, "image/png"),))])
+    run = run_inline("asked", given=replace(deps(vendor), store=Forgetful()))
+    assert (run.status, len(vendor.calls)) == (Run.Status.COMPLETED, 1)
+    assert not RunError.objects.filter(run=run).exists()
+    assert read_blob(Artifact.objects.get(run=run, name="shown").blob) == PNG
+
+
+def test_an_answer_that_cannot_be_kept_is_a_failure_that_policy_may_repeat() -> None:
+    publish("asked", {"key": "a", "step": "asking@1", "retries": 1, "backoff": {"initial_ms": 0}})
+    store = Forgetful()
+    store.losses = PUTS
+    vendor = ScriptedVendor([Reply(model="m", data={}, images=(Image("shown", PNG, "image/png"),))])
+    run = run_inline("asked", given=replace(deps(vendor), store=store))
+    assert (run.status, len(vendor.calls)) == (Run.Status.COMPLETED, 2)
+    assert RunError.objects.get(run=run).code == "bytes_gone"
 
 
 def test_bytes_that_are_gone_again_and_again_are_refused() -> None:
