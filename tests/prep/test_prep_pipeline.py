@@ -3,10 +3,10 @@
 import pytest
 
 from core.canonical import sha256_hex
-from core.storage import BlobStore
 from prep.errors import AlreadyComplete
 from prep.models import ProductAsset
 from prep.services import move_asset, prepare_asset, prepare_inline, prepare_many, save_asset
+from runs.blobs import read_blob
 from runs.inline import execute_inline
 from runs.models import Artifact, Blob, Run
 from shops.models import Shop
@@ -54,7 +54,7 @@ def test_every_step_keeps_what_went_in_and_what_came_out(sofa: ProductAsset) -> 
     assert {("facts", "prompt"), ("facts", "request"), ("facts", "response"), ("facts", "reply")} <= roles
     assert {("cutout", "request"), ("cutout", "response"), ("cutout", "result"), ("fetch", "image")} <= roles
     for artifact in kept:
-        assert sha256_hex(BlobStore().read_key(artifact.blob.storage_key)) == artifact.blob.sha256
+        assert sha256_hex(read_blob(artifact.blob)) == artifact.blob.sha256
 
 
 def test_a_cutout_that_cannot_be_trusted_fails_the_job_and_says_what_to_do(published: None) -> None:
