@@ -5,12 +5,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 
+from django.db import InterfaceError, OperationalError
+
 from core.canonical import canonical_json, json_hash
 from core.pictures import PictureRef, unbind_pictures
 from prompts.selection import render_selection
 from runs.blobs import PUTS, draft_blob
 from runs.context import Deps, RunContext
-from runs.errors import AttemptFailed, BytesGone
+from runs.errors import AttemptFailed, BytesGone, DatabaseAway
 from runs.models import Artifact
 from runs.pools import SMALL, off_loop, off_loop_if_large, weighs_at_most
 from runs.recording import ArtifactDraft, ModelCall, PromptUse, Recorder
@@ -41,7 +43,11 @@ class Asker:
         self.routes: tuple[Route, ...] = ()
 
     async def __call__(self, question: Question, recorder: Recorder) -> Reply:
-        """Answer a stage's question, from the recording of this very call when there is one."""
+        """Answer a stage's question, from the recording of this very call when there is one.
+
+        Raises:
+            DatabaseAway: a limit or the answer could not be written; the run goes on when the database is back.
+        """
         self.routes = tuple(self._deps.routes.for_task(question.task))
         if not self.routes:
             raise AttemptFailed("no_route", f"No model is routed to the task {question.task!r}.")
@@ -55,7 +61,10 @@ class Asker:
             reply = await off_loop(_recorded, known, recorder)
             _note_usage(record, reply)
             return reply
-        return await self._fresh(call, route, record, recorder)
+        try:
+            return await self._fresh(call, route, record, recorder)
+        except (OperationalError, InterfaceError) as error:  # not the stage's crash
+            raise DatabaseAway(*error.args) from error
 
     async def _call(self, question: Question, recorder: Recorder, route: Route) -> Call:
         """The call as the vendor gets it: messages rendered, pictures loaded in order, params merged."""

@@ -21,7 +21,7 @@ from irschemas.records import ActiveSchema, Profile
 from irschemas.validation import Validation, validate_active
 from runs.asking import Asker, SaveReply
 from runs.context import Deps, RunContext
-from runs.errors import AttemptFailed, ComputeLost, LeaseLost, PutOff, ended_itself
+from runs.errors import AttemptFailed, ComputeLost, DatabaseAway, LeaseLost, PutOff, ended_itself
 from runs.pools import off_loop_if_large
 from runs.recording import Recording
 from runs.registry import Stage, find_stage
@@ -30,6 +30,8 @@ from runs.turns import CLAIMANT, PATIENCE, Claimant, Patience
 
 logger = logging.getLogger(__name__)
 QUEUE_WORTH_TELLING_S = 0.05
+HELD_UP = "held up the loop"
+LAST_WORDS_S = 2.0  # for a stage that is cancelled
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # the escape, not a text that speaks of it
 SHORT = reprlib.Repr()
 SHORT.maxstring = SHORT.maxother = 200
@@ -90,6 +92,7 @@ async def run_attempt(context: RunContext, deps: Deps, attempt: Attempt, save: S
     Raises:
         AttemptFailed: named by what went wrong; the attempt keeps what had been recorded by then.
         LeaseLost: the run belongs to another worker now.
+        DatabaseAway: the run goes on when the database is back.
     """
     node = context.dag.nodes[attempt.node_key]
     stage = find_stage(node.step)
@@ -108,9 +111,11 @@ async def run_attempt(context: RunContext, deps: Deps, attempt: Attempt, save: S
             await _measure(context, deps, attempt)
         _refuse_overtime(stage, node.timeout_ms / 1000, loop.time() - started - patience.queued_s)
     except TimeoutError as error:
+        if error.__cause__ is not None and HELD_UP in error.__cause__.args:
+            _refuse_overtime(stage, node.timeout_ms / 1000, loop.time() - started - patience.queued_s)
         text = f"The stage {stage.name} did not end within {node.timeout_ms / 1000:g} s."
         raise AttemptFailed("timeout", text, kind="timeout", retryable=True) from error
-    except (AttemptFailed, LeaseLost, PutOff):
+    except (AttemptFailed, DatabaseAway, LeaseLost, PutOff):
         raise
     except ComputeLost as error:
         raise AttemptFailed("worker_lost", f"{error}.", kind="worker_lost", retryable=True) from error
@@ -175,7 +180,26 @@ async def _execute(context: RunContext, deps: Deps, attempt: Attempt, stage: Sta
 
 
 async def _wait_for(stage: Stage, handle: StepHandle) -> Any:
-    """The answer of a stage that waits. One that wants to end the process must not take the loop's other runs along."""
+    """The answer of a stage that waits. One that goes on when it is cancelled is left alone: its run has to end."""
+    work = asyncio.ensure_future(_answer(stage, handle))
+    try:
+        await asyncio.wait({work})
+    except asyncio.CancelledError as error:
+        if work.done():  # nobody could be told that its time was over while it held the loop
+            error.args = (HELD_UP,)
+        work.cancel()
+        handle.close()
+        done, _ = await asyncio.wait({work}, timeout=LAST_WORDS_S)
+        if not done:
+            logger.error("stage ignores that it is cancelled", extra={"stage": stage.key, "node": handle.spec.node_key})
+        elif not work.cancelled():
+            work.exception()  # it has ended; how, does not matter any more
+        raise
+    return work.result()
+
+
+async def _answer(stage: Stage, handle: StepHandle) -> Any:
+    """One that wants to end the process must not take the loop's other runs along."""
     try:
         return unbind_pictures(await stage.function(handle, **call_arguments(stage, handle)))
     except (SystemExit, KeyboardInterrupt) as error:  # Ctrl-C reaches the main thread; no run is executed there

@@ -161,7 +161,8 @@ WHERE runs_run.id = held.id AND runs_run.token = held.token AND runs_run.status 
 """
 
 PUT_OFF = """
-UPDATE runs_run SET lease_until = statement_timestamp() + make_interval(secs => %(seconds)s), lease_owner = '',
+UPDATE runs_run SET lease_until = statement_timestamp() + make_interval(secs => %(seconds)s),
+       lease_owner = CASE WHEN starts_with(lease_owner, 'inline:') THEN lease_owner ELSE '' END,
        starts = greatest(starts - 1, 0)
 FROM unnest(%(ids)s::uuid[], %(tokens)s::int[]) AS held(id, token)
 WHERE runs_run.id = held.id AND runs_run.token = held.token AND runs_run.status = 'running'

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from django.db import OperationalError
+
 from core.errors import SeeItError, TemporarilyUnavailable
 from runs.redaction import redact_secrets
 
@@ -83,6 +85,10 @@ class LineTooLong(TemporarilyUnavailable):
 
 class LeaseLost(Exception):
     """Another worker holds this run now, or it has ended: whatever this worker still computes changes nothing."""
+
+
+class DatabaseAway(OperationalError):
+    """The database was away while an attempt asked it something: nothing is wrong with attempt and run."""
 
 
 class BytesGone(SeeItError):

@@ -1,13 +1,15 @@
 """The same engine in the calling thread: for commands, tests and anybody who wants the answer now."""
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import AsyncToSync, async_to_sync, sync_to_async
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
@@ -24,6 +26,8 @@ from runs.models import Run
 from vendors.base import Vendor
 from vendors.registry import build_vendors
 from vendors.routes import Routes, load_routes
+
+LAST_BEAT_SECONDS = 2.0
 
 
 def default_deps(
@@ -56,12 +60,41 @@ def execute_inline(run: Run, deps: Deps | None = None) -> Run:
     claim = Claim(run.id, run.token, run.lease_owner)
     try:
         with _heartbeat(claim):
-            async_to_sync(execute_claim)(claim, deps or default_deps(), _same_thread, rests=False)
+            _execute_here(claim, deps or default_deps())
     except BaseException:
         _abandon(claim)
         raise
     run.refresh_from_db()
     return run
+
+
+def _execute_here(claim: Claim, deps: Deps) -> None:
+    """Execute a claim on a loop that serves its database work on this thread.
+
+    Ctrl-C reaches this thread, not the loop's: it stops the loop too and serves what it still asks for. Otherwise the
+    loop would wait for an answer for ever, and the process for the loop.
+    """
+    over: Future[None] = Future()
+    working: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any], Any]] = []
+
+    async def work() -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        here = getattr(AsyncToSync.executors, "current", None) or AsyncToSync.loop_thread_executors.get(loop)
+        working.append((loop, task, here))
+        try:
+            await execute_claim(claim, deps, _same_thread, rests=False)
+        finally:
+            over.set_result(None)
+
+    try:
+        async_to_sync(work)()
+    except BaseException:
+        for loop, task, here in working:
+            if here is not None and not over.done():
+                loop.call_soon_threadsafe(task.cancel)
+                here.run_until_future(over)
+        raise
 
 
 @contextlib.contextmanager
@@ -81,7 +114,7 @@ def _heartbeat(claim: Claim) -> Iterator[None]:
         yield
     finally:
         over.set()
-        heart.join()
+        heart.join(LAST_BEAT_SECONDS)  # it may wait for a row that the caller's transaction has locked
 
 
 def _abandon(claim: Claim) -> None:

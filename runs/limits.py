@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any, Protocol
 from uuid import UUID
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Count, F
 from django.db.models.functions import Greatest, Now
 from django.utils import timezone
@@ -59,7 +59,8 @@ def take_slots(vendor: str, limit: Limit, owner: str, want: int) -> Grant:
         now = _clock()
         if pace.not_before is not None and pace.not_before > now:
             return Grant([], "rest", (pace.not_before - now).total_seconds())
-        places = want if limit.concurrency is None else limit.concurrency - _under_way(vendor, now)
+        under_way = _under_way(vendor, now)
+        places = want if limit.concurrency is None else limit.concurrency - under_way
         tokens, tat, wait_s = _tokens(pace.tat, limit, now, min(want, max(0, places)))
         slots = [
             VendorSlot(vendor=vendor, owner=owner, expires_at=now + timedelta(seconds=SLOT_SECONDS))
@@ -257,7 +258,7 @@ class Limiter:
             self._held.discard(slot)
             if not self._held and self._renewal is not None:
                 self._renewal.cancel()
-            with suppress(DatabaseError):  # then it expires
+            with suppress(DatabaseError, InterfaceError):  # then it expires
                 await asyncio.shield(self._database(release_slots, [slot]))
             self._line(vendor).served.set()
 
@@ -296,11 +297,11 @@ class Limiter:
             line.served.clear()
             try:
                 grant: Grant = await self._database(take_slots, vendor, limit, self._owner, len(waiting))
+                await self._hand_out(grant, line)
             except Exception as error:  # the database is away: that is for those who wait to know
                 for waiter in line.alive():
                     waiter.turn.set_exception(error)
                 return
-            await self._hand_out(grant, line)
             left = line.alive()
             _put_off(vendor, grant, left)
             if line.alive():
@@ -319,7 +320,7 @@ class Limiter:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(SLOT_SECONDS / 3)
-            with suppress(DatabaseError):  # the next time may do
+            with suppress(DatabaseError, InterfaceError):  # the next time may do
                 await self._database(renew_slots, list(self._held))
 
 

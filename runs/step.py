@@ -98,6 +98,10 @@ class StepHandle(Recorder):
         question = Question(task, prompt, variables or {}, images or {}, {**self.params, **(params or {})})
         return await self._asker(question, self)
 
+    def close(self) -> None:
+        """The attempt is over: whatever its stage still does, it asks no model."""
+        self._asked = True
+
     async def read(self, picture: PictureRef) -> bytes:
         """A picture's bytes, for stages that wait: `picture.read()` would hold up every run of the worker."""
         return await off_loop(picture.read)

@@ -112,7 +112,8 @@ class Watchdog(threading.Thread):
             for claim in guilty:
                 assert holdup is not None
                 self._blame(claim, holdup, missed)
-            release_runs([claim for claim in held if claim not in guilty])
+            if guilty:  # else one of them did it, and their starts count: released, it would come back for ever
+                release_runs([claim for claim in held if claim not in guilty])
             forget_worker(self._owner)
             connection.close()
         except Exception:  # then the leases expire

@@ -1,8 +1,10 @@
 """Stages that exist only for tests of the engine: they do nothing, fail, ask, hang or die on demand."""
 
 import asyncio
+import contextlib
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -128,7 +130,7 @@ def raising(step: Any) -> dict[str, Any]:
 @stage("interrupted", version=1, type="transform")
 async def interrupted(step: Any) -> dict[str, Any]:
     """Ctrl-C comes while it works, to the process and so to its main thread."""
-    signal.raise_signal(signal.SIGINT)
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     await asyncio.sleep(0.2)
     return {}
 
@@ -153,3 +155,17 @@ async def killing(step: Any) -> dict[str, Any]:
     """Kills its worker, every time."""
     os.kill(os.getpid(), signal.SIGKILL)
     return {}
+
+
+@stage("stubborn", version=1, type="api")
+async def stubborn(step: Any) -> dict[str, Any]:
+    """Goes on for two seconds, whoever cancels it."""
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.05)
+    STUBBORN_ENDED.append(step.spec.run_id)
+    return {}
+
+
+STUBBORN_ENDED: list[str] = []

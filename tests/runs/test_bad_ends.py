@@ -1,12 +1,15 @@
 """Every run ends, and its trace stays true, whatever goes wrong on the way."""
 
+import asyncio
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from core.storage import BlobStore, StoredBlob
@@ -18,12 +21,14 @@ from runs.commits import begin_nodes, commit_failed_attempt, save_reply
 from runs.context import Deps, RunContext, load_context
 from runs.errors import AttemptFailed
 from runs.executor import execute_claim
-from runs.inline import _same_thread
+from runs.inline import _same_thread, execute_inline
 from runs.models import Artifact, Run, RunError, Step
 from runs.policy import Decisions, Retry
 from runs.registry import on_finish, output
 from runs.services import start_run
 from runs.step import Question, StepHandle, StepSpec
+from runs.watchdog import Watchdog
+from tests.engineapp.stages import STUBBORN_ENDED
 from tests.runs.engine import ScriptedVendor, chain, deps, publish, run_inline
 from vendors.base import RateLimited, Reply, Usage
 
@@ -191,8 +196,12 @@ def test_an_inline_run_broken_off_names_the_node_it_was_at() -> None:
         {"key": "b", "step": "interrupted@1", "depends_on": ["a"]},
         {"key": "c", "step": "noop@1", "depends_on": ["b"]},
     )
+    before = set(threading.enumerate())
     with pytest.raises(KeyboardInterrupt):
         run_inline("three")
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=10)
+        assert not thread.is_alive(), "Ctrl-C ends the process, too"
     run = Run.objects.get()
     assert [step.status for step in run.steps.all()] == ["completed", "failed", "cancelled"]
     assert run.latency_ms is not None
@@ -205,6 +214,61 @@ def test_a_run_that_cannot_be_written_says_why_and_is_not_taken_for_another() ->
     start_run(pipeline="noops", shop=None, input={})
     with pytest.raises(IntegrityError):
         start_run(pipeline="noops", shop=None, input={}, environment=None)  # type: ignore[arg-type]
+
+
+def test_a_database_that_is_away_while_a_model_is_asked_fails_no_run() -> None:
+    """The connection breaks once; the next statement finds the database again."""
+    publish("asking", *chain("asking@1"))
+    given, broken = deps(ScriptedVendor([1])), []
+
+    async def database(function: Any, *arguments: Any, **named: Any) -> Any:
+        if function is save_reply and not broken:
+            broken.append(True)
+            raise OperationalError("server closed the connection unexpectedly")
+        return await _same_thread(function, *arguments, **named)
+
+    run = start_run(pipeline="asking", shop=None, input={})
+    with pytest.raises(OperationalError):
+        async_to_sync(execute_claim)(claimed(run), given, database)
+    run.refresh_from_db()
+    assert run.status == Run.Status.RUNNING
+    assert execute(claimed(run), given).status == Run.Status.COMPLETED
+
+
+def test_a_run_ends_whose_stage_goes_on_when_it_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runs.attempts.LAST_WORDS_S", 0.1)
+    seen: list[bool] = []
+    on_finish("stubborn")(lambda run: seen.append(str(run.pk) in STUBBORN_ENDED))
+    publish("stubborn", {"key": "a", "step": "stubborn@1", "timeout_ms": 100})
+    run = run_inline("stubborn")
+    assert (run.status, run.error_code) == (Run.Status.FAILED, "timeout")
+    assert seen == [False], "nobody waits for it"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_heartbeat_that_waits_for_its_caller_holds_nobody_up(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runs.inline.LAST_BEAT_SECONDS", 0.1)
+    settings.RUN_LEASE_SECONDS = 0.03
+    publish("marking", {"key": "a", "step": "marking@1", "params": {"seconds": 0.5}})
+    run = start_run(pipeline="marking", shop=None, input={"folder": "/tmp"}, inline_owner="inline")
+    with transaction.atomic():
+        Run.objects.select_for_update().get(pk=run.pk)
+        assert execute_inline(run, deps()).status == Run.Status.COMPLETED
+
+
+def test_runs_of_a_worker_that_somebody_unknown_blocked_have_been_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given back uncounted, the one that did it would block one worker after another for ever."""
+    publish("noops", *chain("noop@1"))
+    for _ in range(2):
+        start_run(pipeline="noops", shop=None, input={})
+    claims = claim_runs("w", 2)
+    for name in ("os._exit", "threading.Timer", "connection"):
+        monkeypatch.setattr(f"runs.watchdog.{name}", Mock())
+    loop = asyncio.new_event_loop()
+    Watchdog(loop, "w", lambda: claims, threading.Event())._replace(15)
+    loop.close()
+    assert [run.starts for run in Run.objects.all()] == [1, 1]
+    assert len(claim_runs("v", 2)) == 2, "they are due at once"
 
 
 @pytest.mark.django_db(transaction=True)

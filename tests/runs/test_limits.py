@@ -72,6 +72,15 @@ def test_the_places_of_a_dead_process_come_back_and_those_of_a_living_one_do_not
     assert not VendorSlot.objects.filter(pk__in=dead.slots).exists()
 
 
+@pytest.mark.django_db
+def test_what_dead_processes_held_is_forgotten_where_only_the_pace_is_limited() -> None:
+    limit = Limit(per_minute=1000)
+    take_slots("gemini", limit, "dead", 3)
+    VendorSlot.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    take_slots("gemini", limit, "alive", 1)
+    assert VendorSlot.objects.count() == 1
+
+
 @pytest.mark.django_db(transaction=True)
 def test_many_processes_at_once_never_exceed_a_limit() -> None:
     start, taken = threading.Barrier(6), []
