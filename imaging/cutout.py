@@ -21,8 +21,9 @@ Float = NDArray[np.float32]
 
 SEGMENT_SIDE = 800
 # Limits of the signals (docs/decisions/0014-cutouts.md has the calibration).
-BUSY_RESIDUAL, BUSY_OUTLIERS, BUSY_SHARP, TOUCHED_SHARE, CROPPED_SHARE = 1.5, 0.35, 0.012, 0.01, 0.3
-WEAK_CONTRAST, LEAST_SUPPORT = 2.5, 0.6
+BUSY_RESIDUAL, BUSY_OUTLIERS, BUSY_SHARP, TOUCHED_SHARE, CROPPED_SHARE = 1.5, 0.35, 0.03, 0.01, 0.3
+# A faint outline may be trusted where nearly all of it is sharp.
+NO_CONTRAST, WEAK_CONTRAST, LEAST_SUPPORT, WEAK_SUPPORT = 1.0, 2.5, 0.6, 0.85
 SECOND_PART, LOW_RESOLUTION = 0.15, 350
 STOPPING = frozenset({"busy_background", "weak_edge", "nothing_found"})
 
@@ -44,10 +45,16 @@ class Cutout:
 
 
 def cut_out(pixels: Pixels, alpha: Pixels | None = None) -> Cutout:
-    """Cuts the product out of a photo (H, W, 3); a merchant's own alpha (H, W) is used as it is."""
-    if alpha is not None and _is_usable(alpha):
+    """Cuts the product out of a photo (H, W, 3).
+
+    A merchant's own straight alpha (H, W) is kept as it is, and the colours with it. One that hides next to nothing
+    is no cutout: the photo is then looked at on white.
+    """
+    if alpha is not None:
         own = alpha.astype(np.float32) / 255.0
-        return _crop(matting.foreground(pixels, own), own, [], {"merchant_alpha": 1.0})
+        if _is_usable(alpha):
+            return _crop(pixels, own, [], {"merchant_alpha": 1.0})
+        pixels = np.rint(pixels * own[..., None] + 255.0 * (1.0 - own[..., None])).astype(np.uint8)
     height, width = pixels.shape[:2]
     small = resize(pixels, fit_within(width, height, SEGMENT_SIDE))
     found = find_outline(small)
@@ -59,7 +66,7 @@ def cut_out(pixels: Pixels, alpha: Pixels | None = None) -> Cutout:
 
 
 def _is_usable(alpha: Pixels) -> bool:
-    return bool((alpha < 128).mean() > 0.01 and (alpha > 200).mean() > 0.005)
+    return bool((alpha < 128).mean() > 0.002 and (alpha > 200).mean() > 0.005)
 
 
 def _signals(small: Pixels, found: Outline) -> dict[str, float]:
@@ -83,12 +90,13 @@ def _signals(small: Pixels, found: Outline) -> dict[str, float]:
 def _warnings(signals: dict[str, float], longest: int) -> list[str]:
     alone = signals["second_part"] < SECOND_PART
     calm = signals["border_sharp"] < BUSY_SHARP and signals["border_residual"] < BUSY_RESIDUAL
-    touched = signals["border_touched"]
+    touched, contrast = signals["border_touched"], signals["edge_contrast"]
+    support = WEAK_SUPPORT if contrast < WEAK_CONTRAST else LEAST_SUPPORT
     rules = {
         "busy_background": not calm
         or signals["border_outliers"] > BUSY_OUTLIERS
         or touched > (CROPPED_SHARE if alone else TOUCHED_SHARE),
-        "weak_edge": signals["edge_contrast"] < WEAK_CONTRAST or signals["edge_support"] < LEAST_SUPPORT,
+        "weak_edge": contrast < NO_CONTRAST or signals["edge_support"] < support,
         "nothing_found": signals["coverage"] < 0.002,
         "touches_border": touched > 0.002,
         "several_products": not alone,

@@ -25,8 +25,11 @@ FAINT, SHADOW_CHROMA, SHADOW_TINT = 2.5, 6.0, 0.1
 BOUNCE_TINT = 0.3
 # A step edge loses 60 % of its gradient from blur 1 px to 3 px, a penumbra of 2 px or more less than 38 %.
 SHARPNESS, LEAST_GRADIENT = 1.6, 0.5
+CLEAR_GRADIENT, BLOCK_EDGE = 1.5, 40
 # The disks (px) that the flood rolls, and how far the narrow one goes on.
 WIDE, NARROW, REACH = 6, 2, 16
+# How often the holes found tell more of the backdrop.
+ROUNDS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +52,8 @@ def find_outline(small: Pixels) -> Outline:
     # What JPEG leaves around an outline is sharp and yet no product.
     flooded = ndimage.binary_dilation(flooded, iterations=8, mask=flooded | (local < 0.8 * FAINT))
     rest = ~flooded
-    open_parts = _holes(rest, local, sharp) | _enclosed_shadows(rest, backdrop, sharp, lab)
+    open_parts, local = _openings(rest, local, sharp, backdrop, lab, flooded)
+    open_parts |= _enclosed_shadows(rest, backdrop, sharp, lab)
     rest &= ~open_parts
     whole = _peeled(small, rest & ~_slivers(rest, flooded, backdrop, lab), local)
     mask, marks = _without_marks(_without_specks(whole))
@@ -72,7 +76,17 @@ def _gradient(lab: Float, blur: float) -> Float:
 def _sharp_edges(lab: Float) -> Mask:
     fine, coarse = _gradient(lab, 1.0), _gradient(lab, 3.0)
     noise = float(np.percentile(fine[frame(fine.shape, max(4, min(fine.shape) // 25))], 80))
-    return np.asarray((fine > max(LEAST_GRADIENT, 2.5 * noise)) & (fine > SHARPNESS * coarse))
+    sharp = (fine > max(LEAST_GRADIENT, 2.5 * noise)) & (fine > SHARPNESS * coarse)
+    return _without_block_edges(sharp, fine)
+
+
+def _without_block_edges(sharp: Mask, gradient: Float) -> Mask:
+    """Without faint short edges: JPEG leaves them at its blocks of 8 px wherever a backdrop changes slowly."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(sharp.astype(np.uint8))
+    strong = np.bincount(labels[gradient > CLEAR_GRADIENT], minlength=count) > 0
+    keep = strong | (stats[:, cv2.CC_STAT_AREA] > BLOCK_EDGE)
+    keep[0] = False
+    return np.asarray(keep[labels])
 
 
 def _flood(backdrop: Backdrop, sharp: Mask) -> Mask:
@@ -100,13 +114,44 @@ def _difference(lab: Float, flooded: Mask) -> Float:
     return np.asarray(np.linalg.norm(lab - fill_in(lab, sure), axis=2), np.float32)
 
 
-def _holes(rest: Mask, local: Float, sharp: Mask) -> Mask:
+def _openings(
+    rest: Mask, local: Float, sharp: Mask, backdrop: Backdrop, lab: Float, flooded: Mask
+) -> tuple[Mask, Float]:
+    """(holes, ΔE from what lies behind the product once they are known).
+
+    A shadow that a mesh stands in is seen in its own holes best: those found tell what is behind the next.
+    """
+    found = np.zeros_like(rest)
+    free = ~sharp & ((backdrop.chroma_gap < SHADOW_CHROMA) | (backdrop.tint < BOUNCE_TINT))
+    for _ in range(ROUNDS):
+        more = _holes(rest & ~found, local, sharp, free)
+        if more.sum() < 6:
+            break
+        found |= more
+        local = np.minimum(_difference(lab, flooded | found), local)
+        found = ndimage.binary_dilation(found, iterations=4, mask=found | (rest & (local < 0.8 * FAINT)))
+    return np.asarray(found), local
+
+
+def _calm_regions(free: Mask, alike: Mask) -> Mask:
+    """Enclosed areas without a sharp edge in them, more than half of which is like the backdrop: shadow included."""
+    core = cv2.erode(free.astype(np.uint8), disk(NARROW), borderValue=0)
+    count, labels = cv2.connectedComponents(core)
+    sizes = np.bincount(labels.ravel(), minlength=count)
+    known = np.bincount(labels[alike], minlength=count) > 0.5 * sizes
+    known[0] = False
+    whole = cv2.dilate(known[labels].astype(np.uint8), disk(NARROW)) > 0
+    return np.asarray(whole & free)
+
+
+def _holes(rest: Mask, local: Float, sharp: Mask, free: Mask) -> Mask:
     """Backdrop seen through the product: like the backdrop behind it, and with a sharp rim."""
     around = cv2.dilate(local, disk(5))
     alike = rest & (local < np.clip(0.12 * around, 3.0, 9.0))
     thick = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, disk(1)) > 0
     near = cv2.dilate((~rest).astype(np.uint8), disk(5)) > 0
     alike = ndimage.binary_dilation(thick, mask=alike) | (alike & near)
+    alike |= _calm_regions(free & rest, alike)
     labels, count = ndimage.label(alike)
     if count == 0:
         return np.asarray(alike)
@@ -151,9 +196,11 @@ def _peeled(small: Pixels, rest: Mask, local: Float) -> Mask:
     """Without the margin that sharp edges have around them, and what JPEG leaves there."""
     alpha, _, _ = solve_alpha(small, rest, 3)
     margin = rest & (cv2.erode(rest.astype(np.uint8), disk(2), borderValue=1) == 0)
-    kept = rest & ~((alpha <= 0.5) & (margin | (local < 4.0)))
+    faint = local < 4.0
+    kept = rest & ~((alpha <= 0.5) & (margin | faint))
+    kept &= ~faint | (cv2.morphologyEx(kept.astype(np.uint8), cv2.MORPH_OPEN, disk(4)) > 0)
     smooth = cv2.medianBlur(kept.astype(np.uint8), 7) > 0
-    return np.asarray(np.where(cv2.dilate(local, disk(4)) < 16.0, smooth, kept))
+    return np.asarray(np.where(cv2.dilate(local, disk(4)) < 12.0, smooth, kept))
 
 
 def _without_specks(mask: Mask) -> Mask:

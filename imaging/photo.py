@@ -91,7 +91,7 @@ def open_photo(data: bytes, limits: PhotoLimits = ROOM_LIMITS, keep_alpha: bool 
     """Decodes a picture from outside, or raises PhotoError.
 
     `source_size` is the upright size (width, height) before shrinking. With `keep_alpha`, a picture that has
-    transparent pixels keeps its alpha; `pixels` are flattened on white either way.
+    transparent pixels keeps its alpha, and `pixels` are its own (straight) colours; else they are flattened on white.
     """
     if len(data) > limits.max_bytes:
         raise PhotoError(
@@ -175,10 +175,10 @@ def _decode_upright(image: Image.Image, limits: PhotoLimits, keep_alpha: bool) -
     upright = _shrink(_to_rgba_or_rgb(image), limits.max_side)
     if orientation in TURNS:
         upright = upright.transpose(TURNS[orientation])
-    pixels, alpha = _flatten_on_white(upright)
+    pixels, alpha = _straight(upright) if keep_alpha else (_flatten_on_white(upright), None)
     return Photo(
         pixels=pixels,
-        alpha=alpha if keep_alpha else None,
+        alpha=alpha,
         f35_mm=f35_mm,
         source_format=source_format,
         source_size=(height, width) if orientation >= 5 else (width, height),
@@ -216,13 +216,19 @@ def _profile_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     return converted if converted is not None else image.convert("RGB")
 
 
-def _flatten_on_white(image: Image.Image) -> tuple[Pixels, Pixels | None]:
-    if image.mode != "RGBA":
+def _straight(image: Image.Image) -> tuple[Pixels, Pixels | None]:
+    """Colours as they are stored, and the alpha of a picture that has transparent pixels."""
+    if image.mode != "RGBA" or image.getchannel("A").getextrema() == (255, 255):
         return np.array(image.convert("RGB"), dtype=np.uint8), None
-    alpha = np.array(image.getchannel("A"), dtype=np.uint8)
+    both = np.array(image, dtype=np.uint8)
+    return np.ascontiguousarray(both[..., :3]), np.ascontiguousarray(both[..., 3])
+
+
+def _flatten_on_white(image: Image.Image) -> Pixels:
+    if image.mode != "RGBA":
+        return np.array(image.convert("RGB"), dtype=np.uint8)
     white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-    pixels = np.array(Image.alpha_composite(white, image).convert("RGB"), dtype=np.uint8)
-    return pixels, (alpha if int(alpha.min()) < 255 else None)
+    return np.array(Image.alpha_composite(white, image).convert("RGB"), dtype=np.uint8)
 
 
 def _shrink(image: Image.Image, max_side: int) -> Image.Image:

@@ -260,11 +260,12 @@ def test_transparency_is_flattened_on_white_and_kept_when_asked() -> None:
     image = scene().convert("RGBA")
     image.putalpha(Image.linear_gradient("L").resize((640, 480)))
     data = saved(image, "PNG")
-    assert open_photo(data).alpha is None
+    flat = open_photo(data)
+    assert flat.alpha is None and flat.pixels[0, 0].min() == 255
+    assert abs(int(flat.pixels[-1, -1, 2]) - 120) <= 2
     photo = open_photo(data, keep_alpha=True)
     assert photo.alpha is not None and photo.alpha.shape == (480, 640)
-    assert photo.pixels[0, 0].min() == 255
-    assert abs(int(photo.pixels[-1, -1, 2]) - 120) <= 2
+    assert np.array_equal(photo.pixels, np.asarray(scene())), "straight colours, not mixed with white"
 
 
 def test_a_palette_with_a_transparent_colour_keeps_its_alpha() -> None:
