@@ -25,7 +25,7 @@ FAINT, SHADOW_CHROMA, SHADOW_TINT = 2.5, 6.0, 0.1
 BOUNCE_TINT = 0.3
 # A step edge loses 60 % of its gradient from blur 1 px to 3 px, a penumbra of 2 px or more less than 38 %.
 SHARPNESS, LEAST_GRADIENT = 1.6, 0.5
-CLEAR_GRADIENT, BLOCK_EDGE = 1.5, 40
+CLEAR_GRADIENT, BLOCK_EDGE = 0.9, 24
 # The disks (px) that the flood rolls, and how far the narrow one goes on.
 WIDE, NARROW, REACH = 6, 2, 16
 # How often the holes found tell more of the backdrop.
