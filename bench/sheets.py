@@ -1,4 +1,4 @@
-"""Contact sheets in `docs/pictures`: our pictures beside renders of the truth, our free choices, and broken ones.
+"""Contact sheets in `docs/pictures`: pictures beside renders of the truth, free choices, broken ones, cutouts.
 
 Written by `python -m bench --only pictures`, or alone by `python -m bench.sheets`.
 """
@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from bench import gate
 from bench.breaking import KINDS, Picture
+from bench.cutout import overlap
 from bench.scenes import SceneProduct, pairs, products, rooms
 from imaging.compose import compose
 from imaging.cutout import cut_out
@@ -33,11 +34,40 @@ TILE, LABEL = (460, 345), 20
 
 
 def write(compared: "Sequence[Compared]") -> None:
-    """All three sheets."""
+    """All four sheets."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     _save("beside-the-truth.jpg", _beside(compared), columns=2)
     _save("free-choice.jpg", _free(), columns=3)
     _save("broken.jpg", _broken(), columns=3)
+    _save("cutouts.jpg", _cutouts(), columns=4)
+
+
+def _cutouts() -> list[tuple[str, Pixels]]:
+    """Each product as photographed, and cut out on white, black and magenta."""
+    tiles = []
+    for product in products():
+        photo, done = product.photo.pixels, cut_out(product.photo.pixels)
+        x0, y0, x1, y1 = done.crop
+        alpha = np.zeros(photo.shape[:2], np.float32)
+        alpha[y0:y1, x0:x1] = done.rgba[..., 3] / 255.0
+        truth = product.alpha / 255.0
+        numbers = f"IoU {overlap(alpha > 0.5, truth > 0.5):.3f}, alpha MAE {float(np.abs(alpha - truth).mean()):.4f}"
+        tiles.append((f"{product.name}: {'accepted' if done.accepted else ', '.join(done.warnings)}", _padded(photo)))
+        for name, ground in (("white", (255, 255, 255)), ("black", (0, 0, 0)), ("magenta", (255, 0, 255))):
+            cover = done.rgba[..., 3:] / 255.0
+            mixed = np.rint(done.rgba[..., :3] * cover + np.array(ground) * (1.0 - cover)).astype(np.uint8)
+            tiles.append((f"on {name}: {numbers}", _padded(mixed, ground)))
+    return tiles
+
+
+def _padded(pixels: Pixels, ground: tuple[int, int, int] = (255, 255, 255)) -> Pixels:
+    """In the tile's aspect."""
+    height, width = pixels.shape[:2]
+    high, wide = max(height, -(-width * TILE[1] // TILE[0])), max(width, -(-height * TILE[0] // TILE[1]))
+    tile = np.full((high, wide, 3), ground, np.uint8)
+    y, x = (high - height) // 2, (wide - width) // 2
+    tile[y : y + height, x : x + width] = pixels
+    return tile
 
 
 def _beside(compared: "Sequence[Compared]") -> list[tuple[str, Pixels]]:
