@@ -80,11 +80,15 @@ CREATE TABLE public.runs_step (
     reused_from_id uuid,
     run_id uuid NOT NULL,
     shop_id uuid,
+    cache_key character varying(64) NOT NULL,
+    due_at timestamp with time zone,
+    retries smallint NOT NULL,
     CONSTRAINT runs_step_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT runs_step_candidates_in_check CHECK ((candidates_in >= 0)),
     CONSTRAINT runs_step_candidates_out_check CHECK ((candidates_out >= 0)),
     CONSTRAINT runs_step_ir_error_count_check CHECK ((ir_error_count >= 0)),
     CONSTRAINT runs_step_latency_ms_check CHECK ((latency_ms >= 0)),
+    CONSTRAINT runs_step_retries_check CHECK ((retries >= 0)),
     CONSTRAINT runs_step_route_check CHECK ((route >= 0)),
     CONSTRAINT runs_step_seq_check CHECK ((seq >= 0)),
     CONSTRAINT runs_step_tokens_cached_check CHECK ((tokens_cached >= 0)),
@@ -168,6 +172,7 @@ CREATE TABLE public.runs_run (
     pipeline_id uuid NOT NULL,
     pipeline_version_id uuid,
     shop_id uuid,
+    degraded boolean NOT NULL,
     CONSTRAINT run_running_has_lease CHECK (((NOT ((status)::text = 'running'::text)) OR (lease_until IS NOT NULL))),
     CONSTRAINT runs_run_dropped_events_check CHECK ((dropped_events >= 0)),
     CONSTRAINT runs_run_latency_ms_check CHECK ((latency_ms >= 0)),
@@ -397,6 +402,9 @@ CREATE TABLE public.runs_blob (
     retention character varying(8) NOT NULL,
     created_at timestamp with time zone NOT NULL,
     shop_id uuid,
+    body bytea,
+    condemned_at timestamp with time zone,
+    CONSTRAINT blob_bytes_in_one_place CHECK ((((body IS NULL) AND (NOT ((storage_key)::text = ''::text))) OR ((body IS NOT NULL) AND ((storage_key)::text = ''::text)))),
     CONSTRAINT runs_blob_height_check CHECK ((height >= 0)),
     CONSTRAINT runs_blob_size_check CHECK ((size >= 0)),
     CONSTRAINT runs_blob_width_check CHECK ((width >= 0))
@@ -432,6 +440,19 @@ CREATE TABLE public.runs_stepoutputlink (
     step_id uuid NOT NULL
 );
 
+CREATE TABLE public.runs_vendorpace (
+    vendor character varying(63) NOT NULL,
+    tat timestamp with time zone,
+    not_before timestamp with time zone
+);
+
+CREATE TABLE public.runs_vendorslot (
+    id uuid NOT NULL,
+    vendor character varying(63) NOT NULL,
+    owner character varying(127) NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.runs_worker (
     name character varying(127) NOT NULL,
     host character varying(127) NOT NULL,
@@ -439,6 +460,8 @@ CREATE TABLE public.runs_worker (
     runs_in_flight integer NOT NULL,
     started_at timestamp with time zone NOT NULL,
     beat_at timestamp with time zone NOT NULL,
+    capacity integer NOT NULL,
+    CONSTRAINT runs_worker_capacity_check CHECK ((capacity >= 0)),
     CONSTRAINT runs_worker_pid_check CHECK ((pid >= 0)),
     CONSTRAINT runs_worker_runs_in_flight_check CHECK ((runs_in_flight >= 0))
 );
@@ -676,6 +699,12 @@ ALTER TABLE ONLY public.runs_stepoutputlink
 ALTER TABLE ONLY public.runs_steppayload
     ADD CONSTRAINT runs_steppayload_pkey PRIMARY KEY (step_id);
 
+ALTER TABLE ONLY public.runs_vendorpace
+    ADD CONSTRAINT runs_vendorpace_pkey PRIMARY KEY (vendor);
+
+ALTER TABLE ONLY public.runs_vendorslot
+    ADD CONSTRAINT runs_vendorslot_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.runs_worker
     ADD CONSTRAINT runs_worker_pkey PRIMARY KEY (name);
 
@@ -721,6 +750,10 @@ ALTER TABLE ONLY public.storefront_upload
 ALTER TABLE ONLY public.storefront_upload
     ADD CONSTRAINT storefront_upload_token_sha256_key UNIQUE (token_sha256);
 
+CREATE INDEX blob_condemned ON public.runs_blob USING btree (condemned_at) WHERE (condemned_at IS NOT NULL);
+
+CREATE INDEX blob_shopper ON public.runs_blob USING btree (created_at) WHERE ((retention)::text = 'shopper'::text);
+
 CREATE INDEX irschemas_irschema_activated_by_id_025d3825 ON public.irschemas_irschema USING btree (activated_by_id);
 
 CREATE INDEX irschemas_irschema_created_by_id_2d941985 ON public.irschemas_irschema USING btree (created_by_id);
@@ -761,15 +794,19 @@ CREATE INDEX prompts_promptoverride_shop_id_5e43276b ON public.prompts_promptove
 
 CREATE INDEX run_created ON public.runs_run USING btree (created_at);
 
-CREATE INDEX run_due ON public.runs_run USING btree (priority, due_at) WHERE ((status)::text = 'pending'::text);
+CREATE INDEX run_due ON public.runs_run USING btree (due_at) WHERE ((status)::text = 'pending'::text);
 
 CREATE INDEX run_group ON public.runs_run USING btree (run_group_id) WHERE (run_group_id IS NOT NULL);
 
-CREATE INDEX run_leased ON public.runs_run USING btree (lease_until) WHERE ((status)::text = 'running'::text);
+CREATE INDEX run_in_hand ON public.runs_run USING btree (shop_id, priority) WHERE ((status)::text = 'running'::text);
+
+CREATE INDEX run_line ON public.runs_run USING btree (COALESCE(shop_id, '00000000-0000-0000-0000-000000000000'::uuid), priority, due_at, id) WHERE ((status)::text = 'pending'::text);
 
 CREATE INDEX run_pipeline_newest ON public.runs_run USING btree (pipeline_slug, id DESC);
 
 CREATE INDEX run_shop_newest ON public.runs_run USING btree (shop_id, id DESC);
+
+CREATE INDEX run_shoppers_due ON public.runs_run USING btree (due_at) WHERE ((priority <= 0) AND ((status)::text = 'pending'::text));
 
 CREATE INDEX run_status_newest ON public.runs_run USING btree (status, id DESC);
 
@@ -819,6 +856,8 @@ CREATE INDEX runs_stepoutputlink_run_id_66a49b53 ON public.runs_stepoutputlink U
 
 CREATE INDEX runs_stepoutputlink_step_id_a156bfe6 ON public.runs_stepoutputlink USING btree (step_id);
 
+CREATE INDEX runs_vendorpace_vendor_89e721d6_like ON public.runs_vendorpace USING btree (vendor varchar_pattern_ops);
+
 CREATE INDEX runs_worker_name_850c61df_like ON public.runs_worker USING btree (name varchar_pattern_ops);
 
 CREATE INDEX shops_apikey_origins ON public.shops_apikey USING gin (allowed_origins);
@@ -842,6 +881,8 @@ CREATE INDEX shops_webhook_open ON public.shops_webhookdelivery USING btree (rec
 CREATE INDEX shops_webhookdelivery_shop_id_b7e7d12a ON public.shops_webhookdelivery USING btree (shop_id);
 
 CREATE INDEX shops_webhookdelivery_webhook_id_33c04b90_like ON public.shops_webhookdelivery USING btree (webhook_id varchar_pattern_ops);
+
+CREATE INDEX step_cache ON public.runs_step USING btree (shop_id, cache_key, id DESC) WHERE (((status)::text = 'completed'::text) AND (NOT ((cache_key)::text = ''::text)));
 
 CREATE INDEX step_failed_newest ON public.runs_step USING btree (id DESC) WHERE ((status)::text = 'failed'::text);
 
@@ -882,6 +923,10 @@ CREATE INDEX storefront_upload_expires ON public.storefront_upload USING btree (
 CREATE INDEX storefront_upload_shop_id_7c8f5d0f ON public.storefront_upload USING btree (shop_id);
 
 CREATE INDEX storefront_upload_token_sha256_606bc04e_like ON public.storefront_upload USING btree (token_sha256 varchar_pattern_ops);
+
+CREATE INDEX vendorslot_vendor ON public.runs_vendorslot USING btree (vendor, expires_at);
+
+CREATE TRIGGER runs_pipelineversion_frozen BEFORE UPDATE ON public.runs_pipelineversion FOR EACH ROW WHEN ((((((((old.id IS DISTINCT FROM new.id) OR (old.pipeline_id IS DISTINCT FROM new.pipeline_id)) OR (old.number IS DISTINCT FROM new.number)) OR (old.dag IS DISTINCT FROM new.dag)) OR ((old.dag_sha256)::text IS DISTINCT FROM (new.dag_sha256)::text)) OR (old.published_at IS DISTINCT FROM new.published_at)) OR ((old.published_by)::text IS DISTINCT FROM (new.published_by)::text))) EXECUTE FUNCTION public.runs_pipelineversion_frozen();
 
 ALTER TABLE ONLY public.irschemas_irschema
     ADD CONSTRAINT irschemas_irschema_activated_by_id_025d3825_fk_auth_user_id FOREIGN KEY (activated_by_id) REFERENCES public.auth_user(id) DEFERRABLE INITIALLY DEFERRED;
