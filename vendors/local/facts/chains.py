@@ -1,6 +1,7 @@
 """The grammar of measurements: labels, chains such as `84" W x 36" D`, equivalents in brackets, scopes around them."""
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from vendors.local.facts import vocabulary as words
 from vendors.local.facts.kinds import Kind
@@ -76,7 +77,27 @@ class ChainReader:
             else:
                 self._step(self.items[self._at])
         _share_units(chains)
+        self._share_labels(chains)
         return chains
+
+    def _share_labels(self, chains: list[Chain]) -> None:
+        """`60 cm, 45 cm or 30 cm long`: what a list's last length is called holds for those before it."""
+        for chain, following in zip(chains[-2::-1], chains[:0:-1], strict=True):
+            one, other = chain.members[0], following.members[0]
+            between = [item for item in self.items if chain.span[1] <= item.start < following.span[0]]
+            listed = between and all(item.kind == "comma" or item.text in words.LISTING for item in between)
+            single = len(chain.members) == len(following.members) == 1
+            behind = following.span[0] == other.quantities[0].start
+            if single and listed and behind and one.axis is None and other.axis and one.quantities[0].unit:
+                one.axis, one.spelled_out, chain.scope = other.axis, True, following.scope
+        for chain, following in pairwise(chains):
+            # `Heights: 15, 20 and 25 cm`.
+            one, other = chain.members[0], following.members[0]
+            between = [item for item in self.items if chain.span[1] <= item.start < following.span[0]]
+            listed = between and all(item.kind == "comma" or item.text in words.LISTING for item in between)
+            bare = len(chain.members) == len(following.members) == 1 and not one.quantities[0].unit
+            if bare and listed and one.axis and one.spelled_out and other.axis is None:
+                other.axis, other.spelled_out, following.scope = one.axis, True, chain.scope
 
     def _step(self, item: Item) -> None:
         self._at += 1
@@ -124,7 +145,7 @@ class ChainReader:
         labels, label_start, unit = _labels_before(self._pending)
         order = labels if len(labels) > 1 else ()
         members = [self._member(labels[0] if len(labels) == 1 else None, labels)]
-        while len(members) < MAX_MEMBERS and (link := self._link(members[-1])) is not None:
+        while len(members) < MAX_MEMBERS and (link := self._link(members[-1], ordered=bool(order))) is not None:
             self._at, axis = link
             members.append(self._member(axis, ()))
         order = order or self._order_after() or (self.section.order if len(members) > 1 else ())
@@ -195,7 +216,7 @@ class ChainReader:
         if at >= len(self.items) or self.items[at].kind != "a":
             return
         label = self.items[at]
-        direct = at == self._at or self.items[at - 1].kind in {"dash", "open"}
+        direct = at == self._at or self.items[at - 1].kind in {"dash", "open", "dot"}
         if (label.text in words.AXIS_LETTERS and not direct) or self._leads(at, labelled or member.axis is not None):
             return
         if member.axis is None and not labelled:
@@ -225,9 +246,11 @@ class ChainReader:
     def _kind_at(self, at: int) -> str:
         return self.items[at].kind if at < len(self.items) else ""
 
-    def _link(self, last: Member) -> tuple[int, words.Axis | None] | None:
+    def _link(self, last: Member, *, ordered: bool) -> tuple[int, words.Axis | None] | None:
         """Where the chain goes on after `x`, `/` or `-`, and the label found on the way (`x D 36`)."""
         at = self._at
+        if self._kind_at(at) == "dot" and self._kind_at(at + 1) in {"x", "slash"}:
+            at += 1
         if (
             last.axis
             and self._kind_at(at) == "a"
@@ -246,10 +269,9 @@ class ChainReader:
         if at >= len(self.items) or self.items[at].kind != "q":
             return None
         # "60 cm / 80 cm / 100 cm" lists the sizes on offer.
-        separate = axis is None and (
-            last.axis == "diameter" or (last.axis is None and last.quantities[0].unit is not None)
-        )
-        return None if joint != "x" and separate else (at, axis)
+        measured = last.axis is None and last.quantities[0].unit is not None
+        separate = joint != "x" and axis is None and (last.axis == "diameter" or measured)
+        return None if separate and not ordered else (at, axis)
 
     def _order_after(self) -> tuple[words.Axis, ...]:
         """The order in `110 x 60 x 42 cm (L x W x H)`."""

@@ -15,30 +15,11 @@ from vendors.local.facts.looks import find_materials, find_styles
 from vendors.local.facts.mounts import FoundMount, find_mount
 from vendors.local.facts.readings import MeasureReader
 from vendors.local.facts.scopes import PART, VAGUE
-from vendors.local.facts.sizes import SIDES, Side, Size, settle
+from vendors.local.facts.sizes import SIDES, Side, Size, implausible, settle
 from vendors.local.facts.text import Document, read_document
+from vendors.local.facts.variants import size_names
 
 MAX_QUOTE = 200
-_SIZE_NAMES = {
-    *(
-        "small",
-        "medium",
-        "large",
-        "xl",
-        "xxl",
-        "s",
-        "m",
-        "l",
-        "mini",
-        "tall",
-        "short",
-        "wide",
-        "narrow",
-        "round",
-        "square",
-    ),
-    *("single", "double", "twin", "queen", "king", "full", "super", "california", "oval"),
-}
 _ROUND = re.compile(r"\b(?:round|circular|circle|rund(?:er|e|es)?|ronde?|redond[oa])\b")
 
 
@@ -76,6 +57,7 @@ def extract_facts(
     known = {side: size.metres for side, size in sizes.items()}
     mount = find_mount(document, found, known.get("height"))
     estimated = estimate(known, found.kind, mount.mount, aspect, is_round=_is_round(document))
+    conflicts += implausible(groups, known | estimated)
     settled = _Settled(document, found, mount, sizes, estimated, conflicts)
     return _facts(settled, title, product_type, cutout_rgba)
 
@@ -166,5 +148,4 @@ def _is_round(document: Document) -> bool:
 
 def _variants(document: Document) -> frozenset[str]:
     """The title's words that pick one of several listed sizes: "Large", "Queen", "3-seater"."""
-    said = {word for line in document.of("title") for word in line.folded.replace("-", " ").split()}
-    return frozenset(said & _SIZE_NAMES)
+    return frozenset().union(*(size_names(line.folded) for line in document.of("title")))

@@ -70,8 +70,10 @@ def _ranked(line: Line) -> list[tuple[Kind, Span]]:
 
 def _matches(folded: str) -> list[tuple[Kind, Span]]:
     """Longest matches first, none inside another, in reading order."""
-    hits = [(kind, match.span()) for kind in KINDS for match in kind.pattern.finditer(folded)]
-    hits.sort(key=lambda hit: (hit[1][0] - hit[1][1], hit[1][0]))
+    matches = [(kind, match) for kind in KINDS for match in kind.pattern.finditer(folded)]
+    # A noun of the lexicon ("Wandregal") before one put together ("...regal").
+    matches.sort(key=lambda hit: (hit[1].start() - hit[1].end(), hit[1].start(), hit[1].lastgroup == "compound"))
+    hits = [(kind, match.span()) for kind, match in matches]
     kept: list[tuple[Kind, Span]] = []
     for kind, span in hits:
         if all(span[1] <= other[0] or span[0] >= other[1] for _, other in kept):

@@ -32,7 +32,7 @@ _SEATING = [
         "sofa",
         (
             "sofa",
-            "couch,couche,settee,canape,divan,sofá,divano,bank 3-zits,3 seater,2 seater,three seater,two seater",
+            "couch,couche,settee,canape,divan,sofá,divano,bank 3-zits,divani,polstersofa,3 seater,2 seater,three seater,two seater",
             (2.1, 0.92, 0.84),
             "",
         ),
@@ -50,10 +50,10 @@ _SEATING = [
     *_kinds(
         "floor",
         "chair",
-        ("chair", "stuhl,chaise de table,silla,sedia,stoel,seating", (0.55, 0.57, 0.84), "tall"),
+        ("chair", "stuhl,stuhle,chaise de table,silla,sedia,sedie,stoel,seating", (0.55, 0.57, 0.84), "tall"),
         (
             "armchair",
-            "arm chair,sessel,fauteuil,sillon,club chair,wingback chair,wingback,wing chair,swivel chair,tub chair,barrel chair",
+            "arm chair,sessel,fauteuil,sillon,poltrona,poltrone,butaca,club chair,wingback chair,wingback,wing chair,swivel chair,tub chair,barrel chair",
             (0.78, 0.8, 0.82),
             "",
         ),
@@ -81,28 +81,28 @@ _SEATING = [
 ]
 _TABLES = _kinds(
     "floor", "table",
-    ("table", "tisch,mesa,tavolo,tafel", (1.2, 0.75, 0.73), ""),
+    ("table", "tisch,tische,mesa,tavolo,tavoli,tafel", (1.2, 0.75, 0.73), ""),
     ("coffee table", "cocktail table,couchtisch,table basse,mesa de centro,tavolino,salontafel,centre table,center table", (1.1, 0.6, 0.42), ""),
     ("side table", "end table,accent table,beistelltisch,sofa table,drink table,martini table,bout de canape,c table,lamp table,pedestal", (0.48, 0.45, 0.54), ""),
     ("nesting tables", "nest of tables,nesting table,nested table", (0.6, 0.5, 0.5), ""),
     ("console table", "hall table,entry table,hallway table,console,konsole,konsolentisch,entryway table", (1.2, 0.36, 0.79), ""),
     ("dining table", "kitchen table,esstisch,dinner table,table a manger,farmhouse table,extending table,eettafel", (1.75, 0.92, 0.75), ""),
     ("bistro table", "pub table,bar table,high table,counter table,cafe table", (0.7, 0.7, 0.9), ""),
-    ("desk", "writing desk,computer desk,schreibtisch,bureau,standing desk,sit-stand desk,workstation,secretary", (1.25, 0.62, 0.75), "movable"),
+    ("desk", "scrivania,escritorio,writing desk,computer desk,schreibtisch,bureau,standing desk,sit-stand desk,workstation,secretary", (1.25, 0.62, 0.75), "movable"),
     ("dressing table", "vanity,vanity table,makeup table,schminktisch", (1.05, 0.45, 0.78), ""),
-    ("nightstand", "night stand,bedside table,bedside cabinet,bedside,nachttisch,table de chevet,nachtkommode", (0.48, 0.4, 0.56), "movable"),
+    ("nightstand", "night stand,bedside table,bedside cabinet,bedside,nachttisch,table de chevet,chevet,comodino,comodini,mesita de noche,mesilla,nachtkommode", (0.48, 0.4, 0.56), "movable"),
     ("bar cart", "drinks trolley,trolley,serving cart,bar trolley,kitchen cart", (0.75, 0.42, 0.82), ""),
     ("kitchen island", "", (1.3, 0.7, 0.92), ""),
 )  # fmt: skip
 _STORAGE = [
     *_kinds(
         "floor", "cabinet",
-        ("cabinet", "cupboard,schrank,storage unit,kast,armario,display cabinet,china cabinet,curio,hutch,vitrine,file cabinet,filing cabinet", (0.85, 0.4, 1.3), "wh tall"),
+        ("cabinet", "cupboard,schrank,schranke,storage unit,kast,armario,display cabinet,china cabinet,curio,hutch,vitrine,file cabinet,filing cabinet", (0.85, 0.4, 1.3), "wh tall"),
         ("tv stand", "tv unit,tv cabinet,tv console,tv table,tv bench,media console,media unit,media stand,entertainment center,entertainment unit,lowboard,tv board,tv lowboard,meuble tv", (1.55, 0.4, 0.53), "wh movable"),
-        ("sideboard", "buffet,credenza,anrichte,enfilade,dressoir", (1.5, 0.43, 0.8), "wh"),
-        ("dresser", "chest of drawers,tallboy,kommode,commode,drawer chest,chest with drawers,drawers,highboard", (1.1, 0.46, 0.88), "wh"),
-        ("wardrobe", "armoire,closet,kleiderschrank,garment rack,clothes rack,clothing rack", (1.1, 0.58, 1.9), "wh tall"),
-        ("bookcase", "bookshelf,book shelf,book case,shelving unit,bucherregal,regal,shelf unit,ladder shelf,etagere,bibliotheque,display shelf,boekenkast,standing shelf,cube storage,room divider shelf", (0.8, 0.33, 1.75), "wh tall movable"),
+        ("sideboard", "buffet,credenza,aparador,anrichte,enfilade,dressoir", (1.5, 0.43, 0.8), "wh"),
+        ("dresser", "comoda,cassettiera,chest of drawers,tallboy,kommode,commode,drawer chest,chest with drawers,drawers,highboard", (1.1, 0.46, 0.88), "wh"),
+        ("wardrobe", "armoire,closet,armadio,armadi,ropero,kleiderschrank,garment rack,clothes rack,clothing rack", (1.1, 0.58, 1.9), "wh tall"),
+        ("bookcase", "libreria,estanteria,bookshelf,book shelf,book case,shelving unit,bucherregal,regal,shelf unit,ladder shelf,etagere,bibliotheque,display shelf,boekenkast,standing shelf,cube storage,room divider shelf", (0.8, 0.33, 1.75), "wh tall movable"),
         ("shoe cabinet", "shoe rack,shoe storage,schuhschrank", (0.8, 0.32, 0.9), "wh movable"),
         ("chest", "trunk,storage box,toy box,storage chest,blanket box,toy chest,truhe", (0.95, 0.45, 0.48), ""),
         ("coat rack", "coat stand,hall tree,hat stand,garderobenstander,coat tree", (0.5, 0.5, 1.75), "wh tall movable"),
@@ -114,7 +114,7 @@ _STORAGE = [
     *_kinds(
         "wall", "shelf",
         ("shelf", "shelves,wandregal,estante,wandplank", (0.7, 0.22, 0.2), "wd movable"),
-        ("wall shelf", "floating shelf,picture ledge,wall ledge,floating shelves,wall shelves,mensola,wall mounted shelf,schweberegal", (0.7, 0.2, 0.05), "wd"),
+        ("wall shelf", "floating shelf,picture ledge,wall ledge,floating shelves,wall shelves,mensola,wall mounted shelf,schweberegal", (0.7, 0.2, 0.05), "wd lying"),
         ("wall cabinet", "medicine cabinet,hangeschrank,wall cupboard,wall mounted cabinet", (0.6, 0.25, 0.65), "wh"),
         ("wall hook rack", "coat hook,wall hook,hook rail,wall mounted coat rack,key holder,key rack,peg rail,towel rail,towel bar,coat hanger,wandgarderobe", (0.6, 0.08, 0.15), "wh"),
         ("headboard", "bettkopfteil", (1.6, 0.08, 1.2), "wh"),
@@ -122,7 +122,7 @@ _STORAGE = [
 ]  # fmt: skip
 _BEDS = _kinds(
     "floor", "bed",
-    ("bed", "bett,bed frame,bedframe,bedstead,platform bed,boxspring,box spring bed,boxspringbett,canopy bed,storage bed,cama,letto,panel bed,lit", (1.68, 2.12, 1.05), "bed"),
+    ("bed", "bett,betten,bed frame,bedframe,bedstead,platform bed,boxspring,box spring bed,boxspringbett,canopy bed,storage bed,cama,letto,panel bed,lit", (1.68, 2.12, 1.05), "bed"),
     ("bunk bed", "loft bed,etagenbett,hochbett,stapelbed", (1.05, 2.08, 1.65), "bed"),
     ("crib", "cot,toddler bed,bassinet,babybett,cradle,changing table", (0.72, 1.3, 0.95), "bed"),
     ("mattress", "matratze,matelas,box spring,mattress topper,topper", (1.5, 2.0, 0.25), "bed lying"),
@@ -132,7 +132,7 @@ _BEDS = _kinds(
 _LIGHTS = [
     *_kinds(
         "floor", "lamp",
-        ("lamp", "leuchte,lampe,lampara,lampada,luminaire,lighting", (0.35, 0.35, 0.6), "wh tall movable round"),
+        ("lamp", "leuchte,leuchten,lampe,lampen,lampara,lampada,lampade,luminaire,lighting", (0.35, 0.35, 0.6), "wh tall movable round"),
         ("floor lamp", "standing lamp,stehlampe,stehleuchte,lampadaire,arc lamp,torchiere,tripod lamp,lampara de pie,vloerlamp,lampada da terra,uplighter,floor light", (0.42, 0.42, 1.58), "wh tall"),
     ),
     *_kinds(
@@ -173,14 +173,14 @@ _DECOR = [
     ),
     *_kinds(
         "tabletop", "decor",
-        ("vase", "flower vase,bud vase,florero,vaso,vaas", (0.2, 0.2, 0.32), "wh tall small"),
+        ("vase", "vasen,vasi,jarron,flower vase,bud vase,florero,vaso,vaas", (0.2, 0.2, 0.32), "wh tall small"),
         ("table clock", "mantel clock,desk clock,alarm clock,tischuhr", (0.2, 0.08, 0.2), "wh tall"),
         ("table mirror", "tabletop mirror,makeup mirror,kosmetikspiegel", (0.25, 0.12, 0.38), "wh tall"),
         ("sculpture", "statue,figurine,bust,skulptur,decorative object,ornament,object,estatua,figure,scultura", (0.2, 0.15, 0.32), "wh tall small"),
         ("candle holder", "candlestick,candelabra,tea light holder,kerzenhalter,kerzenstander,candleholder,bougeoir", (0.12, 0.12, 0.22), "wh tall"),
         ("candle", "kerze,bougie", (0.09, 0.09, 0.12), "wh tall"),
         ("bowl", "schale,fruit bowl,schussel,bol", (0.3, 0.3, 0.11), "wh round"),
-        ("tray", "tablett,plateau de service,serving board,cutting board", (0.42, 0.3, 0.05), ""),
+        ("tray", "tablett,plateau de service,serving board,cutting board", (0.42, 0.3, 0.05), "lying"),
         ("bookend", "bookends,book end", (0.14, 0.1, 0.17), "wh tall"),
         ("globe", "", (0.3, 0.3, 0.4), "wh tall"),
         ("desk organizer", "desk organiser,pen holder,monitor stand,monitor riser", (0.4, 0.22, 0.13), ""),
@@ -204,7 +204,7 @@ _DECOR = [
     ),
     *_kinds(
         "floor", "rug",
-        ("rug", "area rug,carpet,teppich,tapis,alfombra,tappeto,kilim,sheepskin,hide,cowhide,vloerkleed,hochflorteppich", (1.6, 2.3, 0.012), "lying soft"),
+        ("rug", "area rug,carpet,teppich,teppiche,tapis,alfombra,tappeto,tappeti,kilim,sheepskin,hide,cowhide,vloerkleed,hochflorteppich", (1.6, 2.3, 0.012), "lying soft"),
         ("runner", "hallway runner,runner rug,laufer,hall runner", (0.75, 2.4, 0.01), "lying soft"),
         ("doormat", "door mat,bath mat,mat,fussmatte,playmat,play mat", (0.75, 0.45, 0.015), "lying soft"),
     ),

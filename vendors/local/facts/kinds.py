@@ -7,6 +7,11 @@ from typing import Literal
 
 Mount = Literal["floor", "wall", "ceiling", "tabletop", "unknown"]
 
+_COMPOUND_HEADS = {
+    *("tisch", "stuhl", "sessel", "schrank", "regal", "leuchte", "teppich", "spiegel"),
+    *("kommode", "bett", "sofa", "hocker", "vase"),
+}
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -32,7 +37,10 @@ class Kind:
         """Matches any of the kind's nouns, singular or plural, spaces or hyphens alike."""
         nouns = sorted((noun.strip() for noun in self.words.split(",")), key=len, reverse=True)
         joined = "|".join(re.escape(noun).replace(r"\ ", "[ -]?") for noun in nouns)
-        return re.compile(rf"(?<![a-z])(?:{joined})(?:e?s)?(?![a-z])")
+        # German puts nouns together, the head last: "Eichentisch", "Ledersofa".
+        heads = "|".join(noun for noun in nouns if noun in _COMPOUND_HEADS)
+        compounds = rf"|(?P<compound>(?<![a-z])[a-z]{{3,20}}(?:{heads})e?n?(?![a-z]))" if heads else ""
+        return re.compile(rf"(?<![a-z])(?:{joined})(?:e?s)?(?![a-z]){compounds}")
 
     def has(self, trait: str) -> bool:
         """Whether it is `flat` (hangs, thin), `lying` (thickness is its height), a `bed` (length is depth), ..."""

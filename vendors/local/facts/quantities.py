@@ -154,6 +154,10 @@ def _is_phrase(quoted: str) -> bool:
 
 def _split_word(text: str, start: int, folded: str) -> list[Token]:
     """Letters stuck to numbers fall apart: `cmx`, `xd`, `inw`; orders such as `wxdxh` stay whole."""
+    compound = words.COMPOUND_LABEL.fullmatch(text)
+    if compound:
+        spans = [compound.span(name) for name in ("about", "axis")]
+        return [Token("word", text[a:b], start + a, start + b) for a, b in spans]
     touches = (
         folded[start - 1 : start].isdigit()
         or folded[start - 1 : start] in {'"', "'"}

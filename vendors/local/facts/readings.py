@@ -1,5 +1,6 @@
 """Every measurement a text gives, line by line: headings, tables and titles read into one list of readings."""
 
+import re
 from dataclasses import dataclass, field, replace
 from math import log
 
@@ -9,8 +10,16 @@ from vendors.local.facts.kinds import Kind
 from vendors.local.facts.quantities import Item, Quantity, read_items
 from vendors.local.facts.scopes import Scope, mentions_size, scope_of
 from vendors.local.facts.text import Document, Line, Span
+from vendors.local.facts.variants import Label, labels_in, names_at, without_letters
 
-SHORTEST, LONGEST = 0.005, 20.0
+_OTHER_SIZES = re.compile(
+    r"\b(?:also (?:available|comes|offered|sold)|other sizes|existe aussi|aussi disponible|egalement disponible"
+    r"|auch (?:erhaltlich|verfugbar|in)|tambien (?:disponible|en)|disponibile anche)\b"
+)
+# `60W` is a power where there is a lamp or a motor.
+_ELECTRIC = {"ceiling fan", "fan", "heater", "fireplace", "television", "speaker", "radiator", "mirror", "treadmill"}
+# Longer than LONGEST is a slip of the pen, worth a remark up to ABSURD.
+SHORTEST, LONGEST, ABSURD = 0.005, 20.0, 400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,7 @@ class Reading:
     announced: bool = False
     after_part: bool = False
     guessed_unit: bool = False
+    sizes: frozenset[str] | None = None
 
     @property
     def middle(self) -> float:
@@ -64,7 +74,7 @@ class MeasureReader:
         return list(self._groups.values())
 
     def _read_line(self, line: Line, number: int) -> None:
-        items = read_items(line.folded)
+        items = read_items(without_letters(line.folded) if line.source == "description" else line.folded)
         if line.source != "description":
             self._add(ChainReader(items, self.kind).read(), line, number, Section(), items)
         elif not any(item.kind == "q" for item in items):
@@ -118,13 +128,18 @@ class MeasureReader:
         self, chains: list[Chain], line: Line, number: int, section: Section, items: list[Item], *, row: int = -1
     ) -> None:
         alone = len([item for item in items if item.kind not in {"dot", "open", "close", "stop"}]) == 1
+        described = line.source == "description"
+        labels = labels_in(line.folded) if described else []
+        others = _OTHER_SIZES.search(line.folded) if described else None
         for at, chain in enumerate(chains):
+            if others and chain.span[0] > others.start():
+                continue
             if not self._counts(chain, line, alone=alone):
                 continue
             several = len(chain.members) > 1
             key: object = (number, row, at) if several else (line.source, self._section_number, chain.scope.name, row)
             group = self._groups.setdefault(key, Group())
-            group.readings += self._readings(chain, line)
+            group.readings += self._readings(chain, line, labels)
 
     def _counts(self, chain: Chain, line: Line, *, alone: bool) -> bool:
         """Whether a chain is a measurement at all, or numbers that happen to stand there."""
@@ -136,21 +151,25 @@ class MeasureReader:
         member = chain.members[0]
         if member.axis is None:
             return chain.has_unit and (named or line.source == "title" or alone)
+        electric = self.kind is not None and (self.kind.family == "lamp" or self.kind.name in {"lamp", *_ELECTRIC})
+        if electric and member.axis == "width" and member.quantities[0].unit is None and not member.spelled_out:
+            return False
         return chain.has_unit or named or member.spelled_out
 
-    def _readings(self, chain: Chain, line: Line) -> list[Reading]:
+    def _readings(self, chain: Chain, line: Line, labels: list[Label]) -> list[Reading]:
         unit, guessed = chain.unit, False
         if not chain.has_unit:
             unit, guessed = self._guess_unit(chain), True
         found: list[Reading] = []
         place = 0
+        sizes = names_at(labels, chain.span[0])
         for at, member in enumerate(chain.members):
             axis: words.Axis | int = member.axis if member.axis is not None else place
             place += member.axis is None
             for quantity in member.quantities:
                 low, high = quantity.metres(_unit_for(chain.members, at) or unit or "cm")
                 low, high = (low * 2, high * 2) if axis == "radius" else (low, high)
-                if low >= SHORTEST and high <= LONGEST:
+                if low >= SHORTEST and high <= ABSURD:
                     found.append(
                         Reading(
                             axis="diameter" if axis == "radius" else axis,
@@ -165,6 +184,7 @@ class MeasureReader:
                             announced=chain.announced,
                             after_part=chain.after_part,
                             guessed_unit=guessed,
+                            sizes=sizes,
                         )
                     )
         return found

@@ -15,6 +15,7 @@ _ALL_ROUND = re.compile(
     r"(?:without|excluding|excl|before|un) ?(?:the )?(?:packag\w+|box|carton)|not (?:a )?package|"
     r"out of the box|easy to fit)\b"
 )
+_CORD = re.compile(r"\b(?:hanging|drop|suspension) length\b")
 # For these parts, the axes on which the part is nearly as large as the whole: second best where the whole is not given.
 _NEARLY_WHOLE: dict[str, set[str]] = {
     "back": {"height"},
@@ -57,6 +58,8 @@ def scope_of(text: str, kind: Kind | None) -> Scope:
     )
     said = [word for word in spoken if word not in own and word.removesuffix("s") not in own]
     present = set(said)
+    if _CORD.search(text):
+        return Scope("cord", NEVER)
     assembled = "assembled" in present or "unboxed" in present
     package = present & words.PACKAGE
     if package and not (assembled and not present & {"carton", "package", "packaging", "packaged", "packed", "boxed"}):

@@ -6,12 +6,15 @@ from math import log
 from typing import Any, Literal
 
 from vendors.local.facts.kinds import Kind
-from vendors.local.facts.readings import Group, Reading, abs_log
-from vendors.local.facts.scopes import NEVER, PART, VAGUE, usable
+from vendors.local.facts.readings import LONGEST, Group, Reading, abs_log
+from vendors.local.facts.scopes import NEUTRAL, NEVER, PART, VAGUE, usable
+from vendors.local.facts.variants import size_names
 
 Side = Literal["width", "depth", "height"]
 Labelled = dict[str, list[float]]
 FITS, MISFITS = 0.1, 0.3
+# A length six times as long, or as short, as usual for its kind wants a look.
+UNUSUAL = log(6)
 SIDES: tuple[Side, ...] = ("width", "depth", "height")
 # Unlabelled triples are written width, depth, height most of the time; other orders need a reason.
 _ORDER_COST: dict[tuple[Side, ...], float] = {
@@ -50,6 +53,7 @@ def settle(
 
     `aspect` is the cutout's width over height; `variants` are the title's words that pick among several listed sizes.
     """
+    groups = [Group([reading for reading in group.readings if reading.high <= LONGEST]) for group in groups]
     candidates: dict[Side, list[Candidate]] = {side: [] for side in SIDES}
     labelled: Labelled = {}
     for reading in (r for group in groups for r in group.readings if isinstance(r.axis, str) and r.scope.tier < PART):
@@ -64,7 +68,7 @@ def settle(
     conflicts: list[dict[str, Any]] = []
     for side in SIDES:
         if candidates[side]:
-            sizes[side], found = _choose(side, candidates[side])
+            sizes[side], found = _choose(side, candidates[side], kind)
             conflicts += found
     return sizes, conflicts
 
@@ -197,24 +201,36 @@ def _tier(reading: Reading, side: Side, kind: Kind | None, variants: frozenset[s
     tier += (0.5 if reading.after_part else 0.0) + (0.25 if reading.guessed_unit or reading.unsure else 0.0)
     tier -= 0.25 if reading.announced and tier >= 1 else 0.0
     tier -= 0.1 if reading.members > 1 else 0.0
-    named = (
-        variants & set(reading.line.folded.replace(":", " ").split()) if reading.line.source == "description" else set()
-    )
-    return tier - (0.6 if named else 0.0)
+    if reading.line.source != "description":
+        return tier
+    said = reading.sizes if reading.sizes is not None else size_names(reading.line.folded)
+    if reading.sizes and "full" in reading.sizes and reading.scope.name == "overall":
+        # "Full: 54 x 75" is a size of bed.
+        tier += NEUTRAL
+    return tier - (0.6 if variants & said else 0.0)
 
 
-def _choose(side: Side, candidates: list[Candidate]) -> tuple[Size, list[dict[str, Any]]]:
+def _choose(side: Side, candidates: list[Candidate], kind: Kind | None) -> tuple[Size, list[dict[str, Any]]]:
     clusters: list[list[Candidate]] = []
     for candidate in candidates:
         near = next((c for c in clusters if _agree(c[0].reading.middle, candidate.reading.middle)), None)
         near.append(candidate) if near is not None else clusters.append([candidate])
     for cluster in clusters:
         cluster.sort(key=lambda candidate: (candidate.tier, candidate.place))
-    best = min(clusters, key=lambda cluster: (round(cluster[0].tier), -len(cluster), cluster[0].tier, cluster[0].place))
+    best = min(
+        clusters,
+        key=lambda cluster: (
+            cluster[0].tier >= VAGUE or not _usual(cluster[0].reading.middle, side, kind),
+            round(cluster[0].tier),
+            -len(cluster),
+            cluster[0].tier,
+            cluster[0].place,
+        ),
+    )
     chosen = best[0].reading
     size = Size(round(chosen.middle, 4), chosen, best[0].tier, len(best))
     rivals = [c[0] for c in clusters if c is not best and c[0].tier < NEVER]
-    return size, _conflicts(side, size, best, rivals)
+    return size, _conflicts(side, size, best, rivals) + _remark(side, size, kind)
 
 
 def _agree(one: float, other: float) -> bool:
@@ -234,6 +250,29 @@ def _conflicts(side: Side, size: Size, best: list[Candidate], rivals: list[Candi
         values = [size.metres, *(round(rival.reading.middle, 4) for rival in rivals[:4])]
         found.append({"field": side, "values": values, "chosen": size.metres, "why": _why(best, rivals[0])})
     return found
+
+
+def _usual(metres: float, side: Side, kind: Kind | None) -> bool:
+    """Whether a length is one that things of this kind have; thin sides and unknown kinds are not judged."""
+    usual = kind.typical[SIDES.index(side)] if kind else 0.0
+    return usual <= 0.08 or abs_log(metres / usual) <= UNUSUAL
+
+
+def _remark(side: Side, size: Size, kind: Kind | None) -> list[dict[str, Any]]:
+    if kind is None or _usual(size.metres, side, kind):
+        return []
+    why = f"“{size.reading.quote[:60]}” is unusual for a {kind.name}; it is used as written and wants a look."
+    return [{"field": side, "values": [size.metres], "chosen": size.metres, "why": why}]
+
+
+def implausible(groups: list[Group], chosen: Mapping[Side, float]) -> list[dict[str, Any]]:
+    """Lengths that nothing in a room has, as conflicts with what is used instead (`chosen`, null if nothing is)."""
+    found: list[dict[str, Any]] = []
+    for reading in (r for group in groups for r in group.readings if r.high > LONGEST and r.scope.tier < PART):
+        side = next((name for name in SIDES if name == reading.axis), SIDES[0])
+        why = f"“{reading.quote[:60]}” is longer than anything that stands in a room; it is not used."
+        found.append({"field": side, "values": [round(reading.middle, 4)], "chosen": chosen.get(side), "why": why})
+    return found[:4]
 
 
 def _why(best: list[Candidate], rival: Candidate) -> str:

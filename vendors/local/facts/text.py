@@ -58,6 +58,8 @@ _STILL_TO_A_MODEL = re.compile(
     r"dimensions? (?:are|is)|"
     r"(?:width|height|depth|length) (?:is|to|=))\b"
 )
+# Shops space the spans of a specification by style sheets alone.
+_SPANS = re.compile(r"</span>(?=<span[\s>])", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)")
 
 
@@ -141,6 +143,7 @@ def _description_lines(description: str) -> list[Line]:
     has_blocks = any(match[2] and match[2].lower() in _BLOCKS for match in _TAG.finditer(marked))
     marked = re.sub(r"\r\n?", "\n", marked)
     marked = re.sub(r"\n(?!\s*\n)" if has_blocks else r"\n", " " if has_blocks else _ROW, marked).replace("\n", _ROW)
+    marked = _SPANS.sub(" ", marked)
     marked = _TAG.sub(_mark, _RAISED_FRACTION.sub(" ", marked))
     # Some shops escape twice; a second pass reads `&amp;quot;` as the inch sign it was.
     unescaped = html.unescape(html.unescape(marked))

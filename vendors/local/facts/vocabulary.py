@@ -42,7 +42,8 @@ OTHER_UNITS = _set(
 
 _NOUNS: dict[Axis, str] = {
     "width": "width widths breadth breite largeur ancho anchura larghezza breedte largura",
-    "depth": "depth tiefe profondeur fondo profundidad profondita diepte profundidade projection",
+    "depth": "depth tiefe profondeur fondo profundidad profondita diepte profundidade projection projects protrudes "
+    "ausladung saillie sporgenza",
     "height": "height heights hohe hoehe hauteur alto altura altezza hoogte drop",
     "length": "length lengths lange laenge longueur largo longitud lunghezza lengte comprimento",
     "diameter": "diameter diametre diametro durchmesser dia diam doorsnede",
@@ -69,6 +70,12 @@ ORDER_WORDS = {"wdh", "whd", "hwd", "lwh", "lwd", "ldh", "dwh", "hbt", "bth", "b
 _UNIT = "|".join(sorted((re.escape(unit) for unit in UNITS if unit.isalpha()), key=len, reverse=True))
 GLUED = re.compile(rf"(?P<unit>{_UNIT})?(?P<after>[wdhlbtp])?(?P<by>x)?(?P<before>[wdhlbtp]|dia)?")
 
+# German puts a label and what it is about into one word: `Gesamthöhe`, `Kopfteilhöhe`.
+COMPOUND_LABEL = re.compile(
+    r"(?P<about>gesamt|aussen|außen|kopfteil|schirm|tisch|schrank|bett|regal|lampen|produkt|rahmen|korpus)"
+    r"(?P<axis>hohe|breite|tiefe|lange|durchmesser)"
+)
+
 FILLERS = _set(
     """
     of is are was approx approximately about around roughly ca c circa max maximum min minimum total measures
@@ -86,6 +93,7 @@ VAGUE = _set(
     over under nearly almost least more less beyond above below than up fast uber plus
     """
 )
+LISTING = {"and", "or", "und", "oder", "et", "ou", "y", "o", "e"}
 UNSURE = {
     "approx",
     "approximately",
@@ -111,7 +119,8 @@ SIZE_WORDS = _set(
 OVERALL = _set(
     """
     overall assembled total product item external exterior outer outside framed full complete gesamt entire whole
-    gesamtmasse gesamtabmessungen totale hors tout produkt produktmasse closed unextended folded-out standing
+    gesamtmasse gesamtabmessungen aussen außen totale
+    hors tout produkt produktmasse closed unextended folded-out standing
     """
 )
 PACKAGE = _set(
@@ -143,7 +152,7 @@ PARTS: dict[str, str] = _spread(
         ),
         "arm": "arm arms armrest armrests armlehne",
         "back": "back backrest backs lehne ruckenlehne dossier",
-        "leg": "leg legs foot beine fuss fusse feet pied pieds",
+        "leg": "leg legs foot beine fuss fusse fuß fuße feet pied pieds",
         "cushion": "cushion cushions pillow pillows kissen headrest",
         "mattress": "mattress mattresses matratze matelas liegeflache sleeping sleep",
         "print": "print image artwork paper visible picture motif motiv unframed poster sheet bild photo",
@@ -163,6 +172,7 @@ PARTS: dict[str, str] = _spread(
         "door": "door doors mirror-door glass",
         "under": "underneath beneath underside knee ground under legroom",
         "handle": "handle handles knob knobs",
+        "bottom": "bottom",
         "edge": "edge bevel beveled bevelled rim lip hem",
         "wheel": "wheel wheels castor castors caster casters",
         "foam": "foam padding upholstery",

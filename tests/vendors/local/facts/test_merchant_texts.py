@@ -1,4 +1,8 @@
-"""The facts of merchant texts of every form; sides (metres) that a text leaves open are null."""
+"""The facts of merchant texts of every form; sides (metres) that a text leaves open are null.
+
+Each batch was written unseen and read once before anything was mended: `first_run` says what came of that, and
+`still_wrong` marks what the rules do not read yet.
+"""
 
 import json
 from pathlib import Path
@@ -9,7 +13,11 @@ from vendors.local.facts.extract import cleaned_text, extract_facts
 
 SIDES = ("width", "depth", "height")
 TOLERANCE_M = 0.006
-TEXTS = [json.loads(line) for line in Path(__file__).with_name("merchant_texts.jsonl").read_text("utf-8").splitlines()]
+HERE = Path(__file__).parent
+FILES = [HERE / "merchant_texts.jsonl", *sorted(HERE.glob("batches/*.jsonl"))]
+TEXTS = [json.loads(line) for file in FILES for line in file.read_text("utf-8").split("\n") if line]
+XFAIL = pytest.mark.xfail(strict=True, reason="not read yet")
+READ_OR_NOT = [pytest.param(row, marks=XFAIL if row.get("still_wrong") else ()) for row in TEXTS]
 IDS = [f"{number:03d} {row['title'][:30]}" for number, row in enumerate(TEXTS)]
 
 
@@ -17,14 +25,15 @@ def texts_of(row):
     return row["title"], row["description"], row["product_type"]
 
 
-@pytest.mark.parametrize("row", TEXTS, ids=IDS)
+@pytest.mark.parametrize("row", READ_OR_NOT, ids=IDS)
 def test_sides_and_mount_are_those_a_careful_reader_takes(row):
     facts = extract_facts(*texts_of(row))
     expected = {side: row[side] for side in SIDES if row[side] is not None}
     found = {side: facts["dimensions_m"][side] for side in expected}
     assert found == pytest.approx(expected, abs=TOLERANCE_M)
     assert {facts["dimension_sources"][side] for side in expected} <= {"text"}
-    assert facts["mount"] == row["mount"]
+    assert row["mount"] in (None, facts["mount"])
+    assert set(row.get("conflicts", ())) <= {conflict["field"] for conflict in facts["conflicts"]}
 
 
 @pytest.mark.parametrize("row", TEXTS, ids=IDS)
