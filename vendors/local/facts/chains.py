@@ -81,23 +81,25 @@ class ChainReader:
         return chains
 
     def _share_labels(self, chains: list[Chain]) -> None:
-        """`60 cm, 45 cm or 30 cm long`: what a list's last length is called holds for those before it."""
+        """A label holds for a whole list: `60 cm, 45 cm or 30 cm long`, `Heights: 15, 20 and 25 cm`."""
         for chain, following in zip(chains[-2::-1], chains[:0:-1], strict=True):
             one, other = chain.members[0], following.members[0]
-            between = [item for item in self.items if chain.span[1] <= item.start < following.span[0]]
-            listed = between and all(item.kind == "comma" or item.text in words.LISTING for item in between)
-            single = len(chain.members) == len(following.members) == 1
-            behind = following.span[0] == other.quantities[0].start
-            if single and listed and behind and one.axis is None and other.axis and one.quantities[0].unit:
+            behind = other.axis is not None and following.span[0] == other.quantities[0].start
+            if behind and one.axis is None and one.quantities[0].unit and self._listed(chain, following):
                 one.axis, one.spelled_out, chain.scope = other.axis, True, following.scope
         for chain, following in pairwise(chains):
-            # `Heights: 15, 20 and 25 cm`.
             one, other = chain.members[0], following.members[0]
-            between = [item for item in self.items if chain.span[1] <= item.start < following.span[0]]
-            listed = between and all(item.kind == "comma" or item.text in words.LISTING for item in between)
-            bare = len(chain.members) == len(following.members) == 1 and not one.quantities[0].unit
-            if bare and listed and one.axis and one.spelled_out and other.axis is None:
+            before = one.axis is not None and one.spelled_out and not one.quantities[0].unit
+            if before and other.axis is None and self._listed(chain, following):
                 other.axis, other.spelled_out, following.scope = one.axis, True, chain.scope
+
+    def _listed(self, chain: Chain, following: Chain) -> bool:
+        """Whether two single lengths are neighbours in a list."""
+        near = 0 < following.span[0] - chain.span[1] < 8
+        if not near or len(chain.members) > 1 or len(following.members) > 1:
+            return False
+        between = [item for item in self.items if chain.span[1] <= item.start < following.span[0]]
+        return bool(between) and all(item.kind == "comma" or item.text in words.LISTING for item in between)
 
     def _step(self, item: Item) -> None:
         self._at += 1
