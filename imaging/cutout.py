@@ -21,9 +21,9 @@ Float = NDArray[np.float32]
 
 SEGMENT_SIDE = 800
 # Limits of the signals (docs/decisions/0014-cutouts.md has the calibration).
-BUSY_RESIDUAL, BUSY_OUTLIERS, BUSY_SHARP, TOUCHED_SHARE, CROPPED_SHARE = 1.5, 0.35, 0.03, 0.01, 0.3
+BUSY_RESIDUAL, BUSY_OUTLIERS, BUSY_SHARP, TOUCHED_SHARE, CROPPED_SHARE = 1.5, 0.35, 0.012, 0.01, 0.3
 # A faint outline may be trusted where nearly all of it is sharp.
-NO_CONTRAST, WEAK_CONTRAST, LEAST_SUPPORT, WEAK_SUPPORT = 1.0, 2.5, 0.6, 0.85
+NO_CONTRAST, WEAK_CONTRAST, LEAST_SUPPORT, WEAK_SUPPORT = 1.0, 2.5, 0.6, 0.95
 SECOND_PART, LOW_RESOLUTION = 0.15, 350
 STOPPING = frozenset({"busy_background", "weak_edge", "nothing_found"})
 

@@ -25,9 +25,10 @@ FAINT, SHADOW_CHROMA, SHADOW_TINT = 2.5, 6.0, 0.1
 BOUNCE_TINT = 0.3
 # A step edge loses 60 % of its gradient from blur 1 px to 3 px, a penumbra of 2 px or more less than 38 %.
 SHARPNESS, LEAST_GRADIENT = 1.6, 0.5
-CLEAR_GRADIENT, BLOCK_EDGE = 0.9, 24
 # The disks (px) that the flood rolls, and how far the narrow one goes on.
 WIDE, NARROW, REACH = 6, 2, 16
+# A white front on white is calm as well, but little less like the backdrop than its rim.
+HOLE_CONTRAST, STRONG_RIM = 0.25, 20.0
 # How often the holes found tell more of the backdrop.
 ROUNDS = 4
 
@@ -76,17 +77,7 @@ def _gradient(lab: Float, blur: float) -> Float:
 def _sharp_edges(lab: Float) -> Mask:
     fine, coarse = _gradient(lab, 1.0), _gradient(lab, 3.0)
     noise = float(np.percentile(fine[frame(fine.shape, max(4, min(fine.shape) // 25))], 80))
-    sharp = (fine > max(LEAST_GRADIENT, 2.5 * noise)) & (fine > SHARPNESS * coarse)
-    return _without_block_edges(sharp, fine)
-
-
-def _without_block_edges(sharp: Mask, gradient: Float) -> Mask:
-    """Without faint short edges: JPEG leaves them at its blocks of 8 px wherever a backdrop changes slowly."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(sharp.astype(np.uint8))
-    strong = np.bincount(labels[gradient > CLEAR_GRADIENT], minlength=count) > 0
-    keep = strong | (stats[:, cv2.CC_STAT_AREA] > BLOCK_EDGE)
-    keep[0] = False
-    return np.asarray(keep[labels])
+    return np.asarray((fine > max(LEAST_GRADIENT, 2.5 * noise)) & (fine > SHARPNESS * coarse))
 
 
 def _flood(backdrop: Backdrop, sharp: Mask) -> Mask:
@@ -121,6 +112,9 @@ def _openings(
 
     A shadow that a mesh stands in is seen in its own holes best: those found tell what is behind the next.
     """
+    rim = rest & (cv2.dilate((~rest).astype(np.uint8), disk(6)) > 0)
+    if not rim.any() or float(np.percentile(local[rim], 60)) < STRONG_RIM:
+        return _holes(rest, local, sharp, np.zeros_like(rest)), local
     found = np.zeros_like(rest)
     free = ~sharp & ((backdrop.chroma_gap < SHADOW_CHROMA) | (backdrop.tint < BOUNCE_TINT))
     for _ in range(ROUNDS):
@@ -162,7 +156,9 @@ def _holes(rest: Mask, local: Float, sharp: Mask, free: Mask) -> Mask:
     rims = np.bincount(owner[rim], minlength=count + 1)
     edges = np.bincount(owner[rim & (local > 10.0)], minlength=count + 1)
     crisp = np.bincount(owner[rim & sharp], minlength=count + 1)
-    hole = (sizes >= 6) & (edges > 0.3 * rims) & (crisp > 0.4 * rims)
+    inside = np.bincount(labels.ravel(), weights=local.ravel(), minlength=count + 1) / np.maximum(sizes, 1)
+    beside = np.bincount(owner[rim], weights=local[rim], minlength=count + 1) / np.maximum(rims, 1)
+    hole = (sizes >= 6) & (edges > 0.3 * rims) & (crisp > 0.4 * rims) & (inside < HOLE_CONTRAST * beside)
     hole[0] = False
     return np.asarray(hole[labels])
 
