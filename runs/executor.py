@@ -90,8 +90,8 @@ class RunExecutor:
         self._due = {key: now + step.wait_s for key, step in context.steps.items() if step.wait_s is not None}
         decisions = self._decide(context.ended, at_work=set(running))
         decisions.begin = [key for key in lost if key not in unknown] + decisions.begin
-        if decisions.begin or decisions.skips:
-            await self.database(commits.begin_nodes, context, decisions)
+        if not await self._began(decisions):
+            return
         for key in lost:
             refusal = undecidable(context.dag.nodes[key], context.grounds(key, context.ended))
             self._refused |= {key: refusal} if refusal else {}
@@ -196,9 +196,24 @@ class RunExecutor:
     async def _go_on(self) -> None:
         """Begin what has rested long enough, if its group has room."""
         decisions = self._decide(self.context.ended, at_work=set(self._tasks))
-        if decisions.begin or decisions.skips:
-            await self.database(commits.begin_nodes, self.context, decisions)
+        if await self._began(decisions):
             self._begin(decisions)
+
+    async def _began(self, decisions: Decisions) -> bool:
+        """Write what begins and what is skipped; a domain that refuses a run of which nothing is left ends it."""
+        if not (decisions.begin or decisions.skips):
+            return True
+        try:
+            await self.database(commits.begin_nodes, self.context, decisions)
+        except OUT_OF_HANDS:
+            raise
+        except Exception as error:
+            logger.exception("beginning refused", extra={"run": str(self.context.run.id)})
+            what = {"code": "output_refused", "message": f"{type(error).__name__}: {error}"[:1000], "retryable": False}
+            await self.database(commits.fail_run, self.context.claim, **what)
+            self.context.run.status = FAILED
+            return False
+        return True
 
     async def _wait_elsewhere(self) -> bool:
         """With nothing at work and a long rest ahead, hand the run back until then; whether that was done."""

@@ -22,7 +22,7 @@ def send_hint(run_id: object) -> None:
     that; one that is down costs this hint and a short wait once in a while, never the run or the request.
     """
     if settings.BROKER_URL:
-        transaction.on_commit(lambda: _send(str(run_id)))
+        transaction.on_commit(lambda: _send(str(run_id)), robust=True)
     else:
         notify(RUNS, str(run_id))
 

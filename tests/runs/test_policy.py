@@ -150,6 +150,18 @@ def test_a_first_node_under_a_condition_on_the_input_is_not_begun_before_it_is_d
     assert run.steps.get(node_key="b").reasons == {"join": "all_success", "skipped": ["a"]}
 
 
+def test_a_domain_that_refuses_a_run_of_skipped_nodes_only_fails_it_with_a_reason() -> None:
+    def refuse(run: Run) -> None:
+        if run.status == Run.Status.COMPLETED:
+            raise ValueError("nothing came of it")
+
+    on_finish("refused")(refuse)
+    publish("refused", node("a", condition="input.wanted == true"))
+    run = run_inline("refused", {"wanted": False})
+    assert (run.status, run.error_code) == (Run.Status.FAILED, "output_refused")
+    assert "nothing came of it" in run.error_message
+
+
 def test_a_run_of_skipped_nodes_only_tells_the_domain_that_it_is_completed() -> None:
     heard: list[str] = []
     on_finish("nothing")(lambda run: heard.append(run.status))
