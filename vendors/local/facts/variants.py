@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _LETTERS = {"xs", "s", "m", "l", "xl", "xxl"}
 _NAMES = {
@@ -28,6 +29,7 @@ class Label:
     is_letter: bool
 
 
+@lru_cache(maxsize=32)
 def size_names(folded: str) -> frozenset[str]:
     """The sizes that some folded words name: "large", "xl", "3 seats"."""
     return frozenset(name for match in _WORD.finditer(folded) if (name := _name(match)))
