@@ -1,5 +1,6 @@
 """Product photos with exact alpha: drawn or cut from the fixtures, set before studio backdrops, or into rooms."""
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product as combinations
@@ -9,6 +10,7 @@ from zlib import crc32
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from bench.scenes import SceneProduct, products, rooms
 from imaging.colour import resize
@@ -286,12 +288,9 @@ def set_before(subject: Subject, ground: Float, *, quality: int, shadow: float, 
     cover = subject.alpha[..., None]
     photo = ground * (1.0 - dark[..., None]) * (1 - cover) + subject.colour * cover
     noisy = photo + np.random.default_rng(seed).normal(0.0, 1.0, photo.shape) * (photo < 254)
-    encoded = cv2.imencode(
-        ".jpg",
-        np.clip(np.rint(noisy), 0, 255).astype(np.uint8)[..., ::-1],
-        [cv2.IMWRITE_JPEG_QUALITY, quality],
-    )[1]
-    return np.ascontiguousarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1])
+    kept = io.BytesIO()
+    Image.fromarray(np.clip(np.rint(noisy), 0, 255).astype(np.uint8)).save(kept, "JPEG", quality=quality)
+    return np.array(Image.open(kept).convert("RGB"))
 
 
 def _shadow(subject: Subject) -> Float:
@@ -301,7 +300,7 @@ def _shadow(subject: Subject) -> Float:
     rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
     span = float(columns[-1] - columns[0])
     if subject.name in HANGING:
-        moved = np.float32([[1, 0, 0.02 * width], [0, 1, 0.03 * height]])
+        moved = np.array([[1, 0, 0.02 * width], [0, 1, 0.03 * height]], np.float32)
         cast = cv2.warpAffine(subject.alpha, moved, (width, height))
         return np.asarray(0.5 * cv2.GaussianBlur(cast, (0, 0), 0.012 * width), np.float32)
     low = solid.copy()
@@ -312,7 +311,7 @@ def _shadow(subject: Subject) -> Float:
     middle = int((columns[0] + columns[-1]) / 2 + 0.04 * span), int(rows[-1] - 0.015 * height)
     cv2.ellipse(pool, middle, (int(0.52 * span), int(0.10 * span) + 4), 0, 0, 360, 1.0, -1)
     wide = cv2.GaussianBlur(pool, (0, 0), 0.03 * span + 3)
-    return np.clip(0.45 * close + 0.55 * wide, 0, 0.9)
+    return np.asarray(np.clip(0.45 * close + 0.55 * wide, 0, 0.9), np.float32)
 
 
 def studio_photos(side: int = 900, fixtures: bool = True) -> Iterator[ProductPhoto]:
