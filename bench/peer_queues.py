@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-import celery  # type: ignore[import-untyped]
+import celery
 import procrastinate
 import redis
 
