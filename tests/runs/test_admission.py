@@ -23,7 +23,7 @@ def waiting(count: int, shop: Shop | None, priority: int = 0, seconds: float = 0
     publish("noops", *chain("noop@1"))
     members = [Member(shop, {"number": number}) for number in range(count)]
     runs = start_group(pipeline="noops", members=members, group_id=new_id(), priority=priority)
-    due = timezone.now() - timedelta(seconds=seconds)
+    due = timezone.now() - timedelta(seconds=seconds, milliseconds=count)  # all are due by now
     for number, run in enumerate(runs):
         Run.objects.filter(pk=run.pk).update(due_at=due + timedelta(milliseconds=number))
     return list(Run.objects.filter(pk__in=[run.pk for run in runs]).order_by("due_at"))
