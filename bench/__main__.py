@@ -17,7 +17,7 @@ MEASUREMENTS = {
     "many": "A thousand runs in flight",
     "fairness": "Fairness between shops",
     "recovery": "Leases under load, and killed workers",
-    "chaos": "Three hundred kills",
+    "chaos": "Processes killed at random",
     "widget": "Widget",
     "placing": "Placing products in rendered rooms",
     "cutout": "Cutouts",

@@ -1,4 +1,4 @@
-"""Three hundred kills: is anything lost or done twice, and how soon are a killed worker's runs in good hands again."""
+"""Processes killed at random: is anything lost or done twice, and how soon are a killed worker's runs in good hands."""
 
 import os
 import random

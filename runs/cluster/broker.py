@@ -4,6 +4,7 @@ None keeps django-q2's statistics (`runs_worker` has ours), `ping` answers inste
 pusher would die of an error it rests a moment.
 """
 
+import abc
 import contextlib
 import logging
 import time
@@ -20,7 +21,7 @@ CONNECT_SECONDS, SEND_SECONDS, REST_SECONDS = 1, 3, 1.0
 BULK = 10
 
 
-class CalmBroker(Broker):  # type: ignore[misc]
+class CalmBroker(Broker, abc.ABC):  # type: ignore[misc]
     """What our brokers share."""
 
     errors: tuple[type[Exception], ...] = ()
@@ -42,9 +43,9 @@ class CalmBroker(Broker):  # type: ignore[misc]
         self._down = False
         return messages
 
+    @abc.abstractmethod
     def receive(self) -> list[Message] | None:
         """One turn of waiting for messages."""
-        raise NotImplementedError
 
     def rest(self) -> None:
         """Wait a moment, less when the cluster ends."""

@@ -188,8 +188,12 @@ def test_another_django_q_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch
 
 def test_an_announced_photo_has_a_computing_child_ready_and_an_idle_cluster_has_none(hinted: Cluster) -> None:
     assert not computing(hinted)
-    expect_work()
-    wait_until(lambda: len(computing(hinted)) == 2, "each worker has a child")
+
+    def announced() -> bool:
+        expect_work()  # a worker that has reported may not listen yet, and a hint may be lost
+        return len(computing(hinted)) == 2
+
+    wait_until(announced, "each worker has a child")
     children = {process.pid for process in computing(hinted)}
     publish("computing", *chain("computed@1"))
     assert completes("computing").steps.get().payload.ir["pid"] in children
