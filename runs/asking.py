@@ -42,16 +42,24 @@ class Asker:
         self._save = save
         self.routes: tuple[Route, ...] = ()
 
+    def route_for(self, task: str) -> Route:
+        """The route that this attempt takes for a task.
+
+        Raises:
+            AttemptFailed: the task has none.
+        """
+        self.routes = tuple(self._deps.routes.for_task(task))
+        if not self.routes:
+            raise AttemptFailed("no_route", f"No model is routed to the task {task!r}.")
+        return self.routes[min(self._route_index, len(self.routes) - 1)]
+
     async def __call__(self, question: Question, recorder: Recorder) -> Reply:
         """Answer a stage's question, from the recording of this very call when there is one.
 
         Raises:
             DatabaseAway: a limit or the answer could not be written; the run goes on when the database is back.
         """
-        self.routes = tuple(self._deps.routes.for_task(question.task))
-        if not self.routes:
-            raise AttemptFailed("no_route", f"No model is routed to the task {question.task!r}.")
-        route = self.routes[min(self._route_index, len(self.routes) - 1)]
+        route = self.route_for(question.task)
         call = await self._call(question, recorder, route)
         record = ModelCall(question.task, route.vendor, call.model, call.idempotency_key)
         recorder.recording.call = record

@@ -5,7 +5,7 @@ import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from core.canonical import canonical_json
 from core.pictures import PictureRef, bind_pictures, unbind_pictures
@@ -18,6 +18,7 @@ from runs.pools import off_loop
 from runs.recording import Recorder, Recording
 from runs.registry import Stage, find_stage
 from vendors.base import Reply
+from vendors.routes import Route
 
 MAX_ANSWER = 5 * 1024 * 1024
 
@@ -46,7 +47,14 @@ class Question:
     params: Mapping[str, Any]
 
 
-Asker = Callable[[Question, Recorder], Awaitable[Reply]]
+class Asker(Protocol):
+    """Asks a stage's question on the route that the attempt uses."""
+
+    def route_for(self, task: str) -> Route: ...
+
+    def __call__(self, question: Question, recorder: Recorder) -> Awaitable[Reply]: ...
+
+
 Selector = Callable[[str], Selection]
 
 
@@ -97,6 +105,16 @@ class StepHandle(Recorder):
         self._asked = True
         question = Question(task, prompt, variables or {}, images or {}, {**self.params, **(params or {})})
         return await self._asker(question, self)
+
+    def route(self, task: str) -> Route:
+        """Where a call for this task would go now, without making it: what a model is shown may depend on who it is.
+
+        Raises:
+            AttemptFailed: no model is routed to the task.
+        """
+        if self._asker is None:
+            raise RuntimeError("A stage that asks a model waits, so it has to be `async def`.")
+        return self._asker.route_for(task)
 
     def close(self) -> None:
         """The attempt is over: whatever its stage still does, it asks no model."""
