@@ -13,6 +13,8 @@ Status = ProductAsset.PrepStatus
 @output("prep", "fetch")
 def photo_fetched(result: NodeOutput) -> list[tuple[str, str]]:
     """The asset shows its safe photo and is being processed."""
+    if result.run.is_trial:
+        return []
     photo = result.blobs["product"]
     _keep(photo)
     move_asset(result.run.subject_id, Status.PROCESSING, photo=photo)
@@ -23,8 +25,11 @@ def photo_fetched(result: NodeOutput) -> list[tuple[str, str]]:
 def facts_found(result: NodeOutput) -> list[tuple[str, str]]:
     """The asset keeps facts and the prompt they were extracted with, its cutout, and is ready.
 
-    If the merchant changed it meanwhile, these are another picture's or text's: it has to be prepared again.
+    If the merchant changed it meanwhile, these are another picture's or text's: it has to be prepared again. What staff
+    try out on it changes nothing.
     """
+    if result.run.is_trial:
+        return []
     run, step = result.run, result.step
     asset = ProductAsset.objects.select_for_update(of=("self",)).select_related("source").get(id=run.subject_id)
     current = prep_input(asset) == run.input
@@ -54,11 +59,12 @@ def _keep(blob: Blob) -> None:
 @on_finish("prep")
 def prep_ended(run: Run) -> None:
     """An asset whose run failed says so; the run says why."""
-    if run.status != Run.Status.COMPLETED:
+    if not run.is_trial and run.status != Run.Status.COMPLETED:
         move_asset(run.subject_id, Status.FAILED, prep_error=run.error_message or "The preparation was cancelled.")
 
 
 @on_fork("prep")
 def prep_forked(parent: Run, fork: Run) -> None:
-    """A prep run that goes on where another failed is a new job of the same product."""
-    adopt_run(fork)
+    """A prep run that goes on where another failed is a new job of the same product; a trial is not."""
+    if not fork.is_trial:
+        adopt_run(fork)

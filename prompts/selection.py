@@ -13,7 +13,7 @@ from prompts.document import complete, parse_document
 from prompts.library import Library, Prompt, library
 from prompts.template import Rendered
 
-Source = Literal["library", "experiment", "override"]
+Source = Literal["library", "experiment", "override", "edit"]
 FLAG = "experimental_prompts"
 BUCKETS = 10_000
 
@@ -91,8 +91,10 @@ def library_selection(name: str, version: str) -> Selection:
     return _library_selection(library().get(name, version), "library")
 
 
-def edited_selection(name: str, text: str, *, base_version: str, override_id: str | None = None) -> Selection:
-    """A complete text that somebody wrote: an override, or the edited prompt of a fork.
+def edited_selection(
+    name: str, text: str, *, base_version: str, override_id: str | None = None, source: Source = "override"
+) -> Selection:
+    """A complete text that somebody wrote: an override, or the edited prompt of a fork (source `edit`).
 
     Raises:
         PromptError: the text is not a valid prompt.
@@ -101,7 +103,7 @@ def edited_selection(name: str, text: str, *, base_version: str, override_id: st
     return Selection(
         prompt_name=name,
         version=version_of(name, document.sha256),
-        source="override",
+        source=source,
         sha256=document.sha256,
         template=text,
         base_version=base_version,

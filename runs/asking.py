@@ -46,12 +46,15 @@ class Asker:
         """The route that this attempt takes for a task.
 
         Raises:
-            AttemptFailed: the task has none.
+            AttemptFailed: the task has none, or its vendor is not set up here.
         """
-        self.routes = tuple(self._deps.routes.for_task(task))
+        self.routes = self._context.run.changes.routes_for(task, self._deps.routes)
         if not self.routes:
             raise AttemptFailed("no_route", f"No model is routed to the task {task!r}.")
-        return self.routes[min(self._route_index, len(self.routes) - 1)]
+        route = self.routes[min(self._route_index, len(self.routes) - 1)]
+        if route.vendor not in self._deps.vendors:  # chosen for this run where another installation's workers had it
+            raise AttemptFailed("vendor_not_set_up", f"The vendor {route.vendor!r} is not set up here.")
+        return route
 
     async def __call__(self, question: Question, recorder: Recorder) -> Reply:
         """Answer a stage's question, from the recording of this very call when there is one.

@@ -14,9 +14,11 @@ from core.ids import Ulid
 from core.storage import BlobMissing, BlobStore
 from irschemas.records import ActiveSchema, Profile
 from irschemas.services import active_schemas, load_profiles
-from prompts.selection import LiveOverride, Selection, select_prompt
+from prompts.library import library
+from prompts.selection import LiveOverride, Selection, edited_selection, select_prompt
 from prompts.services import load_live_overrides
 from runs.blobs import owner_of, read_blob
+from runs.changes import Changes
 from runs.claims import Claim
 from runs.compute import Compute
 from runs.conditions import RUN_FIELDS, SHOP_FIELDS
@@ -38,7 +40,7 @@ SELECT version.id, version.dag_sha256,
     'id', run.id, 'pipeline_slug', run.pipeline_slug, 'status', run.status, 'mode', run.mode, 'trigger', run.trigger,
     'environment', run.environment, 'priority', run.priority,
     'subject_type', run.subject_type, 'subject_id', run.subject_id, 'created_at', run.created_at,
-    'input', run.input, 'summary', run.summary),
+    'input', run.input, 'summary', run.summary, 'changes', run.fork_changes),
   CASE WHEN shop.id IS NOT NULL THEN jsonb_build_object(
     'id', shop.id, 'domain', shop.domain, 'plan', shop.plan, 'features', shop.features) END,
   (SELECT jsonb_agg(jsonb_build_object(
@@ -101,6 +103,7 @@ class RunFacts:
     created_at: datetime
     input: dict[str, Any]
     summary: RunSummary
+    changes: Changes
     shop: ShopFacts | None
 
     @property
@@ -151,7 +154,13 @@ class RunContext:
         return owner_of(self.run.shop_id)
 
     def select(self, name: str, now: datetime) -> Selection:
-        """The prompt this run's shop uses at this moment: live override, else experiment, else production."""
+        """The prompt this run uses at this moment: the one edited for it, else the shop's.
+
+        That is its live override, else the experiment's, else production.
+        """
+        edited = self.run.changes.prompts.get(name)
+        if edited is not None:
+            return edited_selection(name, edited, base_version=library().production(name).version, source="edit")
         shop = self.run.shop
         return select_prompt(
             name,
@@ -218,7 +227,8 @@ def load_context(claim: Claim) -> RunContext:
 
 def _run(raw: dict[str, Any], shop: ShopFacts | None) -> RunFacts:
     created_at, summary = datetime.fromisoformat(raw["created_at"]), RunSummary.from_json(raw["summary"])
-    return RunFacts(**{**raw, "id": Ulid(raw["id"]), "created_at": created_at, "summary": summary, "shop": shop})
+    read = {"created_at": created_at, "summary": summary, "changes": Changes.from_json(raw["changes"])}
+    return RunFacts(**{**raw, **read, "id": Ulid(raw["id"]), "shop": shop})
 
 
 def _step(raw: dict[str, Any]) -> StepFacts:

@@ -68,6 +68,13 @@ class NodeUnknown(SeeItError):
     status = 422
 
 
+class ChangesInvalid(SeeItError):
+    """What should be different in the new run is not valid."""
+
+    code = "changes_invalid"
+    status = 422
+
+
 class BlobsExpired(SeeItError):
     """A picture that this would need has been deleted."""
 

@@ -1,7 +1,7 @@
 """Forks: a new run that takes over what an earlier one had finished, and goes on from one of its nodes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -9,6 +9,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from core.canonical import json_hash
+from runs.changes import Changes
 from runs.claims import inline_lease
 from runs.dag import Dag, published_dag
 from runs.errors import (
@@ -34,13 +35,6 @@ NOT_TAKEN_OVER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """What a fork is given differently. `input` is laid over the run's input, key by key."""
-
-    input: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class _Fork:
     """A fork before it is written: the steps it takes over, by node key, and the nodes it executes."""
 
@@ -61,8 +55,9 @@ def rerun_run(
     """Start a fork of a finished run: from `from_node`, by default from where it failed, else from its beginning.
 
     Nodes that do not depend on `from_node` are taken over with their answers and evidence, by reference: they are not
-    executed and cost nothing again. The others are executed, by the workers unless an `inline_owner` does it. The
-    domain is asked inside the transaction and may refuse. The original is not touched.
+    executed and cost nothing again. The others are executed, by the workers unless an `inline_owner` does it, with
+    `changes` and with what the original itself was given differently. The domain is asked inside the transaction and
+    may refuse. The original is not touched.
 
     Raises:
         RunActive: it has not ended.
@@ -135,6 +130,7 @@ def _fork_row(plan: _Fork, evidence: list[Artifact], by: str, changes: Changes, 
         **{name: getattr(parent, name) for name in taken_over},
         parent=parent,
         fork_node=plan.node,
+        fork_changes=changes.over(Changes.from_json(parent.fork_changes)).to_json(),
         mode=Run.Mode.FORK,
         trigger=f"rerun by {by}"[:63],
         input=given,

@@ -66,6 +66,7 @@ class Run(models.Model):
     run_group_id = UlidField(null=True, blank=True)
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="forks")
     fork_node = models.CharField(max_length=63, blank=True)
+    fork_changes = models.JSONField(default=dict, help_text="What a fork was given differently: `runs.changes`.")
     mode = models.CharField(max_length=8, choices=Mode, default=Mode.LIVE)
     idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 - null is not equal to null
     steps_expected = models.PositiveSmallIntegerField(default=0)
@@ -120,6 +121,11 @@ class Run(models.Model):
     def is_over(self) -> bool:
         """Whether the run has reached a status that it never leaves."""
         return self.status in self.TERMINAL
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether staff try something out with it: what it makes is shown to staff alone and kept nowhere else."""
+        return self.mode == self.Mode.RECORDED or bool(self.fork_changes)
 
 
 class Worker(models.Model):

@@ -38,6 +38,14 @@ async def asking(step: Any, *, question: str = "?") -> dict[str, Any]:
     return {"answer": reply.data, "picture": picture}
 
 
+@stage("prompted", version=1, type="llm")
+async def prompted(step: Any, *, title: str = "Oak chair") -> dict[str, Any]:
+    """Asks the model routed to `facts` with a prompt of the library and repeats its answer."""
+    variables = {"title": title, "description": "", "product_type": "", "tags": []}
+    reply = await step.ask("facts", prompt="facts_extraction", variables=variables)
+    return {"answer": reply.data}
+
+
 @stage("drawing", version=1, type="image")
 async def drawing(step: Any) -> dict[str, Any]:
     """Draws as often as its params say, each time under the same name; the last picture is the answer."""

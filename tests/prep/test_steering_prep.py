@@ -10,6 +10,7 @@ from prep.errors import AlreadyComplete
 from prep.models import ProductAsset
 from prep.services import move_asset, prepare_asset, prepare_inline, prepare_many, save_asset
 from runs.cancelling import cancel_run
+from runs.changes import Changes
 from runs.groups import group_progress
 from runs.inline import default_deps, execute_inline
 from runs.models import Run
@@ -62,6 +63,18 @@ def test_a_failed_prep_goes_on_where_it_failed_and_makes_the_product_ready(sofa:
     assert (fork.status, sofa.prep_status, sofa.prep_error) == ("completed", Status.READY, "")
     assert sofa.cutout is not None and sofa.extracted_facts["dimensions_m"]["width"] == 2.1336
     assert fork.steps.exclude(reused_from=None).count() == 2
+
+
+def test_what_staff_try_out_on_a_product_changes_nothing_of_it(sofa: ProductAsset) -> None:
+    prepare_inline(sofa, trigger="test")
+    before, run = ProductAsset.objects.values().get(pk=sofa.pk), sofa.jobs.get().run
+    changes = Changes(input={"merchant_overrides": {"mount": "wall"}})
+    fork = execute_inline(rerun_run(run, from_node="fetch", by="ada", changes=changes, inline_owner="inline"))
+    assert fork.steps.get(node_key="facts").payload.ir["mount"] == "wall"
+    broken = rerun_run(run, from_node="facts", by="ada", changes=Changes(routes={"facts": "gone/x"}), inline_owner="i")
+    assert execute_inline(broken).status == "failed"
+    assert ProductAsset.objects.values().get(pk=sofa.pk) == before
+    assert sofa.jobs.count() == 1
 
 
 def test_a_product_that_was_changed_since_has_to_be_prepared_again(sofa: ProductAsset) -> None:

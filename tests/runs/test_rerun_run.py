@@ -10,12 +10,13 @@ from core.errors import SeeItError
 from runs import dag
 from runs.blobs import delete_pictures, store_blob
 from runs.cancelling import cancel_run
+from runs.changes import Changes
 from runs.claims import claim_runs
 from runs.errors import BlobsExpired, NodeUnknown, NotRerunnable, RunActive, StageMissing
 from runs.inline import execute_inline
 from runs.models import Artifact, Blob, PipelineVersion, Run
 from runs.registry import _fork_handlers, on_fork
-from runs.rerunning import Changes, rerun_run
+from runs.rerunning import rerun_run
 from tests.factories import ShopFactory, room_jpeg
 from tests.runs.engine import ScriptedVendor, chain, deps, publish, run_inline
 from vendors.base import Image, Reply, Unavailable, Usage
