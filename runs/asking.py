@@ -93,6 +93,7 @@ class Asker:
             sent = {
                 "template": selection.template,
                 "messages": [{"role": message.role, "text": message.text} for message in messages],
+                "filled": [[part.message, part.start, part.end, part.name] for part in rendered.segments],
             }
             recorder.artifact("prompt", sent, role=Artifact.Role.PROMPT)
         images = await off_loop(_read_images, question.images) if question.images else ()

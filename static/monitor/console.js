@@ -41,3 +41,59 @@
     else say(dialog, xhr.getResponseHeader("Content-Type")?.startsWith("text/plain") ? xhr.responseText : "That did not work. Nothing was changed; try again.");
   });
 }
+// Keyboard: whatever has `data-key="g p"` is pressed by typing it, and `?` lists what this page has. Nothing is taken
+// from fields, dialogs, or keys with a modifier.
+{
+  const typing = (target) => target.closest("input:not([type=checkbox], [type=radio], [type=range]), textarea, select, [contenteditable], dialog");
+  const doors = () => [...document.querySelectorAll("[data-key]")];
+  let typed = "", timer;
+  const press = (key) => {
+    clearTimeout(timer);
+    typed = typed ? `${typed} ${key}` : key;
+    const found = doors().find((door) => door.dataset.key === typed);
+    if (!found && doors().some((door) => door.dataset.key.startsWith(`${typed} `))) {
+      timer = setTimeout(() => { typed = ""; }, 1200);
+      return true;
+    }
+    const again = !found && typed !== key;
+    typed = "";
+    if (again) return press(key);
+    if (found) found.matches("input") ? (found.focus(), found.select()) : found.click();
+    return Boolean(found);
+  };
+  const list = () => {
+    let sheet = document.getElementById("keys");
+    if (!sheet) {
+      sheet = document.createElement("dialog");
+      sheet.id = "keys";
+      sheet.className = "ask keys";
+      sheet.setAttribute("aria-label", "Keyboard shortcuts");
+      sheet.innerHTML = "<h2>Keyboard shortcuts</h2><dl></dl><div class=ask-buttons><button type=button class='button quiet' data-close>Close</button></div>";
+      document.body.append(sheet);
+    }
+    const rows = new Map(doors().map((door) => [door.dataset.key, door.dataset.does ?? door.textContent.trim()])).set("?", "this list");
+    sheet.querySelector("dl").replaceChildren(...[...rows].flatMap(([keys, does]) => {
+      const name = document.createElement("dt"), meaning = document.createElement("dd");
+      for (const key of keys.split(" ")) {
+        const cap = document.createElement("kbd");
+        cap.textContent = key;
+        name.append(cap, " ");
+      }
+      meaning.textContent = does;
+      return [name, meaning];
+    }));
+    sheet.showModal();
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented || typing(event.target)) return;
+    if (document.querySelector("dialog[open]") || event.key.length > 1) return;
+    if (event.key === "?") list();
+    else if (!press(event.key)) return;
+    event.preventDefault();
+  });
+}
+// The operator's time zone, so that the console can say and understand local times.
+{
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone) document.cookie = `console_zone=${encodeURIComponent(zone)}; path=/admin/; max-age=31536000; samesite=lax`;
+}
