@@ -19,7 +19,7 @@ from runs.recording import ArtifactDraft, ModelCall, PromptUse, Recorder
 from runs.redaction import redact_secrets, remove_thinking
 from runs.step import Question
 from runs.turns import PATIENCE, Patience
-from vendors.base import Call, Image, Message, RateLimited, Reply, TimedOut, Vendor, VendorError
+from vendors.base import Call, Image, Message, RateLimited, Refused, Reply, TimedOut, Vendor, VendorError
 from vendors.records import reply_from_record, reply_to_record
 from vendors.routes import Route
 
@@ -205,13 +205,19 @@ class Asker:
             if value:
                 recorder.artifact(name, remove_thinking(redact_secrets(value))[0], role=role)
         kind = {RateLimited: "rate_limit", TimedOut: "timeout"}.get(type(error), "vendor")
+        details = {"category": error.category} if isinstance(error, Refused) and error.category else None
         return AttemptFailed(
-            error.code, error.message, kind=kind, retryable=error.retryable, retry_after_s=error.retry_after_s
+            error.code,
+            error.message,
+            kind=kind,
+            retryable=error.retryable,
+            retry_after_s=error.retry_after_s,
+            details=details,
         )
 
 
 def _read_images(pictures: Mapping[str, PictureRef]) -> tuple[Image, ...]:
-    return tuple(Image(role, ref.read(), ref.media_type) for role, ref in pictures.items())
+    return tuple(Image(role, ref.read(), ref.media_type, ref.sha256) for role, ref in pictures.items())
 
 
 def _recorded(known: bytes, recorder: Recorder) -> Reply:

@@ -23,10 +23,12 @@ class Image:
     role: str
     content: bytes
     media_type: str
+    digest: str = field(default="", compare=False, repr=False)
 
     @property
     def sha256(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
+        """SHA-256 of the bytes in hex; `digest`, where whoever made this knew it already."""
+        return self.digest or hashlib.sha256(self.content).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,10 @@ class Call:
     """What a model is asked: rendered messages, pictures in order, and the numbers that steer it.
 
     `variables` are the values the messages were rendered from, as plain JSON: a vendor that computes instead of
-    reading prose (`local`) works from them. `params` are the prompt's and the route's (`prefer`, `scale`, ...).
+    reading prose (`local`) works from them. `params` are the prompt's and the route's (`prefer`, `scale`, ...); a
+    vendor takes those that it knows and leaves the others alone. `response_schema` (JSON Schema 2020-12) asks for one
+    JSON value as the answer. `seed` asks for the same answer again, as far as the service can. The service is given up
+    after `timeout_s` seconds, everything included. Calls with the same `idempotency_key` are one call.
     """
 
     task: str
@@ -44,7 +49,7 @@ class Call:
     variables: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     response_schema: Mapping[str, Any] | None = None
-    seed: int = 0
+    seed: int | None = None
     timeout_s: float = 60.0
     idempotency_key: str = ""
 
@@ -55,12 +60,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token and picture counts in exclusive buckets; None where the vendor does not say (never 0 for unknown)."""
+    """Token and picture counts in exclusive buckets; None where the vendor does not say (never 0 for unknown).
+
+    Every token is in one bucket: `tokens_in` without the cached ones, `tokens_out` without thinking and without the
+    tokens that a drawn picture was made of (`tokens_image`). `images` are the pictures that were drawn.
+    """
 
     tokens_in: int | None = None
     tokens_out: int | None = None
     tokens_cached: int | None = None
     tokens_thinking: int | None = None
+    tokens_image: int | None = None
     images: int | None = None
 
 
@@ -68,11 +78,17 @@ class Usage:
 class Reply:
     """What a model answered, with the request and response as they went over the wire.
 
+    `model` is the one that was asked, `model_version` what the service says has answered. `data` is the answer as JSON;
+    of a service that answers in text, None where the text is not JSON: whoever asked for JSON judges `text`.
+    `finish_reason` is the service's own word. `latency_ms` is there for services behind a network.
+
     `request` and `response` are JSON objects without secrets and without thinking parts; pictures in them are named by
-    `{"$image": role, "sha256": ...}` instead of inlined bytes.
+    `{"$image": role, "sha256": ...}` instead of inlined bytes. Of services behind a network they are
+    `{"method", "url", "headers", "body"}` and `{"status", "headers", "body"}`.
     """
 
     model: str
+    model_version: str = ""
     text: str | None = None
     data: Any = None
     images: tuple[Image, ...] = ()
@@ -82,6 +98,7 @@ class Reply:
     request: Mapping[str, Any] = field(default_factory=dict)
     response: Mapping[str, Any] = field(default_factory=dict)
     thinking_removed: bool = False
+    latency_ms: int | None = None
     cost_usd: float | None = None
     cost_source: str | None = None
 
@@ -133,6 +150,12 @@ class RateLimited(VendorError):
     retryable = True
 
 
+class QuotaExhausted(VendorError):
+    """What may be used of the model service for today, or what was paid for, is used up; waiting does not help."""
+
+    code = "vendor_quota_exhausted"
+
+
 class Unavailable(VendorError):
     """The model service cannot be reached or answers with a server error."""
 
@@ -148,15 +171,25 @@ class TimedOut(VendorError):
 
 
 class Refused(VendorError):
-    """The model service declined on safety grounds; the message names the category."""
+    """The model service declined on grounds of safety or policy; `category` is the service's own word for which."""
 
     code = "vendor_refused"
+
+    def __init__(self, message: str, *, category: str = "", **known: Any) -> None:
+        super().__init__(message, **known)
+        self.category = category
 
 
 class Rejected(VendorError):
     """The model service says our request is wrong; sending it again will not help."""
 
     code = "vendor_rejected"
+
+
+class KeyRefused(Rejected):
+    """The model service does not accept our key, or the key may not do this: every call would end the same way."""
+
+    code = "vendor_key_refused"
 
 
 class BadResponse(VendorError):
@@ -175,7 +208,7 @@ class Vendor(Protocol):
     tasks: Sequence[str]
 
     async def call(self, call: Call) -> Reply:
-        """Answer one call.
+        """Answer one call; one that is made here asks the service exactly once.
 
         Raises:
             VendorError: one of its subclasses, by meaning.

@@ -11,6 +11,7 @@ def reply_to_record(reply: Reply) -> tuple[dict[str, Any], list[Image]]:
     """A reply as JSON, and the pictures that the JSON names by SHA-256."""
     record = {
         "model": reply.model,
+        "model_version": reply.model_version,
         "text": reply.text,
         "data": reply.data,
         "images": [
@@ -22,6 +23,7 @@ def reply_to_record(reply: Reply) -> tuple[dict[str, Any], list[Image]]:
         "request": dict(reply.request),
         "response": dict(reply.response),
         "thinking_removed": reply.thinking_removed,
+        "latency_ms": reply.latency_ms,
         "cost_usd": reply.cost_usd,
         "cost_source": reply.cost_source,
     }
@@ -31,5 +33,7 @@ def reply_to_record(reply: Reply) -> tuple[dict[str, Any], list[Image]]:
 def reply_from_record(record: Mapping[str, Any], read: Callable[[str], bytes]) -> Reply:
     """The reply that a record was made from; `read` gives the bytes of a picture by its SHA-256."""
     values = dict(record)
-    images = tuple(Image(item["role"], read(item["sha256"]), item["media_type"]) for item in values.pop("images"))
+    images = tuple(
+        Image(item["role"], read(item["sha256"]), item["media_type"], item["sha256"]) for item in values.pop("images")
+    )
     return Reply(images=images, usage=Usage(**values.pop("usage")), **values)

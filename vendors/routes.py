@@ -8,7 +8,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from vendors.base import BadResponse, RateLimited, Refused, Rejected, TimedOut, Unavailable, VendorError
+from vendors.base import (
+    BadResponse,
+    KeyRefused,
+    QuotaExhausted,
+    RateLimited,
+    Refused,
+    Rejected,
+    TimedOut,
+    Unavailable,
+    VendorError,
+)
 
 TASKS = ("cutout", "facts", "placement", "composite")
 # A picture that the quality gate rejected: the next route may do better, so it always moves on.
@@ -16,10 +26,12 @@ METRIC_FAILED = "metric_failed"
 _ERRORS: tuple[type[VendorError], ...] = (
     VendorError,
     RateLimited,
+    QuotaExhausted,
     Unavailable,
     TimedOut,
     Refused,
     Rejected,
+    KeyRefused,
     BadResponse,
 )
 MOVE_ON_CODES = (*(error.code for error in _ERRORS), METRIC_FAILED)
