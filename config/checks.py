@@ -1,13 +1,15 @@
 """System checks: what is wrong with this installation, said before the first request instead of at it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from vendors.prices import PricesInvalid, load_prices
 from vendors.registry import build_vendors, require_vendors
-from vendors.routes import RoutesInvalid, load_routes
+from vendors.routes import TASKS, RoutesInvalid, load_routes
 
 MIN_SECRET = 32
 
@@ -35,6 +37,26 @@ def check_routes(**_: Any) -> list[CheckMessage]:
     except RoutesInvalid as error:
         return [Error(f"Model routes cannot be used: {error}.", hint="See MODEL_ROUTES.", id="seeit.E003")]
     return []
+
+
+@register()
+def check_prices(**_: Any) -> list[CheckMessage]:
+    """A price table that can be read, and a price for every model that may be asked."""
+    try:
+        prices = load_prices(settings.MODEL_PRICES)
+    except PricesInvalid as error:
+        return [Error(f"Model prices cannot be used: {error}.", hint="See MODEL_PRICES.", id="seeit.E005")]
+    try:
+        routes = load_routes(settings.MODEL_ROUTES)
+    except RoutesInvalid:
+        return []  # the other check says so
+    found: list[CheckMessage] = []
+    now = datetime.now(UTC)
+    for name in sorted({(route.vendor, route.model) for task in TASKS for route in routes.for_task(task)}):
+        if not prices.knows(*name, now):
+            text = f"{'/'.join(name)} has no price; what it costs will be unknown."
+            found.append(Warning(text, hint=f"Add it to {settings.MODEL_PRICES.name}.", id="seeit.W003"))
+    return found
 
 
 @register(Tags.security, deploy=True)

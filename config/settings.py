@@ -180,6 +180,7 @@ RUNS_PER_SHOP = env.integer("RUNS_PER_SHOP", 40, minimum=1)  # in hand at once, 
 RUN_COMPUTE_MEMORY_MB = env.integer("RUN_COMPUTE_MEMORY_MB", 4096)  # of one computing child; 0: as much as there is
 
 MODEL_ROUTES = env.path("MODEL_ROUTES", BASE_DIR / "config" / "models.toml")
+MODEL_PRICES = env.path("MODEL_PRICES", BASE_DIR / "config" / "prices.toml")
 IR_VALIDATION_MODE = env.choice("IR_VALIDATION_MODE", "log" if EMBEDDED else "off", ("off", "log", "enforce"))
 PIPELINE_LOGGING_ENABLED = env.flag("PIPELINE_LOGGING_ENABLED", DEMO)
 MONITORING_ENABLED = env.flag("MONITORING_ENABLED", DEMO)

@@ -29,7 +29,7 @@ class Percentile(Aggregate):
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """Shoppers' runs since midnight UTC. Forks and replays of staff do not count."""
+    """Shoppers' runs since midnight UTC. Forks and replays of staff do not count, but what they cost does."""
 
     total: int
     completed: int
@@ -125,20 +125,17 @@ def _runs() -> QuerySet[Run]:
 
 def _today(now: datetime) -> Today:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    done = Q(status=Run.Status.COMPLETED)
-    row = (
-        Run.objects.shoppers()
-        .since(midnight)
-        .aggregate(
-            total=Count("id"),
-            completed=Count("id", filter=done),
-            failed=Count("id", filter=Q(status=Run.Status.FAILED)),
-            active=Count("id", filter=Q(status__in=Run.ACTIVE)),
-            p50_ms=Percentile("latency_ms", share="0.5", filter=done),
-            p95_ms=Percentile("latency_ms", share="0.95", filter=done),
-            cost_unknown=Count("id", filter=Q(cost_usd=None)),
-            spent=Sum("cost_usd"),
-        )
+    shoppers = Q(mode=Run.Mode.LIVE)
+    done = shoppers & Q(status=Run.Status.COMPLETED)
+    row = Run.objects.since(midnight).aggregate(
+        total=Count("id", filter=shoppers),
+        completed=Count("id", filter=done),
+        failed=Count("id", filter=shoppers & Q(status=Run.Status.FAILED)),
+        active=Count("id", filter=shoppers & Q(status__in=Run.ACTIVE)),
+        p50_ms=Percentile("latency_ms", share="0.5", filter=done),
+        p95_ms=Percentile("latency_ms", share="0.95", filter=done),
+        cost_unknown=Sum("cost_unknown", default=0),
+        spent=Sum("cost_usd"),
     )
     return Today(cost_usd=row.pop("spent"), **row)
 

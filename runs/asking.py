@@ -3,24 +3,23 @@
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from decimal import Decimal
 
 from django.db import InterfaceError, OperationalError
 
-from core.canonical import canonical_json, json_hash
+from core.canonical import json_hash
 from core.pictures import PictureRef, unbind_pictures
 from prompts.selection import render_selection
 from runs.blobs import PUTS, draft_blob
 from runs.context import Deps, RunContext
 from runs.errors import AttemptFailed, BytesGone, DatabaseAway
+from runs.exchange import capture_error, capture_reply, note_error, note_recorded, note_reply
 from runs.models import Artifact
 from runs.pools import SMALL, off_loop, off_loop_if_large, weighs_at_most
 from runs.recording import ArtifactDraft, ModelCall, PromptUse, Recorder
-from runs.redaction import redact_secrets, remove_thinking
 from runs.step import Question
 from runs.turns import PATIENCE, Patience
-from vendors.base import Call, Image, Message, RateLimited, Refused, Reply, TimedOut, Vendor, VendorError
-from vendors.records import reply_from_record, reply_to_record
+from vendors.base import Call, Image, Message, RateLimited, Reply, TimedOut, Vendor, VendorError
+from vendors.records import reply_from_record
 from vendors.routes import Route
 
 SaveReply = Callable[[list[ArtifactDraft]], Awaitable[None]]
@@ -70,7 +69,7 @@ class Asker:
         if known is not None:
             record.answered_from = "recording"
             reply = await off_loop(_recorded, known, recorder)
-            _note_usage(record, reply)
+            note_recorded(record, reply)
             return reply
         try:
             return await self._fresh(call, route, record, recorder)
@@ -132,7 +131,6 @@ class Asker:
                 recorder.reasoning(limit={"vendor": route.vendor, "limit": waited.limit, "waited_ms": wait_ms})
             await self._save([])  # whom it asks; and a worker that has lost the run must not spend money on it
             reply = await self._ask(call, route, record, recorder)
-        _note_usage(record, reply)
         with (PATIENCE.get() or Patience(0)).waiting():
             return await self._put(reply, call.idempotency_key, record, recorder)
 
@@ -144,9 +142,9 @@ class Asker:
         small = not reply.images and weighs_at_most([reply.data, reply.request, reply.response], SMALL)
         for left in reversed(range(PUTS)):
             if small:
-                kept_reply, kept = self._keep(reply, key, record)
+                kept_reply, kept = capture_reply(reply, key, record, self._draft)
             else:
-                kept_reply, kept = await off_loop(self._keep, reply, key, record)
+                kept_reply, kept = await off_loop(capture_reply, reply, key, record, self._draft)
             try:
                 await self._save([recorder.recording.keep(draft.role, draft.name, draft.blob) for draft in kept])
             except BytesGone as error:
@@ -158,8 +156,9 @@ class Asker:
 
     async def _ask(self, call: Call, route: Route, record: ModelCall, recorder: Recorder) -> Reply:
         """The call itself; a service that asks for a rest gets it from all workers."""
-        vendor = self._deps.vendors[route.vendor]
+        vendor, prices, began = self._deps.vendors[route.vendor], self._deps.prices, self._deps.clock()
         started = time.monotonic()
+        record.answered_from = "vendor"
         try:
             if vendor.kind == "cpu":
                 reply: Reply = await self._deps.compute(call_vendor, vendor, call)
@@ -167,53 +166,18 @@ class Asker:
                 async with Patience(call.timeout_s):
                     reply = await vendor.call(call)
         except TimeoutError as error:
-            raise self._failed(TimedOut(f"{route.vendor} did not answer in {call.timeout_s:g} s"), recorder) from error
+            raise capture_error(TimedOut(f"{route.vendor} did not answer in {call.timeout_s:g} s"), recorder) from error
         except VendorError as error:
-            _note_usage(record, error)
+            note_error(record, error, prices, began)
             if isinstance(error, RateLimited):
                 await self._deps.limiter.let_rest(route.vendor, error.retry_after_s)
-            raise self._failed(error, recorder) from error
+            raise capture_error(error, recorder) from error
         finally:
             record.latency_ms = round((time.monotonic() - started) * 1000)
-        return reply
-
-    def _keep(self, reply: Reply, key: str, record: ModelCall) -> tuple[Reply, list[ArtifactDraft]]:
-        """Put the raw exchange and the parsed reply into the store; gives the reply as any replay will see it."""
-        body, images = reply_to_record(reply)
-        drafts = [self._draft(Artifact.Role.IMAGE, image.role, image.content, image.media_type) for image in images]
-        body, thought = remove_thinking(redact_secrets(body))
-        record.thinking_removed = body["thinking_removed"] = reply.thinking_removed or thought
-        recorded = canonical_json(body)
-        for role, name, content in (
-            (Artifact.Role.REQUEST, "request", canonical_json(body["request"])),
-            (Artifact.Role.RESPONSE, "response", canonical_json(body["response"])),
-            (Artifact.Role.REPLY, key, recorded),
-        ):
-            drafts.append(self._draft(role, name, content, "application/json"))
-        pictures = {image.sha256: image.content for image in images}
-        return reply_from_record(json.loads(recorded), pictures.__getitem__), drafts
+        return note_reply(record, reply, prices, began)
 
     def _draft(self, role: str, name: str, content: bytes, media_type: str) -> ArtifactDraft:
         return ArtifactDraft(str(role), name, draft_blob(self._deps.store, self._context.owner, content, media_type))
-
-    def _failed(self, error: VendorError, recorder: Recorder) -> AttemptFailed:
-        """The vendor's error as a failed attempt, its request and response captured as fully as a good one's."""
-        for role, name, value in (
-            (Artifact.Role.REQUEST, "request", error.request),
-            (Artifact.Role.RESPONSE, "response", error.response),
-        ):
-            if value:
-                recorder.artifact(name, remove_thinking(redact_secrets(value))[0], role=role)
-        kind = {RateLimited: "rate_limit", TimedOut: "timeout"}.get(type(error), "vendor")
-        details = {"category": error.category} if isinstance(error, Refused) and error.category else None
-        return AttemptFailed(
-            error.code,
-            error.message,
-            kind=kind,
-            retryable=error.retryable,
-            retry_after_s=error.retry_after_s,
-            details=details,
-        )
 
 
 def _read_images(pictures: Mapping[str, PictureRef]) -> tuple[Image, ...]:
@@ -222,16 +186,3 @@ def _read_images(pictures: Mapping[str, PictureRef]) -> tuple[Image, ...]:
 
 def _recorded(known: bytes, recorder: Recorder) -> Reply:
     return reply_from_record(json.loads(known), recorder.read_blob)
-
-
-def _note_usage(record: ModelCall, reply: Reply | VendorError) -> None:
-    """What the answer cost; an error may have come after an answer that is paid for, too."""
-    usage = reply.usage
-    record.model = reply.model or record.model
-    record.tokens_in, record.tokens_out = usage.tokens_in, usage.tokens_out
-    record.tokens_cached, record.tokens_thinking = usage.tokens_cached, usage.tokens_thinking
-    record.cost_usd = None if reply.cost_usd is None else Decimal(str(round(reply.cost_usd, 6)))
-    record.cost_source = reply.cost_source or ""
-    record.response_id = reply.response_id
-    if isinstance(reply, Reply):
-        record.finish_reason = reply.finish_reason

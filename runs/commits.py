@@ -35,6 +35,7 @@ from runs.rows import (
     put_evidence,
     summarised,
     totals,
+    unanswered,
 )
 from runs.writing import Writing, atomic_for
 
@@ -46,6 +47,8 @@ def begin_nodes(context: RunContext, decisions: Decisions) -> None:
     now, writing = timezone.now(), Writing(context.claim)
     lost = [key for key in decisions.begin if context.steps[key].status == Step.Status.RUNNING]
     writing.insert(RunError, [error_row(context, key, worker_lost()) for key in lost])
+    if unknown := unanswered(context, lost):
+        writing.add_to_run(cost_unknown=unknown)
     _go_on(writing, context, decisions, now)
     with atomic_for(several=decisions.over and bool(finishers(context.run.pipeline_slug))):
         writing.send()

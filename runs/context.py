@@ -31,6 +31,7 @@ from runs.registry import find_stage
 from runs.summary import RunSummary
 from runs.writing import prepared_cursor
 from vendors.base import Vendor
+from vendors.prices import Prices
 from vendors.routes import Routes
 
 # One look at everything that a run has written so far, behind the same fence as every write.
@@ -75,6 +76,7 @@ class Deps:
     clock: Callable[[], datetime]
     compute: Compute
     limiter: Limiter = field(default_factory=Limiter)
+    prices: Prices = field(default_factory=Prices)
 
 
 @dataclass(frozen=True, slots=True)

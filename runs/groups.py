@@ -127,6 +127,7 @@ class GroupProgress:
     started_at: datetime | None
     finished_at: datetime | None
     cost_usd: Decimal | None
+    cost_unknown: int
     eta: timedelta | None
 
     @property
@@ -160,11 +161,11 @@ WITH member AS (
            count(*) FILTER (WHERE NOT replaced AND status = 'cancelled') AS cancelled,
            count(*) FILTER (WHERE finished_at IS NOT NULL AND started_at IS NOT NULL) AS ended,
            min(created_at) AS created_at, min(started_at) AS started_at, max(finished_at) AS finished_at,
-           sum(cost_usd) AS cost_usd
+           sum(cost_usd) AS cost_usd, coalesce(sum(cost_unknown), 0) AS cost_unknown
     FROM member
 )
 SELECT total, pending, running, completed, failed, cancelled, created_at, started_at,
-       CASE WHEN pending + running = 0 THEN finished_at END, cost_usd,
+       CASE WHEN pending + running = 0 THEN finished_at END, cost_usd, cost_unknown,
        CASE WHEN pending + running > 0 AND ended > 0
             THEN (statement_timestamp() - started_at) / ended * (pending + running) END
 FROM counted

@@ -24,6 +24,7 @@ from runs.executor import execute_claim
 from runs.limits import Database, Limiter
 from runs.models import Run
 from vendors.base import Vendor
+from vendors.prices import load_prices
 from vendors.registry import build_vendors
 from vendors.routes import Routes, load_routes
 
@@ -52,6 +53,7 @@ def default_deps(
         clock=clock,
         compute=compute or InPlace(),
         limiter=Limiter(routes.limits, database or _same_thread, owner),
+        prices=load_prices(settings.MODEL_PRICES),
     )
 
 

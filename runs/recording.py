@@ -38,12 +38,18 @@ class ModelCall:
     tokens_out: int | None = None
     tokens_cached: int | None = None
     tokens_thinking: int | None = None
+    tokens_image: int | None = None
     cost_usd: Decimal | None = None
     cost_source: str = ""
     finish_reason: str = ""
     response_id: str | None = None
     thinking_removed: bool = False
-    answered_from: str = "vendor"
+    answered_from: str = ""  # `vendor`, `recording`, or empty for a call that was not made
+
+    @property
+    def cost_unknown(self) -> bool:
+        """Whether something was asked that may have cost more than nobody knows what."""
+        return bool(self.answered_from) and self.cost_usd is None
 
 
 @dataclass(slots=True)

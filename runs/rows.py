@@ -19,6 +19,7 @@ from runs.recording import ArtifactDraft
 from runs.registry import find_stage
 from runs.summary import RunSummary
 from runs.writing import Row, Writing, artifact_row, new_row
+from vendors.prices import FREE
 
 INLINE_LIMIT = 32 * 1024
 PREVIEW = 1024
@@ -30,6 +31,7 @@ CALL_COLUMNS = (
     "tokens_out",
     "tokens_cached",
     "tokens_thinking",
+    "tokens_image",
     "cost_usd",
     "cost_source",
 )
@@ -228,6 +230,7 @@ def error_row(context: RunContext, node_key: str, failure: AttemptFailed, attemp
         tokens_in=call.tokens_in if call else None,
         tokens_out=call.tokens_out if call else None,
         cost_usd=call.cost_usd if call else None,
+        cost_source=call.cost_source if call else "",
         details=details,
     )
 
@@ -259,10 +262,19 @@ def summarised(context: RunContext, attempt: Attempt, now: datetime) -> RunSumma
 
 
 def totals(attempt: Attempt) -> dict[str, Any]:
-    """Tokens and cost of this attempt, to be added to the run's; unknown stays unknown."""
+    """Tokens and cost of this attempt, to be added to the run's; a call of unknown cost is counted as such."""
     call = attempt.recording.call
-    known = {name: getattr(call, name) if call else None for name in ("tokens_in", "tokens_out", "cost_usd")}
+    if call is None:
+        return {}
+    known = {name: getattr(call, name) for name in ("tokens_in", "tokens_out", "cost_usd")}
+    known["cost_unknown"] = 1 if call.cost_unknown else None
     return {name: value for name, value in known.items() if value is not None}
+
+
+def unanswered(context: RunContext, node_keys: Iterable[str]) -> int:
+    """How many of these nodes had asked somebody who may bill it when their worker was lost, and had no answer."""
+    asked = [context.steps[key].asked for key in node_keys]
+    return sum(bool(facts) and not facts["answered"] and facts["vendor"] not in FREE for facts in asked if facts)
 
 
 def milliseconds(start: datetime | None, end: datetime) -> int | None:

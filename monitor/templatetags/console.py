@@ -27,6 +27,18 @@ def money(value: Decimal | float | None) -> str | SafeString:
     return f"${amount:,.2f}" if amount >= 1 else f"${amount.normalize():f}"[:9]
 
 
+@register.simple_tag
+def spent(cost: Decimal | None, unknown: int | None) -> str | SafeString:
+    """What is known of a cost, and how many calls have one that nobody knows."""
+    if not unknown:
+        return money(cost)
+    calls = f"{unknown} call{'' if unknown == 1 else 's'}"
+    if cost is None:
+        return format_html('<span class="unknown" title="What {} cost is not known">unknown</span>', calls)
+    title = f"At least this much: what {calls} cost is not known"
+    return format_html('<span class="at-least" title="{}">{} + {} unknown</span>', title, money(cost), unknown)
+
+
 @register.filter
 def duration(value: float | None) -> str | SafeString:
     """Milliseconds as a person reads them: 340 ms, 6.4 s, 3 min 20 s."""

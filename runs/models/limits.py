@@ -11,6 +11,9 @@ class VendorPace(models.Model):
     vendor = models.CharField(max_length=63, primary_key=True)
     tat = models.DateTimeField(null=True, help_text="Theoretical arrival time: when the bucket would be full again.")
     not_before = models.DateTimeField(null=True, help_text="The service has asked for a rest until then.")
+    closed_by = models.CharField(
+        max_length=63, blank=True, help_text="Code of the error after which it is not asked before then at all."
+    )
 
     def __str__(self) -> str:
         return self.vendor

@@ -61,7 +61,8 @@ class Run(models.Model):
     latency_ms = models.PositiveIntegerField(null=True)
     tokens_in = models.PositiveIntegerField(null=True)
     tokens_out = models.PositiveIntegerField(null=True)
-    cost_usd = cost_field()
+    cost_usd = cost_field()  # what is known of it
+    cost_unknown = models.PositiveSmallIntegerField(default=0, help_text="Calls whose cost nobody knows.")
     release = models.CharField(max_length=63, blank=True)
     run_group_id = UlidField(null=True, blank=True)
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="forks")

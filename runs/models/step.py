@@ -74,6 +74,7 @@ class Step(models.Model):
     tokens_out = models.PositiveIntegerField(null=True)
     tokens_cached = models.PositiveIntegerField(null=True)
     tokens_thinking = models.PositiveIntegerField(null=True)
+    tokens_image = models.PositiveIntegerField(null=True)
     cost_usd = cost_field()
     cost_source = models.CharField(max_length=31, blank=True)
     ir_schema = models.ForeignKey("irschemas.IRSchema", on_delete=models.PROTECT, null=True, related_name="+")
@@ -161,6 +162,7 @@ class RunError(models.Model):
     tokens_in = models.PositiveIntegerField(null=True)
     tokens_out = models.PositiveIntegerField(null=True)
     cost_usd = cost_field()
+    cost_source = models.CharField(max_length=31, blank=True)
     details = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now)
 

@@ -28,14 +28,14 @@ def test_an_empty_day_says_unknown_and_not_zero(console: Client) -> None:
 def test_today_counts_shoppers_runs_only() -> None:
     for latency in (1000, 2000, 9000):
         RunFactory(latency_ms=latency, cost_usd=Decimal("0.04"))
-    RunFactory(status="failed", latency_ms=50, cost_usd=None)
+    RunFactory(status="failed", latency_ms=50, cost_usd=None, cost_unknown=2)
     RunFactory(mode="fork", cost_usd=Decimal(5))
     RunFactory(created_at=timezone.now() - timedelta(days=2))
     today = read_dashboard().today
     assert (today.total, today.completed, today.failed) == (4, 3, 1)
     assert today.success_rate == 0.75
     assert (today.p50_ms, today.p95_ms) == (2000, 8300)
-    assert (today.cost_usd, today.cost_unknown) == (Decimal("0.12"), 1)
+    assert (today.cost_usd, today.cost_unknown) == (Decimal("5.12"), 2)  # whoever ran it, it was paid for
 
 
 def test_the_bars_hold_every_hour_of_the_last_day() -> None:
