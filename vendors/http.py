@@ -1,15 +1,56 @@
 """The HTTP client for vendors behind a network: what a call costs does not grow with the calls under way.
 
+A client belongs to one event loop, a vendor to a process with any number of them: `LoopClients` keeps one for each.
+
 httpcore goes through all connections of a pool whenever a call begins or ends. With 500 calls at once that takes more
 processor time than everything else that is done for them; so no pool here has more than a few connections.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import httpx
 
 POOL_CALLS = 16
+CONNECT_S = 10.0
+
+
+class LoopClients:
+    """The clients of one vendor, one for each event loop, closed when their loop shuts down."""
+
+    def __init__(self, **options: Any) -> None:
+        # How long a call may take in all is the caller's matter; only connecting has a time of its own.
+        self._options = {"timeout": httpx.Timeout(None, connect=CONNECT_S), **options}
+        self._kept: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, AsyncGenerator[None]]]
+        self._kept = WeakKeyDictionary()
+
+    async def here(self) -> httpx.AsyncClient:
+        """The client of the running loop."""
+        loop = asyncio.get_running_loop()
+        kept = self._kept.get(loop)
+        if kept is None:
+            client = make_client(**self._options)
+            # Loops close the generators that were begun in them before they end (`shutdown_asyncgens`).
+            until_the_end = _closing(client)
+            await anext(until_the_end)
+            kept = self._kept[loop] = client, until_the_end
+        return kept[0]
+
+
+async def _closing(client: httpx.AsyncClient) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        await client.aclose()
+
+
+@cache
+def _tls() -> Any:
+    """Reading the certificates takes tens of milliseconds; all clients of a process share them."""
+    return httpx.create_ssl_context()
 
 
 def make_client(base_url: str = "", **options: Any) -> httpx.AsyncClient:
@@ -24,7 +65,7 @@ class ManyPools(httpx.AsyncBaseTransport):
     """Small connection pools, as many as the calls under way need; the first ones are filled first and stay warm."""
 
     def __init__(self) -> None:
-        self._tls = httpx.create_ssl_context()
+        self._tls = _tls()
         self._pools: list[_Pool] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

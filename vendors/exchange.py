@@ -1,0 +1,129 @@
+"""One request to a service behind HTTP and its whole answer; whatever goes wrong on the way is an error by meaning."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from vendors.base import BadResponse, TimedOut, Unavailable
+
+MAX_ANSWER = 64 * 2**20
+SHOWN = 4000  # characters of an answer that cannot be read
+# Headers of an answer that help whoever has to ask the service about a call.
+KEPT = frozenset({"content-type", "content-length", "date", "retry-after", "retry-after-ms", "server", "cf-ray", "via"})
+KEPT_PREFIXES = ("x-ratelimit-", "x-request-id", "request-id", "openai-", "x-goog-", "x-uncertainty", "server-timing")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request as it is kept, and the answer: its status, the headers that are kept, and its body."""
+
+    request: Mapping[str, Any]
+    status: int
+    headers: Mapping[str, str]
+    body: bytearray
+    latency_ms: int
+
+    def response(self, body: Any) -> dict[str, Any]:
+        """The answer as it is kept, with this as its body."""
+        return {"status": self.status, "headers": dict(self.headers), "body": body}
+
+    def shown(self) -> str:
+        """The beginning of a body that cannot be read as what it should be."""
+        text = bytes(self.body[:SHOWN]).decode("utf-8", "replace").replace("\0", "")
+        left = len(self.body) - SHOWN
+        return f"{text}… [{left:,} more bytes]" if left > 0 else text
+
+
+def request_record(url: str, headers: Mapping[str, str], body: Any, *, secret: tuple[str, ...]) -> dict[str, Any]:
+    """A request as it is kept: everything but the headers that hold a key."""
+    shown = {name: value for name, value in headers.items() if name.lower() not in secret}
+    return {"method": "POST", "url": url, "headers": shown, "body": body}
+
+
+async def post(
+    client: httpx.AsyncClient,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    content: AsyncIterable[bytes],
+    request: Mapping[str, Any],
+    timeout_s: float,
+    service: str,
+) -> Exchange:
+    """Send a request and read the answer to its end, whatever its status.
+
+    Raises:
+        TimedOut: all of it took longer than `timeout_s` seconds.
+        Unavailable: no connection, or it ended before there was an answer.
+        BadResponse: the answer ended in the middle, is too large, or is not HTTP.
+    """
+    started = time.monotonic()
+    status, body = 0, bytearray()
+    kept: Mapping[str, str] = {}
+
+    def so_far() -> dict[str, Any]:
+        exchange = Exchange(request, status, kept, body, 0)
+        return {"request": request, "response": exchange.response(exchange.shown()) if status else None}
+
+    try:
+        async with asyncio.timeout(timeout_s):
+            async with client.stream("POST", url, headers=dict(headers), content=content) as answer:
+                status, kept = answer.status_code, _kept(answer.headers)
+                async for piece in answer.aiter_bytes():
+                    body += piece
+                    if len(body) > MAX_ANSWER:
+                        raise BadResponse(f"{service} sent more than {MAX_ANSWER >> 20} MiB.", **so_far())
+    except TimeoutError as error:
+        raise TimedOut(f"{service} did not answer within {timeout_s:g} s.", **so_far()) from error
+    except (httpx.ConnectTimeout, httpx.ConnectError) as error:
+        raise Unavailable(f"{service} cannot be reached: {_told(error)}.", **so_far()) from error
+    except (httpx.NetworkError, httpx.ProtocolError, httpx.DecodingError) as error:
+        if status:
+            text = f"{service}'s answer ended in the middle or cannot be read: {_told(error)}."
+            raise BadResponse(text, **so_far()) from error
+        raise Unavailable(f"{service} ended the connection without an answer: {_told(error)}.", **so_far()) from error
+    except httpx.HTTPError as error:
+        raise Unavailable(f"{service} could not be asked: {_told(error)}.", **so_far()) from error
+    return Exchange(request, status, kept, body, round((time.monotonic() - started) * 1000))
+
+
+def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """Seconds that a service asks us to wait, from `Retry-After` (seconds or a date) or `Retry-After-Ms`.
+
+    Source: RFC 9110, 10.2.3; the second one is OpenAI's.
+    """
+    milliseconds = number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    text = headers.get("retry-after", "")
+    seconds = number(text)
+    if seconds is not None:
+        return seconds
+    try:
+        until = parsedate_to_datetime(text).timestamp()
+    except ValueError:
+        return None
+    return max(0.0, until - (time.time() if now is None else now))
+
+
+def number(text: str | None) -> float | None:
+    """A number of zero or more, or None."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if 0 <= value < float("inf") else None
+
+
+def _kept(headers: httpx.Headers) -> dict[str, str]:
+    named = {name.lower(): value[:500] for name, value in headers.items()}
+    return {name: value for name, value in named.items() if name in KEPT or name.startswith(KEPT_PREFIXES)}
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:300].rstrip(".: ")
