@@ -86,10 +86,13 @@ def run_version(run: Run) -> str:
     return f"{run.updated_at.timestamp():.6f}-{run.status}"
 
 
-def read_run_page(run: Run) -> RunPage:
-    """Read a run with steps, payloads, evidence, errors, metrics, links and its neighbours."""
+def read_run_page(run: Run, *, payloads: bool = False) -> RunPage:
+    """Read a run with steps, payloads, evidence, errors, metrics, links and its neighbours.
+
+    Of a run with more than 24 steps the payloads are left to be fetched one by one, unless `payloads` asks for them.
+    """
     steps = list(run.steps.select_related("ir_schema").order_by("seq", "id"))
-    inline = len(steps) <= INLINE_STEPS
+    inline = payloads or len(steps) <= INLINE_STEPS
     views = read_steps(run, steps, inline=inline)
     artifacts = [item for view in views for attempt in view.attempts for item in attempt.evidence]
     own = list(run.artifacts.select_related("blob").filter(step=None))

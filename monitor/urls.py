@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.urls import URLPattern, path
 
-from monitor import evidence, pages, publishing, steering
+from monitor import comparing, evidence, pages, publishing, steering
 
 if TYPE_CHECKING:
     from monitor.site import ConsoleSite
@@ -19,6 +19,16 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
     return [
         path("evidence/pictures/<str:blob_id>/<int:size>/", view(evidence.thumbnail), name="monitor_thumbnail"),
         path("evidence/pictures/<str:blob_id>/", view(evidence.picture), name="monitor_picture"),
+        path(
+            "evidence/pictures/<str:before_id>/difference/<str:after_id>/",
+            view(comparing.difference),
+            name="monitor_difference",
+        ),
+        path(
+            "evidence/pictures/<str:before_id>/difference/<str:after_id>/map.webp",
+            view(comparing.difference_picture),
+            name="monitor_difference_picture",
+        ),
         path("evidence/artifacts/<str:artifact_id>/", view(evidence.artifact), name="monitor_artifact"),
         path("evidence/steps/<str:step_id>/asked/<int:attempt>/", view(evidence.asked), name="monitor_asked"),
         path("evidence/steps/<str:step_id>/body/", view(evidence.step_body), name="monitor_step_body"),
@@ -27,6 +37,11 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
         path("evidence/runs/<str:run_id>/input.json", view(evidence.run_input), name="monitor_input"),
         path("runs/run/<str:run_id>/cancel/", view(steering.cancel), name="monitor_cancel"),
         path("runs/run/<str:run_id>/rerun/", view(steering.rerun), name="monitor_rerun"),
+        path("runs/run/<str:run_id>/compare/", view(comparing.entrance), name="monitor_compare_with"),
+        path("runs/run/<str:before_id>/compare/<str:after_id>/", view(comparing.compare), name="monitor_compare"),
+        path(
+            "runs/run/<str:before_id>/compare/<str:after_id>/live/", view(comparing.live), name="monitor_compare_live"
+        ),
         path("queue/", view(pages.queue), name="monitor_queue"),
         path("runs/run/group/<str:group_id>/", view(pages.group), name="monitor_group"),
         path("runs/run/group/<str:group_id>/live/", view(steering.group_live), name="monitor_group_live"),

@@ -98,6 +98,30 @@ def number(value: float | None) -> str | SafeString:
 
 
 @register.filter
+def signed(value: float) -> str:
+    """A difference with its sign and four significant digits; the minus is a real one."""
+    return f"{value:+,.4g}".replace("-", "−")
+
+
+@register.filter
+def signed_percent(value: float) -> str:
+    """A change as a part of what was, in percent with its sign."""
+    return f"{value * 100:+,.3g} %".replace("-", "−")
+
+
+@register.filter
+def signed_duration(value: float) -> str:
+    """A difference of times with its sign."""
+    return f"{'−' if value < 0 else '+'}{duration(abs(value))}"
+
+
+@register.filter
+def signed_money(value: Decimal) -> str:
+    """A difference of amounts with its sign."""
+    return f"{'−' if value < 0 else '+'}{money(abs(value))}"
+
+
+@register.filter
 def known(value: Any) -> Any:
     """The value, or `unknown`."""
     return UNKNOWN if value is None or value == "" else value

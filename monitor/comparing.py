@@ -1,0 +1,131 @@
+"""The compare page and what it fetches: two runs, live while one of them runs, and the map of two pictures."""
+
+from functools import lru_cache
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+
+from core.storage import BlobMissing
+from monitor.compare import compare_version, read_compare
+from monitor.evidence import FOREVER, PICTURE_TYPES, SANDBOX, find_or_404, for_readers
+from monitor.pages import console_page
+from monitor.picture_diff import AMPLIFY, MEDIA_TYPE, VISIBLE, PictureDiff, diff_blobs
+from monitor.run_list import find_run
+from monitor.thumbnails import NotAPicture
+from runs.models import Blob, Run
+from runs.querysets import RunQuerySet
+
+VIEWS = ("side", "slide", "blink", "diff")
+RELATED = ("pipeline", "pipeline_version", "shop", "parent")
+
+
+@for_readers
+def entrance(request: HttpRequest, run_id: str) -> HttpResponse:
+    """From a run to its comparison: with its parent, the shop's last good run, or one that is named."""
+    run = find_or_404(Run.objects.select_related("shop"), run_id)
+    wanted = " ".join(request.GET.get("with", "").split())
+    other, problem = _wanted(run, wanted)
+    if other is None or other == run.pk:
+        messages.warning(request, "That is this run itself; there is nothing to compare." if other else problem)
+        return HttpResponseRedirect(reverse("admin:runs_run_change", args=[str(run.pk)]))
+    return HttpResponseRedirect(compare_url(other, run.pk))
+
+
+def compare_url(before: Any, after: Any) -> str:
+    """The page of two runs."""
+    return reverse("admin:monitor_compare", args=[str(before), str(after)])
+
+
+def _wanted(run: Run, wanted: str) -> tuple[Any, str]:
+    """The other run's id, or why there is none."""
+    if wanted == "parent":
+        return run.parent_id, "This run was not forked from another."
+    if wanted in ("", "good"):
+        good = last_good_run(run)
+        return good and good.pk, f"No other {run.pipeline_slug} run of this shop has ended well."
+    found = find_run(wanted[:100])
+    return found, f"There is no run “{wanted[:60]}”. Paste a whole run id: 26 letters and digits."
+
+
+def last_good_run(run: Run) -> Run | None:
+    """The newest run of the same shop and pipeline that came through whole: of the same subject if there is one,
+    before this run if there is one."""
+    good: RunQuerySet = Run.objects.shoppers().filter(
+        shop=run.shop_id, pipeline_slug=run.pipeline_slug, status=Run.Status.COMPLETED, degraded=False
+    )
+    good = good.exclude(pk=run.pk).only("pk").order_by("-id")
+    subject = good.filter(subject_type=run.subject_type, subject_id=run.subject_id) if run.subject_id else good.none()
+    for rows in (subject, good):
+        if found := rows.filter(pk__lt=run.pk).first() or rows.first():
+            return found
+    return None
+
+
+@for_readers
+def compare(request: HttpRequest, before_id: str, after_id: str) -> HttpResponse:
+    """Two runs beside each other."""
+    before, after = _both(before_id, after_id)
+    if before.pk == after.pk:
+        messages.warning(request, "That is one run twice; there is nothing to compare.")
+        return HttpResponseRedirect(reverse("admin:runs_run_change", args=[str(before.pk)]))
+    title = f"Compare {after.subject_label or after.pipeline_slug}"
+    return console_page(request, "monitor/compare_page.html", title=title, **_context(request, before, after))
+
+
+@for_readers
+def live(request: HttpRequest, before_id: str, after_id: str) -> HttpResponse:
+    """The page's body; 204 while nothing has changed since `?seen=`."""
+    before, after = _both(before_id, after_id)
+    if request.GET.get("seen") == compare_version(before, after):
+        return HttpResponse(status=204)
+    return render(request, "monitor/_compare.html", _context(request, before, after))
+
+
+def _both(before_id: str, after_id: str) -> tuple[Run, Run]:
+    runs = Run.objects.select_related(*RELATED)
+    return find_or_404(runs, before_id), find_or_404(runs, after_id)
+
+
+def _context(request: HttpRequest, before: Run, after: Run) -> dict[str, Any]:
+    chosen = request.GET.get("view", "")
+    view = chosen if chosen in VIEWS else VIEWS[0]
+    return {"compare": read_compare(before, after), "view": view}
+
+
+@for_readers
+def difference(request: HttpRequest, before_id: str, after_id: str) -> HttpResponse:
+    """How two pictures differ, in numbers and as a map."""
+    try:
+        found = _difference(before_id, after_id)
+    except (BlobMissing, NotAPicture):
+        found = None
+    return render(request, "monitor/_difference.html", {
+        "diff": found, "before_id": before_id, "after_id": after_id,
+        "visible": VISIBLE, "amplify": AMPLIFY, "strongest_shown": 255 // AMPLIFY,
+    })  # fmt: skip
+
+
+@for_readers
+def difference_picture(request: HttpRequest, before_id: str, after_id: str) -> HttpResponse:
+    """The map itself."""
+    try:
+        found = _difference(before_id, after_id)
+    except (BlobMissing, NotAPicture) as error:
+        raise Http404 from error
+    headers = {"Content-Security-Policy": SANDBOX, "Cache-Control": FOREVER, "Content-Disposition": "inline"}
+    return HttpResponse(found.picture, content_type=MEDIA_TYPE, headers=headers)
+
+
+def _difference(before_id: str, after_id: str) -> PictureDiff:
+    """Of pictures that are still kept; the page asks twice, for the numbers and for the map."""
+    blobs = Blob.objects.kept().filter(media_type__in=PICTURE_TYPES)
+    before, after = find_or_404(blobs, before_id), find_or_404(blobs, after_id)
+    return _computed(before, after)
+
+
+@lru_cache(maxsize=16)
+def _computed(before: Blob, after: Blob) -> PictureDiff:
+    return diff_blobs(before, after)

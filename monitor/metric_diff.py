@@ -1,0 +1,78 @@
+"""Metrics of two runs side by side: which way each has moved, and whether that is for the better."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import isclose
+from typing import Literal
+
+from monitor.steps import MetricRow, StepView
+
+Verdict = Literal["better", "worse", "same", "changed", "only one"]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPair:
+    """One metric of one node in both runs, each as its last attempt was measured."""
+
+    node: str
+    before: MetricRow | None
+    after: MetricRow | None
+
+    @property
+    def row(self) -> MetricRow:
+        """Either one: name, unit and direction are the metric's."""
+        found = self.after or self.before
+        assert found is not None
+        return found
+
+    @property
+    def delta(self) -> float | None:
+        """By how much the second is greater; None for a yes or no, and where a value is unknown."""
+        values = self._values
+        return None if values is None or self.row.is_flag else values[1] - values[0]
+
+    @property
+    def verdict(self) -> Verdict:
+        """By the definition's direction: lower is better, higher is better, or true is."""
+        values = self._values
+        if values is None:
+            return "only one"
+        before, after = values
+        if isclose(before, after, rel_tol=1e-9, abs_tol=1e-12):
+            return "same"
+        direction = self.row.definition.direction if self.row.definition else ""
+        if direction in ("higher", "boolean"):
+            return "better" if after > before else "worse"
+        if direction == "lower":
+            return "better" if after < before else "worse"
+        return "changed"
+
+    @property
+    def turned(self) -> str:
+        """`passes` or `fails` where the second's verdict against the threshold is another than the first's."""
+        if self.before is None or self.after is None:
+            return ""
+        old, new = self.before.result.passed, self.after.result.passed
+        return "" if old is None or new is None or old == new else ("passes" if new else "fails")
+
+    @property
+    def _values(self) -> tuple[float, float] | None:
+        if self.before is None or self.after is None:
+            return None
+        old, new = self.before.result.value, self.after.result.value
+        return None if old is None or new is None else (old, new)
+
+
+def pair_metrics(pairs: Mapping[str, tuple[StepView | None, StepView | None]]) -> list[MetricPair]:
+    """Every metric that either run has, node by node, in the order of the first."""
+    return [found for key, (old, new) in pairs.items() for found in _of_a_node(key, old, new)]
+
+
+def _of_a_node(key: str, old: StepView | None, new: StepView | None) -> Iterator[MetricPair]:
+    before, after = _by_key(old), _by_key(new)
+    for name in [*before, *(name for name in after if name not in before)]:
+        yield MetricPair(key, before.get(name), after.get(name))
+
+
+def _by_key(view: StepView | None) -> dict[str, MetricRow]:
+    return {row.result.key: row for row in view.last.metrics} if view else {}
