@@ -37,6 +37,7 @@ from runs.rows import (
     totals,
     unanswered,
 )
+from runs.signatures import error_signature
 from runs.writing import Writing, atomic_for
 
 logger = logging.getLogger(__name__)
@@ -138,7 +139,7 @@ def commit_failure(
     columns = closed_step(context, attempt, Step.Status.FAILED, now)
     writing.change_step(step.id, error_code=failure.code, **columns)
     if decisions is None:
-        writing.change_run(**_error(attempt.node_key, failure), **_ending(context, Run.Status.FAILED, now))
+        writing.change_run(**_error(attempt, failure), **_ending(context, Run.Status.FAILED, now))
         writing.cancel_other_steps(step.id)
     else:
         summary.degraded = [*summary.degraded, attempt.node_key]
@@ -164,12 +165,16 @@ def commit_failure(
         _gone_on(context, decisions, now)
 
 
-def _error(node_key: str, failure: AttemptFailed) -> dict[str, Any]:
+def _error(attempt: Attempt, failure: AttemptFailed) -> dict[str, Any]:
+    """What the run's row says of the attempt that ended it."""
+    failed = attempt.gate.failed_keys if attempt.gate else ()
+    stage, code, message = attempt.node_key, failure.code, failure.message
     return {
-        "error_stage": node_key,
-        "error_code": failure.code,
-        "error_message": failure.message,
+        "error_stage": stage,
+        "error_code": code,
+        "error_message": message,
         "error_retryable": failure.retryable,
+        "error_signature": error_signature(stage=stage, code=code, message=message, failed_metrics=failed),
     }
 
 
@@ -222,6 +227,7 @@ def fail_run(claim: Claim, *, code: str, message: str, retryable: bool, stage: s
     run.status, run.finished_at, run.updated_at, run.lease_until = Run.Status.FAILED, now, now, None
     run.latency_ms = milliseconds(run.created_at, now)
     run.error_stage, run.error_code, run.error_message, run.error_retryable = stage, code, message, retryable
+    run.error_signature = error_signature(stage=stage, code=code, message=message)
     run.save()
     still_open = run.steps.filter(status__in=(Step.Status.PENDING, Step.Status.RUNNING))
     blamed = still_open.filter(node_key=stage).exclude(node_key="").first()

@@ -4,7 +4,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Cast, Now, Right
+
+from runs.references import HEX_DIGITS, hex_ends
 
 if TYPE_CHECKING:
     from runs.models import Blob, Run, Step, Worker  # noqa: F401 - named in string subscripts
@@ -35,6 +37,14 @@ class RunQuerySet(models.QuerySet["Run"]):
     def since(self, moment: datetime) -> Self:
         """Runs created at or after a moment."""
         return self.filter(created_at__gte=moment)
+
+    def with_end(self, end: int) -> Self:
+        """Runs whose id ends with these 35 bits, as a reference code says them; nearly always one or none."""
+        return self.alias(end=Right(Cast("id", models.TextField()), HEX_DIGITS)).filter(end__in=hex_ends(end))
+
+    def like(self, signature: str) -> Self:
+        """Runs that failed in the same way."""
+        return self.filter(error_signature=signature).exclude(error_signature="")
 
     def shoppers(self) -> Self:
         """Runs that count in a shop's figures: forks and replays of staff do not."""

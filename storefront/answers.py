@@ -105,6 +105,7 @@ def composite_answer(composite: CompositeRun, base_url: str) -> dict[str, Any]:
     irs = _irs(run) if status != Status.PENDING else {}
     return {
         "id": str(composite.pk),
+        "reference": run.reference,
         "status": status.value,
         "stage": run.phase or None,
         "message": message_of(run),

@@ -121,7 +121,12 @@ class MetricResult(models.Model):
                 fields=["run", "step", "attempt", "key", "source"], nulls_distinct=False, name="metricresult_unique"
             )
         ]
-        indexes = [models.Index(fields=["key", "-id"], name="metricresult_key_newest")]  # quality trends
+        indexes = [
+            models.Index(fields=["key", "-id"], name="metricresult_key_newest"),  # quality trends
+            models.Index(  # run list: runs in which this metric failed
+                fields=["key", "run"], condition=Q(passed=False), name="metricresult_failed"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.key} = {self.value}"

@@ -4,16 +4,18 @@ from typing import ClassVar
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Q, UUIDField, Value
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Q, TextField, UUIDField, Value
+from django.db.models.functions import Cast, Coalesce, Now, Right
 from django.utils import timezone
 
 from core.fields import UlidField, UlidPrimaryKey
 from runs.models.fields import cost_field
 from runs.models.pipelines import Pipeline, PipelineVersion
 from runs.querysets import RunQuerySet, WorkerQuerySet
+from runs.references import HEX_DIGITS, reference_of
 
 NOBODY = Value(UUID(int=0), output_field=UUIDField())  # the tenant of runs without a shop
+END_OF_ID = Right(Cast("id", TextField()), HEX_DIGITS)
 
 
 class Run(models.Model):
@@ -57,6 +59,7 @@ class Run(models.Model):
     error_code = models.CharField(max_length=63, blank=True)
     error_message = models.TextField(blank=True)
     error_retryable = models.BooleanField(null=True)
+    error_signature = models.CharField(max_length=255, blank=True, help_text="The same for failures that are alike.")
     degraded = models.BooleanField(default=False, help_text="Completed without a node that may fail.")
     latency_ms = models.PositiveIntegerField(null=True)
     tokens_in = models.PositiveIntegerField(null=True)
@@ -110,6 +113,10 @@ class Run(models.Model):
             ),
             # claim and sweep: what is in hand. Without the lease's end, so that a heartbeat updates no index.
             models.Index(fields=["shop", "priority"], condition=Q(status="running"), name="run_in_hand"),
+            models.Index(  # errors by signature, and the runs that look like one
+                fields=["error_signature", "-id"], condition=~Q(error_signature=""), name="run_signature"
+            ),
+            models.Index(END_OF_ID, name="run_reference"),  # the run of a reference code
             models.Index(  # progress of a group
                 fields=["run_group_id"], condition=Q(run_group_id__isnull=False), name="run_group"
             ),
@@ -117,6 +124,11 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pipeline_slug} {self.id}"
+
+    @property
+    def reference(self) -> str:
+        """The short code by which a shopper names this run."""
+        return reference_of(self.id)
 
     @property
     def is_over(self) -> bool:

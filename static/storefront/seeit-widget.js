@@ -1,4 +1,4 @@
-// Loaded on the first tap. A shadow root keeps the dialog and the shop's theme apart.
+// Loaded on the first tap; its shadow root keeps it and the shop's theme apart.
 import { ERRORS, STAGES, TYPES, VIEWS } from "./seeit-words.js";
 
 const LONG_SIDE = 2560; // as the server keeps it
@@ -9,10 +9,10 @@ const dialog = $("dialog");
 const stages = Object.keys(STAGES);
 
 let button, api, title, view, again, clock, kept;
-let file, preview, spot, refining; // spot: [x, y], as fractions
+let file, preview, spot, refining; // spot: fractions
 let upload, nonce; // sent but not decided: safe to repeat
-let id, shown, made = []; // composites: under way, in sight, all of them
-let turn; // the task in progress
+let id, shown, made = []; // composites: under way, in sight, all
+let turn; // the task
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -31,7 +31,7 @@ function visitor(token) {
   }
 }
 
-// Whatever is not our JSON is an outage.
+// Not our JSON: an outage.
 async function call(method, path, body, headers) {
   const { key } = button.dataset;
   let reply, answer;
@@ -54,7 +54,7 @@ async function call(method, path, body, headers) {
 
 const mine = (method, which = id) => call(method, `composites/${which}?visitor=${encodeURIComponent(visitor())}`);
 
-// Keeps FocalLengthIn35mmFilm (Exif 0xA405): true size hangs on it.
+// Keeps FocalLengthIn35mmFilm (Exif 0xA405) for true size.
 async function shrink(original, image) {
   const scale = LONG_SIDE / Math.max(image.naturalWidth, image.naturalHeight);
   const canvas = document.createElement("canvas");
@@ -188,7 +188,7 @@ async function watch(run) {
     if (run.status === "completed") return finish(run);
     if (run.status === "failed") {
       again = () => show("place");
-      return fail({ code: OUTAGE, ...run.error });
+      return fail({ code: OUTAGE, ...run.error, reference: run.reference });
     }
     pause = Math.min(pause * 1.2, 5000);
   }
@@ -231,7 +231,8 @@ async function finish(run) {
   shown = run.id;
   frame(".compare", width / height);
   $("#size").textContent = run.dimensions_text ? `Shown true to size: ${run.dimensions_text}` : "";
-  $("#approximate").hidden = !(run.approximate ?? /approx|estimat/i.test(run.dimensions_text));
+  $("#approximate").hidden = !/estimat/.test(run.dimensions_text);
+  $("#code").textContent = named(run);
   $("[data-do=move]").hidden = !(run.remaining_refinements > 0);
   pressed();
   const left = run.placement?.box?.x0;
@@ -269,10 +270,12 @@ async function remove() {
   show("gone");
 }
 
-function fail({ code, message, retryable, wait }) {
+const named = ({ reference }) => (reference ? `Reference ${reference}` : "");
+
+function fail({ code, message, retryable, wait, ...run }) {
   const [heading, hint, action] = ERRORS[code] || ["That did not work", message, retryable ? "retry" : "photo"];
   $("#error h2").textContent = heading;
-  $("#hint").textContent = hint;
+  $("#hint").textContent = [hint, named(run)].join(" ");
   $("#retry").hidden = action !== "retry";
   $("#other").hidden = !action || !(file || action === "photo");
   $("#other").className = action === "photo" ? "main" : "";

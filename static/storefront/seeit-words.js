@@ -1,4 +1,4 @@
-// The dialog's words and markup.
+// Words and markup.
 
 export const TYPES = ["image/jpeg", "image/png", "image/webp"];
 
@@ -17,7 +17,7 @@ const another = (heading, hint) => [heading, hint || "Please choose another one.
 
 const LARGE = another("This photo is too large", "Please choose one below 15 MB and 50 megapixels.");
 
-// code: what happened, what to do, and the button that does it
+// code: what happened, what to do, its button
 export const ERRORS = {
   temporarily_unavailable: BREAK,
   vendor_unavailable: BREAK,
@@ -91,7 +91,7 @@ export const VIEWS = `
   </div>
   <div class="row foot">
     <span role=group aria-label=Feedback>Does it help? <button data-do=up>Yes</button> <button data-do=down>No</button></span>
-    <button class=link data-do=remove>Delete my photo</button>
+    <small id=code></small><small id=code></small><button class=link data-do=remove>Delete my photo</button>
   </div>
 </section>
 <section id=gone>

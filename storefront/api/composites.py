@@ -97,6 +97,7 @@ class CompositeSerializer(serializers.Serializer):
     """A composite as its shopper sees it."""
 
     id = serializers.CharField()
+    reference = serializers.CharField(help_text="What a shopper tells support, as `7K3M-9QX2`.")
     status = serializers.ChoiceField(choices=Status.choices)
     stage = serializers.CharField(allow_null=True)
     message = serializers.CharField()

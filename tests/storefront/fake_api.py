@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 KEY = "pk_test_0123456789"
 PRODUCT = "8411001"
 VISITOR = "visitor-token:signed"
+REFERENCE = "7K3M-9QX2"
 PHOTO_TYPES = {"image/jpeg", "image/png", "image/webp"}
 
 
@@ -171,7 +172,7 @@ class FakeApi:
 
     def _poll(self, run_id: str) -> Answer:
         phases = self.runs[run_id]["phases"]
-        view: dict[str, Any] = {"id": run_id, "message": "", "result": None, "error": None}
+        view: dict[str, Any] = {"id": run_id, "reference": REFERENCE, "message": "", "result": None, "error": None}
         if phases:
             status, stage = phases[0]
             if self.held.is_set():

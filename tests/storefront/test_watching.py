@@ -13,6 +13,7 @@ from django.utils import timezone
 from core.ids import new_id
 from runs.blobs import store_blob
 from runs.models import Artifact, Blob, Run
+from runs.references import read_reference
 from shops.models import Usage
 from storefront.endings import settle_composite
 from storefront.links import SALT
@@ -57,7 +58,8 @@ def test_a_finished_picture_has_a_link_a_place_and_a_size() -> None:
     finish(composite, picture=room_jpeg(640, 480, seed=9))
     answer = seen(page, composite, query)
     assert set(answer) == {
-        "id", "status", "stage", "message", "result", "placement", "dimensions_text", "remaining_refinements", "error",
+        "id", "reference", "status", "stage", "message", "result", "placement", "dimensions_text",
+        "remaining_refinements", "error",
     }  # fmt: skip
     assert (answer["status"], answer["error"], answer["remaining_refinements"]) == ("completed", None, 3)
     assert answer["placement"] == PLACEMENT
@@ -95,6 +97,7 @@ def test_a_failed_picture_tells_its_shopper_why(code: str, public: str, retryabl
     assert (answer["status"], answer["result"]) == ("failed", None)
     assert (answer["error"]["code"], answer["error"]["retryable"]) == (public, retryable)
     assert answer["message"] == answer["error"]["message"]
+    assert read_reference(answer["reference"]) == composite.pk.int & (1 << 35) - 1
     assert ("secret detail" in answer["message"]) == (code == "no_placement")
 
 

@@ -5,7 +5,7 @@ from collections import deque
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.storefront.fake_api import PRODUCT, Answer, FakeApi
+from tests.storefront.fake_api import PRODUCT, REFERENCE, Answer, FakeApi
 from tests.storefront.shopper import Shopper, jpeg
 
 pytest_plugins = ("tests.storefront.widget_fixtures",)
@@ -58,6 +58,7 @@ def test_a_failed_run_may_be_tried_again_as_a_new_one(
 ) -> None:
     api.run_error = {"code": code, "message": "for staff", "retryable": True}
     shopper.ask().sees(heading)
+    expect(shopper.page.get_by_text(f"Reference {REFERENCE}")).to_be_visible()
     api.run_error = None
     shopper.press(offer).sees("Tap where it should stand").press("Show it in my room").sees("Here it is")
     first, second = api.sent("POST", "composites")

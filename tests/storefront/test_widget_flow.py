@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.storefront.fake_api import KEY, PRODUCT, VISITOR, FakeApi
+from tests.storefront.fake_api import KEY, PRODUCT, REFERENCE, VISITOR, FakeApi
 from tests.storefront.shop_pages import HOME, PRODUCT_PAGE
 from tests.storefront.shopper import Shopper, jpeg
 
@@ -36,6 +36,7 @@ def test_a_shopper_sees_the_product_in_the_room(shopper: Shopper, api: FakeApi) 
     assert {request.query["visitor"][0] for request in api.sent("GET", "composites/run0")} == {VISITOR}
     expect(shopper.page.get_by_text("Shown true to size: 213 × 91 × 84 cm")).to_be_visible()
     expect(shopper.page.get_by_text("approximate")).to_be_hidden()
+    expect(shopper.page.get_by_text(f"Reference {REFERENCE}")).to_be_visible()
     expect(shopper.page.get_by_alt_text("Your room with Halden 3-Seater Velvet Sofa")).to_be_visible()
 
 
