@@ -82,6 +82,6 @@ def test_failures_from_before_get_their_signatures() -> None:
     for attempt, key, values in ((1, "gap", {}), (2, "seam", {}), (2, "soft", {"must_pass": False})):
         MetricFactory(step=step, attempt=attempt, key=key, **{"passed": False, "must_pass": True, **values})
     timeout = RunFactory(status="failed", error_stage="facts", error_code="timeout", error_message="took 3 s")
-    import_string("runs.migrations.0011_find_and_group_errors.sign_failures")(apps, None)
+    import_string("runs.migrations.0012_find_and_group_errors.sign_failures")(apps, None)
     signatures = dict(Run.objects.values_list("pk", "error_signature"))
     assert signatures == {old.pk: "composite: gate_rejected: seam", timeout.pk: "facts: timeout: took # s"}

@@ -29,7 +29,7 @@ def sign_failures(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("runs", "0010_fork_changes")]
+    dependencies = [("runs", "0011_costs")]
 
     operations = [
         migrations.AddField(
