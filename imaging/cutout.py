@@ -52,24 +52,25 @@ def cut_out(pixels: Pixels, alpha: Pixels | None = None) -> Cutout:
     """
     if alpha is not None:
         own = alpha.astype(np.float32) / 255.0
-        if _is_usable(alpha):
-            return _crop(pixels, own, [], {"merchant_alpha": 1.0})
+        if is_usable(alpha):
+            return cropped(pixels, own, [], {"merchant_alpha": 1.0})
         pixels = np.rint(pixels * own[..., None] + 255.0 * (1.0 - own[..., None])).astype(np.uint8)
     height, width = pixels.shape[:2]
     small = resize(pixels, fit_within(width, height, SEGMENT_SIDE))
     found = find_outline(small)
-    signals = _signals(small, found)
+    signals = signals_of(small, found)
     mask = found.mask if found.mask.any() else np.ones_like(found.mask)
     soft, colour = _refine(pixels, mask)
     x0, y0, x1, y1 = _bounds(soft)
-    return _crop(colour, soft, _warnings(signals, max(x1 - x0, y1 - y0)), signals)
+    return cropped(colour, soft, warnings_of(signals, max(x1 - x0, y1 - y0)), signals)
 
 
-def _is_usable(alpha: Pixels) -> bool:
+def is_usable(alpha: Pixels) -> bool:
+    """Whether an alpha channel (H, W) hides and shows enough to be a cutout."""
     return bool((alpha < 128).mean() > 0.002 and (alpha > 200).mean() > 0.005)
 
 
-def _signals(small: Pixels, found: Outline) -> dict[str, float]:
+def signals_of(small: Pixels, found: Outline) -> dict[str, float]:
     """What the trust in a cutout rests on; shares are of the frame's pixels, of the outline's or of the picture's."""
     edge = frame(found.mask.shape, 4)
     beside = frame(found.mask.shape, 24) & ~cv2.dilate(found.mask.astype(np.uint8), disk(6)).astype(bool)
@@ -87,9 +88,15 @@ def _signals(small: Pixels, found: Outline) -> dict[str, float]:
     }
 
 
-def _warnings(signals: dict[str, float], longest: int) -> list[str]:
+def is_calm(signals: dict[str, float]) -> bool:
+    """Whether the frame shows a plain backdrop."""
+    return signals["border_sharp"] < BUSY_SHARP and signals["border_residual"] < BUSY_RESIDUAL
+
+
+def warnings_of(signals: dict[str, float], longest: int) -> list[str]:
+    """What a merchant has to know; `longest` is the cutout's longer side (px)."""
     alone = signals["second_part"] < SECOND_PART
-    calm = signals["border_sharp"] < BUSY_SHARP and signals["border_residual"] < BUSY_RESIDUAL
+    calm = is_calm(signals)
     touched, contrast = signals["border_touched"], signals["edge_contrast"]
     support = WEAK_SUPPORT if contrast < WEAK_CONTRAST else LEAST_SUPPORT
     rules = {
@@ -160,7 +167,8 @@ def _bounds(alpha: Float) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _crop(colour: Pixels, alpha: Float, warnings: list[str], signals: dict[str, float]) -> Cutout:
+def cropped(colour: Pixels, alpha: Float, warnings: list[str], signals: dict[str, float]) -> Cutout:
+    """A cutout cut to what is seen, from the product's colour (H, W, 3) and coverage (H, W; 0..1)."""
     x0, y0, x1, y1 = _bounds(alpha)
     part, soft = colour[y0:y1, x0:x1], alpha[y0:y1, x0:x1]
     rgba = np.dstack([part, np.rint(soft * 255.0).astype(np.uint8)])
@@ -169,4 +177,4 @@ def _crop(colour: Pixels, alpha: Float, warnings: list[str], signals: dict[str, 
     return Cutout(np.ascontiguousarray(rgba), (x0, y0, x1, y1), STOPPING.isdisjoint(warnings), warnings, rounded)
 
 
-__all__ = ["STOPPING", "Cutout", "cut_out"]
+__all__ = ["STOPPING", "Cutout", "cropped", "cut_out", "is_calm", "is_usable", "signals_of", "warnings_of"]

@@ -47,7 +47,7 @@ class Outline:
 def find_outline(small: Pixels) -> Outline:
     """The product of a photo (H, W, 3) of about 800 px."""
     backdrop, lab = fit_backdrop(small), to_lab(small)
-    sharp = _sharp_edges(lab)
+    sharp = sharp_edges(lab)
     flooded = _flood(backdrop, sharp)
     local = np.minimum(_difference(lab, flooded), backdrop.distance)
     # What JPEG leaves around an outline is sharp and yet no product.
@@ -74,7 +74,8 @@ def _gradient(lab: Float, blur: float) -> Float:
     return np.asarray(np.sqrt((across**2 + down**2).sum(axis=2)), np.float32)
 
 
-def _sharp_edges(lab: Float) -> Mask:
+def sharp_edges(lab: Float) -> Mask:
+    """Where the gradient falls fast with blur, in LAB (H, W, 3), above the noise at the frame."""
     fine, coarse = _gradient(lab, 1.0), _gradient(lab, 3.0)
     noise = float(np.percentile(fine[frame(fine.shape, max(4, min(fine.shape) // 25))], 80))
     return np.asarray((fine > max(LEAST_GRADIENT, 2.5 * noise)) & (fine > SHARPNESS * coarse))
@@ -252,4 +253,4 @@ def _fill_pinholes(mask: Mask, local: Float, open_parts: Mask) -> Mask:
     return np.asarray(mask | fill[labels])
 
 
-__all__ = ["Outline", "find_outline", "frame"]
+__all__ = ["Outline", "find_outline", "frame", "sharp_edges"]

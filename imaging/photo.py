@@ -75,6 +75,9 @@ ROOM_LIMITS = PhotoLimits()
 # Merchants' pictures: tall lamps are cropped tight, and a cutout needs no more than 2000 px.
 PRODUCT_LIMITS = PhotoLimits(max_bytes=25 * 2**20, max_aspect=8.0, max_side=2000)
 
+# What a service answers about a picture that came through this door before.
+MATTE_LIMITS = PhotoLimits(max_bytes=40 * 2**20, min_side=1, max_aspect=50.0)
+
 
 @dataclass(frozen=True, eq=False)
 class Photo:
@@ -136,6 +139,25 @@ def decode(data: bytes) -> Pixels:
             kept = image if image.mode in ("RGB", "RGBA", "L") else image.convert("RGB")
             return np.array(kept, dtype=np.uint8)
     except (*DECODE_ERRORS, Image.DecompressionBombError) as error:
+        raise _corrupt() from error
+
+
+def decode_matte(data: bytes, width: int, height: int) -> Pixels:
+    """The coverage (H, W; 0..255) that a service answered with: a grey picture, or the alpha of one that has any.
+
+    Raises PhotoError: it cannot be read, is huge, or is not of this size.
+    """
+    image = _open_header(data, MATTE_LIMITS)
+    if image.size != (width, height):
+        raise PhotoError(
+            "photo_corrupt", f"The matte is {image.width} x {image.height} px, the photo {width} x {height} px."
+        )
+    try:
+        with image:
+            image.load()
+            kept = image.getchannel("A") if _has_transparency(image) and image.mode == "RGBA" else image.convert("L")
+            return np.array(kept, dtype=np.uint8)
+    except DECODE_ERRORS as error:
         raise _corrupt() from error
 
 
@@ -332,6 +354,7 @@ __all__ = [
     "PhotoError",
     "PhotoLimits",
     "decode",
+    "decode_matte",
     "encode_jpeg",
     "encode_png",
     "open_photo",

@@ -1,11 +1,12 @@
 """Stages of the `prep` pipeline: fetch, cutout, facts. `facts` serves the `composite` pipeline too."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 
 from core.pictures import PictureRef
+from prep.cutouts import FoundCutout, cutout_by_matte, cutout_why, in_words, matte_in, own_cutout, whole_cutout
 from prep.facts import merge_overrides, size_text
 from prep.fetching import fetch_picture
 from runs.errors import StageError
@@ -50,39 +51,34 @@ async def fetch(step: StepHandle, *, source: PictureRef | None = None, source_ur
 
 @stage("cutout", version=1, type="image", params=NO_PARAMS)
 async def cutout(step: StepHandle, *, fetch: Mapping[str, Any]) -> dict[str, Any]:
-    """The product alone, on transparent ground; a cutout that cannot be trusted does not go on."""
-    reply = await step.ask("cutout", images={"product": fetch["photo"]})
-    found = reply.data
-    image = next(image for image in reply.images if image.role == "cutout")
-    picture = step.artifact("cutout", image.content, image.media_type, role="result")
-    step.reasoning(signals=found.get("signals", {}))
-    if not found["accepted"]:
-        reasons = in_words(found["warnings"])
+    """The product alone, on transparent ground; a cutout that cannot be trusted does not go on.
+
+    A merchant's own transparency is taken as it is, without asking anybody. The matte of a service is held against the
+    photo by our own signs. What one model cuts badly is left to the next route.
+    """
+    photo: PictureRef = fetch["photo"]
+    found = await step.compute(own_cutout, await step.read(photo)) if fetch["has_alpha"] else None
+    if found is None:
+        found = await _asked(step, photo)
+    picture = step.artifact("cutout", found.content, found.media_type, role="result")
+    step.reasoning(signals=found.signals, warnings=found.warnings)
+    if not found.accepted:
         raise StageError(
             "cutout_rejected",
-            f"The product could not be cut out cleanly: {reasons}. "
+            f"The product could not be cut out cleanly: {in_words(found.warnings)}. "
             "Use a photo on a plain background, or a PNG that is already cut out.",
+            kind="metric_failed",
         )
-    own = bool(found.get("signals", {}).get("merchant_alpha"))
-    doubts = f" But {in_words(found['warnings'])}." if found["warnings"] else ""
-    step.why(("Kept the merchant's own transparency." if own else "The outline is clean on a plain ground.") + doubts)
-    return {"accepted": True, "warnings": found["warnings"], "cutout": picture, "crop": found["crop"]}
+    step.why(cutout_why(found))
+    return {"accepted": True, "warnings": found.warnings, "cutout": picture, "crop": found.crop}
 
 
-WARNINGS = {
-    "nothing_found": "no product was found in the picture",
-    "touches_border": "the product touches the edge of the picture and may be cut off",
-    "busy_background": "the background is busy",
-    "weak_edge": "the product hardly stands out from the background",
-    "several_products": "more than one thing is in the picture",
-    "text_or_badge": "text or a badge was left out",
-    "low_resolution": "the product is small in the picture and will look blurred",
-}
-
-
-def in_words(warnings: Sequence[str]) -> str:
-    """A cutout's warnings as half a sentence."""
-    return " and ".join(WARNINGS.get(name, name) for name in warnings)
+async def _asked(step: StepHandle, photo: PictureRef) -> FoundCutout:
+    """The cutout of whoever the task is routed to: a whole one, or a matte that is judged here."""
+    reply = await step.ask("cutout", images={"product": photo})
+    if (whole := whole_cutout(reply)) is not None:
+        return whole
+    return await step.compute(cutout_by_matte, await step.read(photo), *matte_in(reply))  # type: ignore[no-any-return]
 
 
 @stage("facts", version=1, type="llm", params=NO_PARAMS)

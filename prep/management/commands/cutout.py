@@ -1,7 +1,6 @@
 """`manage.py cutout`: background removal alone."""
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ from asgiref.sync import async_to_sync
 from core.canonical import sha256_hex
 from core.commands import RUN_FAILED, SeeItCommand
 from imaging.photo import decode
-from prep.stages import in_words, normalise_product
+from prep.cutouts import FoundCutout, cutout_by_matte, in_words, matte_in, own_cutout, whole_cutout
+from prep.stages import normalise_product
 from runs.errors import AttemptFailed
 from runs.inline import default_deps
 from vendors.base import Call, Image, VendorError
@@ -32,32 +32,41 @@ class Command(SeeItCommand):
             self.fail(f"{options['file']} cannot be read: {error.strerror}.")
         except AttemptFailed as error:
             self.fail(f"{error.code}: {error.message}")
-        deps = default_deps()
-        route = deps.routes.for_task("cutout")[0]
-        call = Call("cutout", route.model, images=(Image("product", content, media_type),), params=route.params)
-        try:
-            reply = async_to_sync(deps.vendors[route.vendor].call)(call)
-        except VendorError as error:
-            self.fail(f"{error.code}: {error.message}", RUN_FAILED)
-        picture = next(image for image in reply.images if image.role == "cutout")
-        accepted = bool(reply.data["accepted"])
-        if accepted:
-            self._write(options["out"], picture.content)
+        found = own_cutout(content) or self._ask(Image("product", content, media_type))
+        if found.accepted:
+            self._write(options["out"], found.content)
         if options["json"]:
-            self.print_json(
-                {**reply.data, "sha256": sha256_hex(picture.content), "path": str(options["out"]) if accepted else None}
-            )
-        if not accepted:
-            reasons = in_words(reply.data["warnings"])
+            path = str(options["out"]) if found.accepted else None
+            told = {name: getattr(found, name) for name in ("accepted", "warnings", "crop", "signals")}
+            self.print_json({**told, "sha256": sha256_hex(found.content), "path": path})
+        if not found.accepted:
+            reasons = in_words(found.warnings)
             self.fail(f"cutout_rejected: {reasons}; use a photo on a plain background.", RUN_FAILED)
         if not options["json"]:
-            self.stdout.write(self._summary(options["out"], reply.data, picture.content))
+            self.stdout.write(self._summary(options["out"], found))
 
-    def _summary(self, path: Path, data: Mapping[str, Any], content: bytes) -> str:
+    def _ask(self, photo: Image) -> FoundCutout:
+        """The first cutout that can be trusted along the routes, or the last one that cannot."""
+        deps, found, failure = default_deps(), None, ""
+        for route in deps.routes.for_task("cutout"):
+            call = Call("cutout", route.model, images=(photo,), params=route.params)
+            try:
+                reply = async_to_sync(deps.vendors[route.vendor].call)(call)
+                found = whole_cutout(reply) or cutout_by_matte(photo.content, *matte_in(reply))
+            except (VendorError, AttemptFailed) as error:
+                failure = f"{error.code}: {error.message}"
+                continue
+            if found.accepted:
+                break
+        if found is None:
+            self.fail(failure, RUN_FAILED)
+        return found
+
+    def _summary(self, path: Path, found: FoundCutout) -> str:
         """What was done, in a line."""
-        height, width = decode(content).shape[:2]
-        doubts = f" Note: {in_words(data['warnings'])}." if data["warnings"] else ""
-        how = "kept its own transparency" if data.get("signals", {}).get("merchant_alpha") else "removed the background"
+        height, width = decode(found.content).shape[:2]
+        doubts = f" Note: {in_words(found.warnings)}." if found.warnings else ""
+        how = "kept its own transparency" if found.signals.get("merchant_alpha") else "removed the background"
         return f"Wrote {path} ({width} x {height} px): {how}.{doubts}"
 
     def _write(self, path: Path, content: bytes) -> None:

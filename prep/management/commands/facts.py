@@ -9,8 +9,9 @@ from typing import Any
 from asgiref.sync import async_to_sync
 
 from core.commands import SeeItCommand
+from prep.cutouts import in_words
 from prep.facts import SIDES, size_text
-from prep.stages import in_words, normalise_product
+from prep.stages import normalise_product
 from runs.errors import StageError
 from vendors.base import Call, Image, Rejected
 from vendors.local.vendor import MODEL, LocalVendor
