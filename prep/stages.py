@@ -49,7 +49,7 @@ async def fetch(step: StepHandle, *, source: PictureRef | None = None, source_ur
     return {"photo": photo, "has_alpha": facts["has_alpha"]}
 
 
-@stage("cutout", version=1, type="image", params=NO_PARAMS)
+@stage("cutout", version=1, type="image", params=NO_PARAMS, task="cutout")
 async def cutout(step: StepHandle, *, fetch: Mapping[str, Any]) -> dict[str, Any]:
     """The product alone, on transparent ground; a cutout that cannot be trusted does not go on.
 
@@ -81,7 +81,7 @@ async def _asked(step: StepHandle, photo: PictureRef) -> FoundCutout:
     return await step.compute(cutout_by_matte, await step.read(photo), *matte_in(reply))  # type: ignore[no-any-return]
 
 
-@stage("facts", version=1, type="llm", params=NO_PARAMS)
+@stage("facts", version=1, type="llm", params=NO_PARAMS, task="facts", prompt="facts_extraction")
 async def facts(
     step: StepHandle,
     *,

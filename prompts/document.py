@@ -36,7 +36,7 @@ from prompts.errors import (
 )
 from prompts.filters import MAX_BYTES
 from prompts.inputs import problems
-from prompts.template import Block, Rendered, compile_template, render
+from prompts.template import Block, Rendered, compile_template, line_of_name, render
 from vendors.base import Role
 
 HEADER_KEYS = ("description", "ir_schema", "params", "params_schema", "input", "example")
@@ -94,7 +94,10 @@ def parse_document(text: str) -> Document:
     for block in blocks:
         _, names = compile_template(block.template, block.line)
         if names - known:
-            raise PromptInputInvalid(f"The prompt uses {_listed(names - known)}; its input has {_listed(known)}.")
+            line = line_of_name(block.template, block.line, names - known)
+            raise PromptInputInvalid(
+                f"Line {line}: the prompt uses {_listed(names - known)}; its input has {_listed(known)}."
+            )
     document = Document(
         text=text,
         sha256=sha256_hex(text.encode()),

@@ -9,7 +9,8 @@ There are no calls, no arithmetic, no attributes of Python objects, no includes;
 value that is filled in loses role markers and invisible characters on the way (`prompts/filters.py`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -138,6 +139,12 @@ def compile_template(text: str, line: int = 1) -> tuple[CompiledTemplate, frozen
     return CompiledTemplate.from_code(ENVIRONMENT, code, {}), names
 
 
+def line_of_name(text: str, first_line: int, names: Collection[str]) -> int:
+    """Where the first of some names stands in a block that starts on `first_line`; the text is a valid template."""
+    used = (node.lineno for node in ENVIRONMENT.parse(text).find_all(nodes.Name) if node.name in names)
+    return first_line + min(used, default=1) - 1
+
+
 def _check(tree: nodes.Template, first_line: int) -> None:
     """Hold every node of the parsed template against the whitelist."""
     count = 0
@@ -244,16 +251,26 @@ def _render_block(block: Block, variables: dict[str, Any], room: int) -> tuple[s
     found: list[tuple[int, int, str]] = []
     length = size = 0
     try:
-        for piece in template.generate(variables):
+        stream = template.generate(variables)
+        for piece in stream:
             size += len(piece.encode())
             if size > room:
-                raise PromptTooLarge("The prompt renders to more than 64 KiB; cap its values.")
+                at = template.get_corresponding_lineno(stream.gi_yieldfrom.gi_frame.f_lineno)  # type: ignore[attr-defined]
+                where = f"Line {block.line + at - 1}: "
+                raise PromptTooLarge(f"{where}from here on the prompt renders to more than 64 KiB; cap its values.")
             if isinstance(piece, filters.Printed):
                 found.append((length, length + len(piece), piece.source))
             pieces.append(piece)
             length += len(piece)
-    except PromptError:
-        raise
+    except PromptError as error:
+        raise type(error)(f"{_place(error, block)}{error.message}", details=error.details) from error
     except (TemplateError, TypeError, ValueError) as error:
-        raise PromptRenderFailed(f"The {block.role} message could not be filled in: {error}.") from error
+        text = f"the {block.role} message could not be filled in: {error}."
+        raise PromptRenderFailed(f"{_place(error, block)}{text}") from error
     return "".join(pieces), found
+
+
+def _place(error: Exception, block: Block) -> str:
+    """Where in the file a rendering failed, `Line 12: `, from the traceback, in which Jinja2 counts template lines."""
+    lines = [at for frame, at in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == "<prompt>"]
+    return f"Line {block.line + lines[-1] - 1}: " if lines else ""

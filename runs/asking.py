@@ -91,6 +91,7 @@ class Asker:
             recording.variables = variables
             sent = {
                 "template": selection.template,
+                "params": question.params,
                 "messages": [{"role": message.role, "text": message.text} for message in messages],
                 "filled": [[part.message, part.start, part.end, part.name] for part in rendered.segments],
             }

@@ -1,12 +1,13 @@
 """What a fork is given differently from the run it goes on from: written by whoever starts it, read by the engine."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from core.canonical import json_hash
 from runs.errors import ChangesInvalid
 from vendors.routes import Route, Routes
 
@@ -23,6 +24,7 @@ class _Document(BaseModel):
     prompts: dict[str, _Prompt] = Field(default_factory=dict)
     input: dict[str, Any] = Field(default_factory=dict)
     routes: dict[str, str] = Field(default_factory=dict)
+    answers: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +32,31 @@ class Changes:
     """What a fork is given differently; what is absent is as it would be without the fork.
 
     `prompts` are whole prompt texts by name. `input` is laid over the run's input, key by key. `routes` name the one
-    model that answers a task, `vendor/model`: no other is tried.
+    model that answers a task, `vendor/model`: no other is tried. `answers` are answers that a person wrote, by the key
+    of the node, which is not executed; once the fork is written they are with its steps, and `answered` has their
+    hashes.
     """
 
     prompts: Mapping[str, str] = field(default_factory=dict)
     input: Mapping[str, Any] = field(default_factory=dict)
     routes: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    answered: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.prompts or self.input or self.routes)
+        return bool(self.prompts or self.input or self.routes or self.answers or self.answered)
 
-    def over(self, earlier: "Changes") -> "Changes":
-        """These laid over those of the run that the fork goes on from, which hold in the fork, too."""
+    def over(self, earlier: "Changes", *, executed: Collection[str] = ()) -> "Changes":
+        """These laid over those of the run that the fork goes on from, which hold in the fork, too.
+
+        Of earlier answers that a person wrote those remain whose nodes are not `executed` now.
+        """
         return Changes(
-            {**earlier.prompts, **self.prompts}, {**earlier.input, **self.input}, {**earlier.routes, **self.routes}
+            prompts={**earlier.prompts, **self.prompts},
+            input={**earlier.input, **self.input},
+            routes={**earlier.routes, **self.routes},
+            answers=self.answers,
+            answered={node: sha256 for node, sha256 in earlier.answered.items() if node not in executed},
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -52,6 +65,7 @@ class Changes:
             "prompts": {name: {"template": text} for name, text in self.prompts.items()},
             "input": dict(self.input),
             "routes": dict(self.routes),
+            "answers": {**self.answered, **{node: json_hash(answer) for node, answer in self.answers.items()}},
         }
         return {name: value for name, value in found.items() if value}
 
@@ -71,7 +85,7 @@ class Changes:
         for task, name in document.routes.items():
             split_route(task, name)
         prompts = {name: prompt.template for name, prompt in document.prompts.items()}
-        return cls(prompts, document.input, document.routes)
+        return cls(prompts, document.input, document.routes, answered=document.answers)
 
     def routes_for(self, task: str, routes: Routes) -> tuple[Route, ...]:
         """How a task is answered: as the installation says, or by the one model that was chosen for this run.

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 StageFunction = Callable[..., Any] | Callable[..., Awaitable[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stage:
     """A registered stage: `async def` where it waits, `def` where it computes."""
 
@@ -24,6 +25,8 @@ class Stage:
     function: StageFunction
     defaults: Mapping[str, Any]
     params: Mapping[str, Any] | None = None
+    task: str = ""
+    prompt: str = ""
 
     @property
     def key(self) -> str:
@@ -39,6 +42,12 @@ class Stage:
     def target(self) -> str:
         """The IR schema target its answers are held against."""
         return f"stage:{self.name}"
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """What it asks for by name: answers of nodes before it, or run input."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return frozenset(item.name for item in parameters if item.kind is inspect.Parameter.KEYWORD_ONLY)
 
     def param_problems(self, given: Mapping[str, Any]) -> list[str]:
         """What is wrong with a node's params, each with its path: `.margin: 'wide' is not of type 'number'`."""
@@ -61,6 +70,7 @@ class NodeOutput:
 OutputHandler = Callable[[NodeOutput], list[tuple[str, str]]]
 FinishHandler = Callable[["Run"], None]
 ForkHandler = Callable[["Run", "Run"], None]
+InputCheck = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 Chore = Callable[[], object]
 
 NO_PARAMS: Mapping[str, Any] = {"type": "object", "additionalProperties": False}
@@ -69,6 +79,7 @@ _stages: dict[str, Stage] = {}
 _outputs: dict[tuple[str, str], OutputHandler] = {}
 _finishers: dict[str, list[FinishHandler]] = {}
 _fork_handlers: dict[str, list[ForkHandler]] = {}
+_input_checks: dict[str, InputCheck] = {}
 _chores: list[Chore] = []
 
 
@@ -79,18 +90,21 @@ def stage(
     type: str,
     defaults: Mapping[str, Any] | None = None,
     params: Mapping[str, Any] | None = None,
+    task: str = "",
+    prompt: str = "",
 ) -> Callable[[StageFunction], StageFunction]:
     """Register a function as the stage `name@version`.
 
     Its first argument is the step handle; keyword arguments bind to ancestors' IR by node key, else to the run's input.
     `type` is one of `Step.Type`; `defaults` are the params a node may override. `params` is their JSON Schema
     (Draft 2020-12): a pipeline whose node has others is refused when it is published. Without one, a node may have any.
+    `task` and `prompt` name the one model call that it makes: by them a fork knows which nodes a change concerns.
     """
     if params is not None:
         Draft202012Validator.check_schema(params)
 
     def register(function: StageFunction) -> StageFunction:
-        entry = Stage(name, version, type, function, dict(defaults or {}), params)
+        entry = Stage(name, version, type, function, dict(defaults or {}), params, task, prompt)
         known = _stages.get(entry.key)
         if known is not None and known.function.__qualname__ != function.__qualname__:
             raise RuntimeError(f"Stage {entry.key} is registered twice.")
@@ -141,6 +155,19 @@ def on_fork(pipeline: str) -> Callable[[ForkHandler], ForkHandler]:
     return register
 
 
+def checks_input(pipeline: str) -> Callable[[InputCheck], InputCheck]:
+    """Register what holds edited run input of a pipeline against what its stages take.
+
+    The function gets some of the input's members and gives them as they are to be stored; a `SeeItError` refuses them.
+    """
+
+    def register(function: InputCheck) -> InputCheck:
+        _input_checks[pipeline] = function
+        return function
+
+    return register
+
+
 def find_stage(key: str) -> Stage | None:
     """The stage a DAG names, or None."""
     return _stages.get(key)
@@ -159,6 +186,11 @@ def finishers(pipeline: str) -> list[FinishHandler]:
 def fork_handlers(pipeline: str) -> list[ForkHandler]:
     """The handlers of a pipeline's forks."""
     return list(_fork_handlers.get(pipeline, ()))
+
+
+def input_check(pipeline: str) -> InputCheck | None:
+    """What edited input of a pipeline is held against, or None."""
+    return _input_checks.get(pipeline)
 
 
 def chore(function: Chore) -> Chore:

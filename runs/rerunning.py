@@ -1,7 +1,6 @@
 """Forks: a new run that takes over what an earlier one had finished, and goes on from one of its nodes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -9,40 +8,27 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from core.canonical import json_hash
+from irschemas.services import active_schemas
 from runs.changes import Changes
 from runs.claims import inline_lease
-from runs.dag import Dag, published_dag
-from runs.errors import (
-    BlobsExpired,
-    NodeUnknown,
-    NotRerunnable,
-    PipelineInvalid,
-    RunActive,
-    StageMissing,
-)
+from runs.edits import PICTURES, check_changes
+from runs.errors import BlobsExpired
+from runs.fork_plan import ForkPlan, plan_fork
+from runs.json_changes import json_changes
 from runs.messages import send_hint
 from runs.models import Artifact, Blob, Run, Step, StepPayload
+from runs.recording import WHY_LIMIT
 from runs.registry import find_stage, fork_handlers
 from runs.summary import RunSummary
+from vendors.base import Vendor
 
 M = TypeVar("M", bound=models.Model)
-REUSABLE = (Step.Status.COMPLETED, Step.Status.SKIPPED)
 # What a step has cost was paid by the run that it was executed in; when it ran is that run's story, too.
 NOT_TAKEN_OVER = (
     "id", "run", "seq", "step", "reused_from", "created_at", "started_at", "finished_at", "latency_ms",
     "tokens_in", "tokens_out", "tokens_cached", "tokens_thinking", "tokens_image",
     "cost_usd", "cost_source",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Fork:
-    """A fork before it is written: the steps it takes over, by node key, and the nodes it executes."""
-
-    parent: Run
-    dag: Dag
-    node: str
-    reused: Mapping[str, Step]
 
 
 def rerun_run(
@@ -52,31 +38,35 @@ def rerun_run(
     by: str,
     changes: Changes | None = None,
     inline_owner: str | None = None,
+    vendors: Mapping[str, Vendor] | None = None,
 ) -> Run:
-    """Start a fork of a finished run: from `from_node`, by default from where it failed, else from its beginning.
+    """Start a fork of a finished run: from `from_node`, by default from what `changes` concern or where it failed.
 
-    Nodes that do not depend on `from_node` are taken over with their answers and evidence, by reference: they are not
-    executed and cost nothing again. The others are executed, by the workers unless an `inline_owner` does it, with
-    `changes` and with what the original itself was given differently. The domain is asked inside the transaction and
-    may refuse. The original is not touched.
+    Nodes that neither depend on `from_node` nor are concerned by a change are taken over with their answers and
+    evidence, by reference: they are not executed and cost nothing again. The others are executed, by the workers unless
+    an `inline_owner` does it, with `changes` and with what the original itself was given differently. An edited answer
+    becomes a step of type `human`. The domain is asked inside the transaction and may refuse. The original is not
+    touched. `vendors` are those that may be asked, by default the installation's.
 
     Raises:
         RunActive: it has not ended.
         NotRerunnable: it was not executed here, or its inputs were not kept.
         StageMissing: this release lacks a stage of its pipeline.
         NodeUnknown: its pipeline has no node `from_node`.
+        ChangesInvalid: a change is not valid, or nothing looks at it.
         BlobsExpired: a picture that the fork would need is gone.
         core.errors.SeeItError: whatever the domain says.
     """
     with transaction.atomic():
         locked = Run.objects.select_for_update(of=("self",)).select_related("pipeline_version", "shop", "pipeline")
         parent = locked.get(pk=run.pk)
-        plan = _plan(parent, from_node)
+        plan = plan_fork(parent, from_node=from_node, changes=changes)
+        changes = check_changes(plan, vendors)
         evidence = _evidence(plan)
-        fork = _fork_row(plan, evidence, by, changes or Changes(), inline_owner)
-        _require_blobs(fork, plan, evidence)
+        fork = _fork_row(plan, changes, evidence, by, inline_owner)
+        _require_blobs(fork, plan, changes, evidence)
         fork.save(force_insert=True)
-        _write_steps(fork, plan, evidence)
+        _write_steps(fork, plan, changes, evidence, by)
         for handler in fork_handlers(fork.pipeline_slug):
             handler(parent, fork)
         if inline_owner is None:
@@ -84,54 +74,19 @@ def rerun_run(
     return fork
 
 
-def _plan(parent: Run, from_node: str | None) -> _Fork:
-    if not parent.is_over:
-        raise RunActive()
-    if parent.pipeline_version is None:
-        raise NotRerunnable()
-    try:
-        dag = published_dag(parent.pipeline_version.dag_sha256, parent.pipeline_version.dag)
-    except PipelineInvalid as error:
-        raise StageMissing(details=error.details) from error
-    steps = {step.node_key: step for step in parent.steps.select_related("payload").filter(node_key__in=dag.order)}
-    node = from_node or _where_it_failed(parent, dag, steps)
-    if node not in dag.nodes:
-        raise NodeUnknown(f"This run has no node {node!r}; it has {', '.join(dag.order)}.")
-    return _Fork(parent, dag, node, _reusable(dag, node, steps))
-
-
-def _where_it_failed(parent: Run, dag: Dag, steps: Mapping[str, Step]) -> str:
-    """The node to blame, else the first one without an answer, else the first."""
-    if parent.error_stage in dag.nodes:
-        return parent.error_stage
-    open_nodes = [key for key in dag.order if key not in steps or steps[key].status not in REUSABLE]
-    return (open_nodes or list(dag.order))[0]
-
-
-def _reusable(dag: Dag, node: str, steps: Mapping[str, Step]) -> dict[str, Step]:
-    """Steps whose decision holds in the fork, too: finished, and after nothing that is executed again."""
-    reused: dict[str, Step] = {}
-    for key in dag.order:
-        step = steps.get(key)
-        if step is None or key == node or step.status not in REUSABLE:
-            continue
-        if all(parent in reused for parent in dag.nodes[key].depends_on):
-            reused[key] = step
-    return reused
-
-
-def _fork_row(plan: _Fork, evidence: list[Artifact], by: str, changes: Changes, inline_owner: str | None) -> Run:
+def _fork_row(plan: ForkPlan, changes: Changes, evidence: list[Artifact], by: str, inline_owner: str | None) -> Run:
     parent = plan.parent
     taken_over = (
         "pipeline", "pipeline_version", "pipeline_slug", "shop", "subject_type", "subject_id", "subject_label",
         "environment", "priority", "run_group_id",
     )  # fmt: skip
     given = {**parent.input, **changes.input}
+    merged = changes.over(Changes.from_json(parent.fork_changes), executed=plan.executed)
     fork = Run(
         **{name: getattr(parent, name) for name in taken_over},
         parent=parent,
         fork_node=plan.node,
-        fork_changes=changes.over(Changes.from_json(parent.fork_changes)).to_json(),
+        fork_changes=merged.to_json(),
         mode=Run.Mode.FORK,
         trigger=f"rerun by {by}"[:63],
         input=given,
@@ -139,7 +94,7 @@ def _fork_row(plan: _Fork, evidence: list[Artifact], by: str, changes: Changes, 
         summary=_summary(plan, evidence).to_json(),
         release=settings.RELEASE[:63],
         steps_expected=len(plan.dag.nodes),
-        steps_done=len(plan.reused),
+        steps_done=len(plan.reused) + len(changes.answers),
     )
     if inline_owner:
         now = timezone.now()
@@ -148,7 +103,7 @@ def _fork_row(plan: _Fork, evidence: list[Artifact], by: str, changes: Changes, 
     return fork
 
 
-def _summary(plan: _Fork, evidence: list[Artifact]) -> RunSummary:
+def _summary(plan: ForkPlan, evidence: list[Artifact]) -> RunSummary:
     """The parent's summary as far as it holds: without times, and without what is made again."""
     known, reused = RunSummary.from_json(plan.parent.summary), plan.reused
     kept = RunSummary(title=known.title, product_type=known.product_type)
@@ -162,25 +117,33 @@ def _summary(plan: _Fork, evidence: list[Artifact]) -> RunSummary:
     return kept
 
 
-def _evidence(plan: _Fork) -> list[Artifact]:
-    """What the fork refers to: the run's inputs, and what the reused steps' good attempts had recorded.
+def _evidence(plan: ForkPlan) -> list[Artifact]:
+    """What the fork refers to: the run's inputs, and what the good attempts of steps that stay had recorded.
 
-    Replies are left out: they spare a call to the run that made it, and the fork makes none of these.
+    Replies are left out: they spare a call to the run that made it, and the fork makes none of these. Of a step whose
+    answer is edited the pictures stay, for the edited answer may name them; what the model said goes.
     """
     good = {step.pk: step.attempt for step in plan.reused.values()}
+    edited = {plan.steps[key].pk: plan.steps[key].attempt for key in plan.changes.answers if key in plan.steps}
     artifacts = plan.parent.artifacts.select_related("blob").exclude(role=Artifact.Role.REPLY)
     return [
         artifact
         for artifact in artifacts
         if (artifact.step_id is None and artifact.role == Artifact.Role.INPUT)
         or (artifact.step_id is not None and good.get(artifact.step_id) == artifact.attempt)
+        or (artifact.step_id is not None and edited.get(artifact.step_id) == artifact.attempt and _is_picture(artifact))
     ]
 
 
-def _require_blobs(fork: Run, plan: _Fork, evidence: list[Artifact]) -> None:
-    """Every picture that input and reused answers name is still there, and stays until the fork refers to it."""
+def _is_picture(artifact: Artifact) -> bool:
+    is_image = artifact.blob is not None and artifact.blob.media_type.startswith("image/")
+    return is_image and artifact.role in PICTURES
+
+
+def _require_blobs(fork: Run, plan: ForkPlan, changes: Changes, evidence: list[Artifact]) -> None:
+    """Every picture that input and kept answers name is still there, and stays until the fork refers to it."""
     answers = [step.payload.ir for step in plan.reused.values() if step.status == Step.Status.COMPLETED]
-    needed = pictures_in([fork.input, answers])
+    needed = pictures_in([fork.input, answers, list(changes.answers.values())])
     used = needed | {artifact.blob.sha256 for artifact in evidence if artifact.blob is not None}
     kept = Blob.objects.kept().filter(shop=fork.shop, sha256__in=used).select_for_update(no_key=True).order_by("pk")
     missing = needed - {blob.sha256 for blob in kept}
@@ -199,18 +162,20 @@ def pictures_in(value: Any) -> set[str]:
     return set()
 
 
-def _write_steps(fork: Run, plan: _Fork, evidence: list[Artifact]) -> None:
-    """The planned steps, the reused ones with payload and evidence, and the run's inputs."""
+def _write_steps(fork: Run, plan: ForkPlan, changes: Changes, evidence: list[Artifact], by: str) -> None:
+    """The planned steps, those that stay with payload and evidence, and the run's inputs."""
     steps = {key: _step_row(fork, plan, seq, key) for seq, key in enumerate(plan.dag.order, start=1)}
+    payloads = [_copy(step.payload, step=steps[key]) for key, step in plan.reused.items() if hasattr(step, "payload")]
+    payloads += [_answer_by_hand(steps[key], plan, answer, by) for key, answer in changes.answers.items()]
     Step.objects.bulk_create(steps.values())
-    payloads = {key: step.payload for key, step in plan.reused.items() if hasattr(step, "payload")}
-    StepPayload.objects.bulk_create(_copy(payload, step=steps[key]) for key, payload in payloads.items())
-    taker = {step.pk: steps[key] for key, step in plan.reused.items()}
+    StepPayload.objects.bulk_create(payloads)
+    stays = {*plan.reused, *changes.answers}
+    taker = {step.pk: steps[key] for key, step in plan.steps.items() if key in stays}
     Artifact.objects.bulk_create(
         Artifact(
             run=fork,
             step=taker[artifact.step_id] if artifact.step_id else None,
-            attempt=artifact.attempt,
+            attempt=artifact.attempt if artifact.step_id is None or taker[artifact.step_id].reused_from_id else 1,
             role=artifact.role,
             name=artifact.name,
             blob=artifact.blob,
@@ -220,7 +185,7 @@ def _write_steps(fork: Run, plan: _Fork, evidence: list[Artifact]) -> None:
     )
 
 
-def _step_row(fork: Run, plan: _Fork, seq: int, key: str) -> Step:
+def _step_row(fork: Run, plan: ForkPlan, seq: int, key: str) -> Step:
     known = plan.reused.get(key)
     if known is not None:
         return _copy(known, run=fork, seq=seq, reused_from_id=known.reused_from_id or known.pk)
@@ -236,6 +201,23 @@ def _step_row(fork: Run, plan: _Fork, seq: int, key: str) -> Step:
         type=stage.type if stage else Step.Type.ANALYSIS,
         seq=seq,
     )
+
+
+def _answer_by_hand(step: Step, plan: ForkPlan, answer: Any, by: str) -> StepPayload:
+    """Complete a step with what a person wrote, and say who and what was changed; gives its payload."""
+    known, stage, now = plan.steps.get(step.node_key), find_stage(plan.dag.nodes[step.node_key].step), timezone.now()
+    before = known.payload.ir if known is not None and hasattr(known, "payload") else None
+    differences = json_changes(before, answer)
+    told = "; ".join(str(change) for change in differences) or "nothing differs"
+    schema = active_schemas([stage.target]).get(stage.target) if stage else None
+    step.type, step.status, step.latency_ms = Step.Type.HUMAN, Step.Status.COMPLETED, 0
+    step.started_at = step.finished_at = now
+    step.why = f"Edited by {by}: {told}."[:WHY_LIMIT]
+    step.output_sha256 = json_hash(answer)
+    if schema is not None:
+        step.ir_schema_id, step.ir_valid = schema.id, True
+    edited = {"by": by, "step": str(known.pk) if known else None, "changes": [item.to_json() for item in differences]}
+    return StepPayload(step=step, ir=answer, reasoning={"edited": edited})
 
 
 def _copy(row: M, **changes: Any) -> M:

@@ -102,6 +102,10 @@ class StepHandle(Recorder):
             raise RuntimeError("A step makes at most one model call; split the stage into two nodes.")
         if self._asker is None:
             raise RuntimeError("A stage that asks a model waits, so it has to be `async def`.")
+        stage = find_stage(self.spec.stage)
+        if stage is not None and stage.task and (task, prompt or "") != (stage.task, stage.prompt):
+            known = f"the task {stage.task} with {f'the prompt {stage.prompt}' if stage.prompt else 'no prompt'}"
+            raise RuntimeError(f"Stage {stage.key} is registered as one that asks for {known}.")
         self._asked = True
         question = Question(task, prompt, variables or {}, images or {}, {**self.params, **(params or {})})
         return await self._asker(question, self)

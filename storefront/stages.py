@@ -65,7 +65,7 @@ def hint_params(hints: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(HINTS.get((hints or {}).get("hint", ""), {}))
 
 
-@stage("placement", version=1, type="llm", params=PLACEMENT_PARAMS)
+@stage("placement", version=1, type="llm", params=PLACEMENT_PARAMS, task="placement", prompt="placement")
 async def placement(
     step: StepHandle,
     *,
@@ -185,7 +185,7 @@ def _nowhere(reasons: Counter[str], *, tapped: bool) -> StageError:
     )
 
 
-@stage("composite", version=1, type="image", params=COMPOSITE_PARAMS)
+@stage("composite", version=1, type="image", params=COMPOSITE_PARAMS, task="composite", prompt="composite")
 async def composite(
     step: StepHandle,
     *,

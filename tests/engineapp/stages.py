@@ -38,7 +38,7 @@ async def asking(step: Any, *, question: str = "?") -> dict[str, Any]:
     return {"answer": reply.data, "picture": picture}
 
 
-@stage("prompted", version=1, type="llm")
+@stage("prompted", version=1, type="llm", task="facts", prompt="facts_extraction")
 async def prompted(step: Any, *, title: str = "Oak chair") -> dict[str, Any]:
     """Asks the model routed to `facts` with a prompt of the library and repeats its answer."""
     variables = {"title": title, "description": "", "product_type": "", "tags": []}

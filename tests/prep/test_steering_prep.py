@@ -71,8 +71,8 @@ def test_what_staff_try_out_on_a_product_changes_nothing_of_it(sofa: ProductAsse
     changes = Changes(input={"merchant_overrides": {"mount": "wall"}})
     fork = execute_inline(rerun_run(run, from_node="fetch", by="ada", changes=changes, inline_owner="inline"))
     assert fork.steps.get(node_key="facts").payload.ir["mount"] == "wall"
-    broken = rerun_run(run, from_node="facts", by="ada", changes=Changes(routes={"facts": "gone/x"}), inline_owner="i")
-    assert execute_inline(broken).status == "failed"
+    broken = rerun_run(run, by="ada", changes=Changes(routes={"facts": "local/local-1"}), inline_owner="inline")
+    assert execute_inline(broken, default_deps(vendors={})).status == "failed"
     assert ProductAsset.objects.values().get(pk=sofa.pk) == before
     assert sofa.jobs.count() == 1
 

@@ -8,6 +8,7 @@ import pytest
 from prompts.library import library
 from prompts.services import create_override
 from runs.changes import Changes
+from runs.context import Deps
 from runs.errors import ChangesInvalid
 from runs.inline import execute_inline
 from runs.models import Run
@@ -28,8 +29,9 @@ def asked_once(**extra: Any) -> tuple[Run, ScriptedVendor]:
     return run_inline("story", {}, deps(vendor), **extra), vendor
 
 
-def fork_of(run: Run, vendor: ScriptedVendor, changes: Changes, node: str = "a") -> Run:
-    return execute_inline(rerun_run(run, from_node=node, by="ada", changes=changes, inline_owner="x"), deps(vendor))
+def fork_of(run: Run, changes: Changes, given: Deps, node: str | None = None) -> Run:
+    fork = rerun_run(run, from_node=node, by="ada", changes=changes, inline_owner="x", vendors=given.vendors)
+    return execute_inline(fork, given)
 
 
 def test_an_edited_prompt_is_asked_by_the_fork_alone_and_wins_over_the_shops_override() -> None:
@@ -37,7 +39,7 @@ def test_an_edited_prompt_is_asked_by_the_fork_alone_and_wins_over_the_shops_ove
     run, vendor = asked_once(shop=shop)
     patched = EDITED.replace("careful carpenter", "patient tailor")
     create_override(shop=shop, prompt_name=NAME, template=patched, reason="sizes", created_by="bob")
-    fork = fork_of(run, vendor, Changes(prompts={NAME: EDITED}))
+    fork = fork_of(run, Changes(prompts={NAME: EDITED}), deps(vendor))
     step = fork.steps.get(node_key="a")
     assert "careful carpenter" in vendor.calls[-1].messages[0].text
     assert (step.prompt_source, step.prompt_name) == ("edit", NAME)
@@ -50,8 +52,8 @@ def test_an_edited_prompt_is_asked_by_the_fork_alone_and_wins_over_the_shops_ove
 
 def test_a_fork_of_a_fork_keeps_what_was_changed() -> None:
     run, vendor = asked_once()
-    fork = fork_of(run, vendor, Changes(prompts={NAME: EDITED}, input={"title": "Stool"}))
-    again = fork_of(fork, vendor, Changes(input={"title": "Bench"}))
+    fork = fork_of(run, Changes(prompts={NAME: EDITED}, input={"title": "Stool"}), deps(vendor))
+    again = fork_of(fork, Changes(input={"title": "Bench"}), deps(vendor))
     assert again.steps.get(node_key="a").prompt_source == "edit"
     assert again.fork_changes == {"prompts": {NAME: {"template": EDITED}}, "input": {"title": "Bench"}}
 
@@ -63,20 +65,21 @@ def test_a_chosen_model_is_asked_and_no_other_is_tried() -> None:
         deps(first, second),
         routes=Routes({"facts": (Route("first", "f-1"), Route("second", "s-1", {"heat": 1}, ("vendor_unavailable",)))}),
     )
-    changes = Changes(routes={"facts": "second/s-1"})
-    fork = execute_inline(rerun_run(run, from_node="a", by="ada", changes=changes, inline_owner="x"), both)
+    fork = fork_of(run, Changes(routes={"facts": "second/s-1"}), both)
     assert (fork.status, fork.error_code) == ("failed", "vendor_unavailable")
     assert (len(first.calls), len(second.calls)) == (0, 1)
     assert second.calls[0].params["heat"] == 1, "it keeps the params of its route"
-    other = Changes(routes={"facts": "second/not/routed"})
-    fork = execute_inline(rerun_run(run, from_node="a", by="ada", changes=other, inline_owner="x"), both)
+    fork = fork_of(run, Changes(routes={"facts": "second/not/routed"}), both)
     assert second.calls[-1].model == "not/routed" and "heat" not in second.calls[-1].params
     assert fork.steps.get(node_key="a").model == "not/routed"
 
 
 def test_a_vendor_that_the_worker_does_not_have_fails_the_step_in_words() -> None:
     run, vendor = asked_once()
-    fork = fork_of(run, vendor, Changes(routes={"facts": "gone/model-1"}))
+    known = {"gone": ScriptedVendor([], name="gone")}
+    changes = Changes(routes={"facts": "gone/model-1"})
+    fork = rerun_run(run, by="ada", changes=changes, inline_owner="x", vendors=known)
+    fork = execute_inline(fork, deps(vendor))
     assert (fork.status, fork.error_code) == ("failed", "vendor_not_set_up")
     assert "'gone'" in fork.error_message
 
