@@ -1,0 +1,217 @@
+"""A chat completion or an image edit as a reply: text, JSON and pictures, thinking removed, tokens in their buckets."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vendors.base import BadResponse, Call, Image, Reply, Usage, VendorError
+from vendors.exchange import Exchange
+from vendors.openai import failures
+from vendors.openai.request import PICTURE_TASKS
+from vendors.schemas import without_nulls
+from vendors.wire import Answer, NotJson, media_type_of, parse
+
+RESULT = "result"
+# Where servers put what a model thought: vLLM and DeepSeek, OpenRouter, newer vLLM.
+THINKING = frozenset({"reasoning", "reasoning_content", "reasoning_details", "thinking"})
+
+
+@dataclass(slots=True)
+class _Seen:
+    images: list[Image] = field(default_factory=list)
+    thought: bool = False
+    broken: str = ""
+
+
+def read_reply(call: Call, exchange: Exchange, service: str) -> Reply:
+    """The reply that an exchange came to.
+
+    Raises:
+        VendorError: by meaning, with the exchange and what it has cost.
+    """
+    try:
+        answer = parse(exchange.body, ("url", "b64_json"))
+    except NotJson as error:
+        raise _unreadable(exchange, service, str(error)) from error
+    body, seen = answer.value, _Seen()
+    kept = _kept(body, answer, seen)
+    known: dict[str, Any] = {"request": exchange.request, "response": exchange.response(kept), "model": call.model}
+    said = failures.said_in(body)
+    if said is not None:
+        raise failures.failure(service, exchange, said, **known)
+    if exchange.status != 200:
+        raise failures.by_status(exchange.status, f"{service} answered {exchange.status}.", exchange, **known)
+    if not isinstance(body, dict):
+        raise BadResponse(f"{service} answered with JSON that is not an object.", **known)
+    usage, cost = usage_of(body, len(seen.images)), _told_cost(body)
+    known |= {"usage": usage, "response_id": _text(body.get("id")), "cost_usd": cost}
+    known |= {"cost_source": "vendor" if cost is not None else None}
+    message, reason = _first_choice(body)
+    failed = _failure(call, exchange, service, body, seen, known)
+    if failed is not None:
+        raise failed
+    text = _content(message)
+    return Reply(
+        **known,
+        model_version=_text(body.get("model")) or "",
+        text=text,
+        data=None if call.response_schema is None else _data(call.response_schema, text),
+        images=tuple(seen.images),
+        finish_reason=reason,
+        thinking_removed=seen.thought,
+        latency_ms=exchange.latency_ms,
+    )
+
+
+def _unreadable(exchange: Exchange, service: str, why: str) -> VendorError:
+    kept = exchange.response(exchange.shown())
+    kind = exchange.headers.get("content-type", "no content type").split(";")[0]
+    text = f"{service} answered {exchange.status} with something that is not JSON ({kind}): {why}."
+    return failures.by_status(exchange.status, text[:500], exchange, request=exchange.request, response=kept)
+
+
+def _failure(
+    call: Call, exchange: Exchange, service: str, body: Mapping[str, Any], seen: _Seen, known: Mapping[str, Any]
+) -> VendorError | None:
+    message, reason = _first_choice(body)
+    pictures = call.task in PICTURE_TASKS
+    if "data" not in body:
+        choice = (body.get("choices") or [None])[0] if isinstance(body.get("choices"), list) else None
+        if not isinstance(choice, Mapping):
+            return BadResponse(f"{service} answered without a choice.", **known)
+        said = failures.said_in(choice)
+        if said is not None:
+            return failures.failure(service, exchange, said, **known)
+        unfinished = failures.unfinished(service, reason, message, **known)
+        if unfinished is not None:
+            return unfinished
+    if seen.broken:
+        return BadResponse(f"{service}'s answer cannot be read: {seen.broken}.", **known)
+    if pictures and not seen.images:
+        return BadResponse(f"{service} answered without a picture.", **known)
+    if not pictures and not _content(message):
+        return BadResponse(f"{service} answered without a text.", **known)
+    return None
+
+
+def _first_choice(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """The first choice's message and finish reason; an image edit has none and is finished."""
+    choices = body.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choice, Mapping):
+        return {}, "stop"
+    message = choice.get("message")
+    return message if isinstance(message, Mapping) else {}, str(choice.get("finish_reason") or "")
+
+
+def _content(message: Mapping[str, Any]) -> str | None:
+    """A message's text, written as one or in parts."""
+    content = message.get("content")
+    if isinstance(content, list):
+        texts = [part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
+        content = "".join(text for text in texts if isinstance(text, str))
+    return content if isinstance(content, str) and content else None
+
+
+def _kept(value: Any, answer: Answer, seen: _Seen) -> Any:
+    """The answer without thinking and with pictures named by hash; notes the pictures that it meets."""
+    if isinstance(value, list):
+        return [_kept(item, answer, seen) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept: dict[str, Any] = {}
+    for key, item in value.items():
+        if key in THINKING:
+            seen.thought = seen.thought or bool(item)
+        elif _holds_picture(key, item, answer):
+            kept[key] = _picture(item, "image/png", answer, seen)
+        else:
+            kept[key] = _kept(item, answer, seen)
+    return kept
+
+
+def _holds_picture(key: str, item: Any, answer: Answer) -> bool:
+    if not isinstance(item, str):
+        return False
+    return key == "b64_json" or (key == "url" and (item in answer.lifted or item.startswith("data:")))
+
+
+def _picture(text: str, media_type: str, answer: Answer, seen: _Seen) -> Any:
+    try:
+        content = answer.picture(text)
+    except ValueError:
+        seen.broken = "a picture is not base64"
+        return None
+    image = Image(RESULT, content, kind_of(content) or media_type_of(text, media_type))
+    seen.images.append(image)
+    return {"$image": RESULT, "sha256": image.sha256}
+
+
+def kind_of(content: bytes) -> str | None:
+    """The media type of a picture by its first bytes; what a server calls it is not always right."""
+    if content.startswith(b"\x89PNG"):
+        return "image/png"
+    if content.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    return "image/webp" if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else None
+
+
+def _data(schema: Mapping[str, Any], text: str | None) -> Any:
+    """The answer as JSON, or None where it is none."""
+    try:
+        return without_nulls(schema, json.loads(text or "", parse_constant=_refuse))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _text(value: Any) -> str | None:
+    return value[:200] if isinstance(value, str) else None
+
+
+def usage_of(body: Mapping[str, Any], pictures: int = 0) -> Usage:
+    """Tokens in exclusive buckets: the wire counts cached ones as input too, and reasoning and pictures as output."""
+    given = body.get("usage")
+    if not isinstance(given, Mapping):
+        return Usage(images=pictures or None)
+    asked, answered = (
+        _count(given, "prompt_tokens", "input_tokens"),
+        _count(given, "completion_tokens", "output_tokens"),
+    )
+    of_input = _details(given, "prompt_tokens_details", "input_tokens_details")
+    of_output = _details(given, "completion_tokens_details", "output_tokens_details")
+    cached, thinking = _count(of_input, "cached_tokens"), _count(of_output, "reasoning_tokens")
+    drawn = _count(of_output, "image_tokens")
+    if drawn is None and pictures and "choices" not in body:
+        drawn = answered  # an image edit makes nothing else
+    return Usage(
+        tokens_in=None if asked is None else max(0, asked - (cached or 0)),
+        tokens_out=None if answered is None else max(0, answered - (thinking or 0) - (drawn or 0)),
+        tokens_cached=cached,
+        tokens_thinking=thinking,
+        tokens_image=drawn,
+        images=pictures,
+    )
+
+
+def _details(given: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    return next((given[name] for name in names if isinstance(given.get(name), Mapping)), dict[str, Any]())
+
+
+def _count(given: Mapping[str, Any], *names: str) -> int | None:
+    for name in names:
+        value = given.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+    return None
+
+
+def _told_cost(body: Mapping[str, Any]) -> float | None:
+    """What the service says the call cost, in US dollars (OpenRouter's `usage.cost`)."""
+    usage = body.get("usage")
+    cost = usage.get("cost") if isinstance(usage, Mapping) else None
+    return float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) and cost >= 0 else None
