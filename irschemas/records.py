@@ -9,9 +9,9 @@ Direction = Literal["lower", "higher", "boolean"]
 
 @dataclass(frozen=True, slots=True)
 class ActiveSchema:
-    """The schema in force for one target."""
+    """The schema in force for one target; without an id where this installation has no row of it (a replay)."""
 
-    id: uuid.UUID
+    id: uuid.UUID | None
     target: str
     version: int
     schema: dict[str, Any]

@@ -37,8 +37,7 @@ async def fetch(step: StepHandle, *, source: PictureRef | None = None, source_ur
         content = await step.read(source)
         origin = "the uploaded picture"
     elif source_url:
-        content = await fetch_picture(source_url, settings.PRODUCT_IMAGE_HOSTS)
-        step.artifact("source", content, "application/octet-stream")
+        content = await step.fetch("source", fetch_picture, source_url, settings.PRODUCT_IMAGE_HOSTS)
         origin = "the merchant's storefront"
     else:
         raise StageError("source_missing", "The product has no photo.")

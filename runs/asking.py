@@ -16,6 +16,7 @@ from runs.exchange import capture_error, capture_reply, note_error, note_recorde
 from runs.models import Artifact
 from runs.pools import SMALL, off_loop, off_loop_if_large, weighs_at_most
 from runs.recording import ArtifactDraft, ModelCall, PromptUse, Recorder
+from runs.rules import AttemptRules
 from runs.step import Question
 from runs.turns import PATIENCE, Patience
 from vendors.base import Call, Image, Message, RateLimited, Reply, TimedOut, Vendor, VendorError
@@ -33,12 +34,15 @@ async def call_vendor(vendor: Vendor, call: Call) -> Reply:
 class Asker:
     """Asks on behalf of one attempt of one node, on the route that the attempt uses."""
 
-    def __init__(self, context: RunContext, deps: Deps, node_key: str, route_index: int, save: SaveReply) -> None:
+    def __init__(
+        self, context: RunContext, deps: Deps, node_key: str, route_index: int, save: SaveReply, rules: AttemptRules
+    ) -> None:
         self._context = context
         self._deps = deps
         self._node_key = node_key
         self._route_index = route_index
         self._save = save
+        self._rules = rules
         self.routes: tuple[Route, ...] = ()
 
     def route_for(self, task: str) -> Route:
@@ -47,10 +51,16 @@ class Asker:
         Raises:
             AttemptFailed: the task has none, or its vendor is not set up here.
         """
+        known = self._rules.known_routes(task)
+        if known is not None:
+            self.routes, taken = known
+            return self.routes[taken]
         self.routes = self._context.run.changes.routes_for(task, self._deps.routes)
         if not self.routes:
             raise AttemptFailed("no_route", f"No model is routed to the task {task!r}.")
-        route = self.routes[min(self._route_index, len(self.routes) - 1)]
+        taken = min(self._route_index, len(self.routes) - 1)
+        self._rules.note_routes(task, self.routes, taken)
+        route = self.routes[taken]
         if route.vendor not in self._deps.vendors:  # chosen for this run where another installation's workers had it
             raise AttemptFailed("vendor_not_set_up", f"The vendor {route.vendor!r} is not set up here.")
         return route
@@ -65,6 +75,9 @@ class Asker:
         call = await self._call(question, recorder, route)
         record = ModelCall(question.task, route.vendor, call.model, call.idempotency_key)
         recorder.recording.call = record
+        answered = await self._rules.answer(call, record, recorder)
+        if answered is not None:
+            return answered
         known = self._context.replies.pop(call.idempotency_key, None)
         if known is not None:
             record.answered_from = "recording"
@@ -82,7 +95,7 @@ class Asker:
         params = {**route.params, **question.params}
         variables = unbind_pictures(question.variables)
         if question.prompt is not None:
-            selection = self._context.select(question.prompt, self._deps.clock())
+            selection = self._rules.select(question.prompt)
             rendered = render_selection(selection, variables, question.params)
             messages = tuple(rendered.messages)
             params = {**route.params, **selection.params, **question.params}
@@ -101,7 +114,7 @@ class Asker:
             [variables, params],
             json_hash,
             {
-                "run": str(self._context.run.id),
+                "run": str(self._context.told_as),
                 "node": self._node_key,
                 "route": [route.vendor, route.model],
                 "purpose": question.task,

@@ -10,21 +10,20 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-
 from core.canonical import Encoded, canonical_json, canonical_object, sha256_hex
 from core.pictures import bind_pictures, picture_refs, unbind_pictures
 from core.storage import BlobStore
 from irschemas.metrics import GateResult, evaluate, grade
-from irschemas.modes import ir_mode
 from irschemas.records import ActiveSchema, Profile
 from irschemas.validation import Validation, validate_active
 from runs.asking import Asker, SaveReply
 from runs.context import Deps, RunContext
 from runs.errors import AttemptFailed, ComputeLost, DatabaseAway, LeaseLost, PutOff, ended_itself
 from runs.pools import off_loop_if_large
+from runs.recorded import RecordedRules
 from runs.recording import Recording
 from runs.registry import Stage, find_stage
+from runs.rules import AttemptRules
 from runs.step import StepHandle, StepSpec, call_arguments, refuse_large, run_computing_stage
 from runs.turns import CLAIMANT, PATIENCE, Claimant, Patience
 
@@ -56,6 +55,8 @@ class Attempt:
     move_on: tuple[str, ...] = ()
     cache_key: str = ""
     reused_from: UUID | None = None
+    rules: AttemptRules | None = None
+    taken: bool = False  # a replay's, with an answer that cannot be made again
 
     @cached_property
     def params_body(self) -> Encoded:
@@ -105,9 +106,9 @@ async def run_attempt(context: RunContext, deps: Deps, attempt: Attempt, save: S
     started = loop.time()
     try:
         async with patience:
-            if attempt.reused_from is None:
+            if attempt.reused_from is None and not attempt.taken:
                 await _execute(context, deps, attempt, stage, save)
-            await _validate(context, attempt, stage)
+            await _validate(context, deps, attempt, stage)
             await _measure(context, deps, attempt)
         _refuse_overtime(stage, node.timeout_ms / 1000, loop.time() - started - patience.queued_s)
     except TimeoutError as error:
@@ -145,7 +146,7 @@ def _refuse_overtime(stage: Stage, allowed_s: float, taken_s: float) -> None:
 
 async def _execute(context: RunContext, deps: Deps, attempt: Attempt, stage: Stage, save: SaveReply) -> None:
     spec = StepSpec(
-        run_id=str(context.run.id),
+        run_id=str(context.told_as),
         owner=context.owner,
         node_key=attempt.node_key,
         stage=stage.key,
@@ -161,12 +162,13 @@ async def _execute(context: RunContext, deps: Deps, attempt: Attempt, stage: Sta
             attempt.ir = failure.answer
             raise
         return
-    asker = Asker(context, deps, attempt.node_key, attempt.route, save)
+    rules = rules_of(context, deps, attempt)
+    asker = Asker(context, deps, attempt.node_key, attempt.route, save, rules)
     handle = StepHandle(
         spec,
         deps.store,
         asker=asker,
-        selector=lambda name: context.select(name, deps.clock()),
+        rules=rules,
         compute=deps.compute,
     )
     attempt.recording = handle.recording
@@ -206,12 +208,23 @@ async def _answer(stage: Stage, handle: StepHandle) -> Any:
         raise AttemptFailed("stage_crashed", ended_itself(error)) from error
 
 
-async def _validate(context: RunContext, attempt: Attempt, stage: Stage) -> None:
+def rules_of(context: RunContext, deps: Deps, attempt: Attempt) -> AttemptRules:
+    """The rules that an attempt goes by: those of now, or in a replay those of then."""
+    if attempt.rules is None:
+        recorded, key = context.recorded, attempt.node_key
+        if recorded is not None:
+            attempt.rules = RecordedRules(recorded, context, deps, key, attempt.number)
+        else:
+            attempt.rules = AttemptRules(context, deps)
+    return attempt.rules
+
+
+async def _validate(context: RunContext, deps: Deps, attempt: Attempt, stage: Stage) -> None:
     """Hold the answer against the active schema: off, logged, or enforced."""
-    await off_loop_if_large(attempt.ir, _hold_against_schema, context, attempt, stage)
+    await off_loop_if_large(attempt.ir, _hold_against_schema, context, rules_of(context, deps, attempt), attempt, stage)
 
 
-def _hold_against_schema(context: RunContext, attempt: Attempt, stage: Stage) -> None:
+def _hold_against_schema(context: RunContext, rules: AttemptRules, attempt: Attempt, stage: Stage) -> None:
     try:
         attempt.encode()
         refuse_large(len(attempt.ir_body))
@@ -224,8 +237,8 @@ def _hold_against_schema(context: RunContext, attempt: Attempt, stage: Stage) ->
         shown, attempt.ir = SHORT.repr(attempt.ir), None
         text = f"The stage's answer is not JSON that can be stored: {error}."
         raise AttemptFailed("ir_invalid", text, kind="ir_invalid", details={"answer": shown}) from error
-    mode = ir_mode(context.dag.nodes[attempt.node_key].ir_mode, settings.IR_VALIDATION_MODE)
-    attempt.schema = context.schemas.get(stage.target)
+    attempt.schema = rules.schema(stage.target)
+    mode = rules.ir_mode(context.dag.nodes[attempt.node_key].ir_mode)
     if mode == "off" or attempt.schema is None:
         return
     attempt.validation = validate_active(attempt.schema, attempt.ir)
@@ -241,7 +254,7 @@ async def _measure(context: RunContext, deps: Deps, attempt: Attempt) -> None:
     key = context.dag.nodes[attempt.node_key].metric_profile
     if key is None:
         return
-    profile = context.profiles.get(key)
+    profile = rules_of(context, deps, attempt).profile(key)
     if profile is None:
         raise AttemptFailed("profile_unknown", f"There is no metric profile {key}.")
     attempt.profile = key

@@ -30,6 +30,7 @@ from runs.rows import (
     draft_payload,
     error_row,
     keep_attempt,
+    measured_latency,
     metric_rows,
     milliseconds,
     put_evidence,
@@ -46,7 +47,7 @@ logger = logging.getLogger(__name__)
 def begin_nodes(context: RunContext, decisions: Decisions) -> None:
     """Begin nodes and skip others; one that was already running when its worker died counts a new attempt."""
     now, writing = timezone.now(), Writing(context.claim)
-    lost = [key for key in decisions.begin if context.steps[key].status == Step.Status.RUNNING]
+    lost = [key for key in decisions.begin if _counts_as_lost(context, key)]
     writing.insert(RunError, [error_row(context, key, worker_lost()) for key in lost])
     if unknown := unanswered(context, lost):
         writing.add_to_run(cost_unknown=unknown)
@@ -77,11 +78,13 @@ def commit_node(context: RunContext, attempt: Attempt, ended: Ended, decisions: 
     summary, writing = summarised(context, attempt, now), Writing(context.claim)
     writing.change_run(summary=summary.to_json())
     writing.add_to_run(**totals(attempt))
-    writing.change_step(context.steps[attempt.node_key].id, **closed_step(context, attempt, Step.Status.COMPLETED, now))
+    columns = closed_step(context, attempt, Step.Status.COMPLETED, now)
+    columns["latency_ms"] = measured_latency(context, ended, columns["latency_ms"])
+    writing.change_step(context.steps[attempt.node_key].id, **columns)
     _go_on(writing, context, decisions, now, ended=1)
     writing.insert(StepPayload, [payload])
     drafts = _put_results(writing, context, attempt)
-    hears = find_output(context.run.pipeline_slug, attempt.node_key) is not None
+    hears = context.recorded is None and find_output(context.run.pipeline_slug, attempt.node_key) is not None
     told = decisions.over and bool(finishers(context.run.pipeline_slug))
     with atomic_for(several=_large(drafts) or hears or told):
         require_bytes(store, writing.send())
@@ -106,7 +109,7 @@ def commit_failed_attempt(
     writing.add_to_run(**totals(attempt))
     writing.insert(RunError, [error_row(context, attempt.node_key, failure, attempt)])
     number, route = attempt.number + 1, attempt.route + retry.next_route
-    retries = step.retries + (not retry.next_route)
+    retries = step.retries + (retry.counts and not retry.next_route)
     columns = {"status": Step.Status.PENDING, "attempt": number, "route": route, "retries": retries}
     writing.rest_step(step.id, retry.wait_s, **columns)
     drafts = _put_results(writing, context, attempt)
@@ -137,6 +140,7 @@ def commit_failure(
     summary, writing = summarised(context, attempt, now), Writing(context.claim)
     writing.add_to_run(**totals(attempt))
     columns = closed_step(context, attempt, Step.Status.FAILED, now)
+    columns["latency_ms"] = measured_latency(context, ended, columns["latency_ms"])
     writing.change_step(step.id, error_code=failure.code, **columns)
     if decisions is None:
         writing.change_run(**_error(attempt, failure), **_ending(context, Run.Status.FAILED, now))
@@ -182,7 +186,7 @@ def _go_on(writing: Writing, context: RunContext, decisions: Decisions, now: dat
     """Add what follows: nodes that begin, nodes that are skipped, and with the last one the end of the run."""
     for key in decisions.begin:
         step = context.steps[key]
-        lost = step.status == Step.Status.RUNNING
+        lost = _counts_as_lost(context, key)
         columns = {"status": Step.Status.RUNNING, "started_at": now, "attempt": step.attempt + lost, "due_at": None}
         if lost or step.has_begun:  # what an earlier attempt has asked is in its error
             columns |= {"vendor": "", "model": ""}
@@ -196,6 +200,11 @@ def _go_on(writing: Writing, context: RunContext, decisions: Decisions, now: dat
         writing.change_run(phase=decisions.begin[0])
     if decisions.over:
         writing.change_run(**_ending(context, Run.Status.COMPLETED, now))
+
+
+def _counts_as_lost(context: RunContext, key: str) -> bool:
+    """Whether a node that begins was in a lost worker's hands; a replay's attempts are numbered as the original's."""
+    return context.steps[key].status == Step.Status.RUNNING and context.recorded is None
 
 
 def _gone_on(context: RunContext, decisions: Decisions, now: datetime) -> None:

@@ -26,7 +26,8 @@ from runs.dag import Dag, published_dag
 from runs.errors import LeaseLost
 from runs.grounds import Ended, metric_values
 from runs.limits import Limiter
-from runs.models import Artifact, MetricResult, PipelineVersion, RunError, Step
+from runs.models import Artifact, MetricResult, PipelineVersion, Run, RunError, Step
+from runs.recorded import RecordedRun, load_recorded, schema_ids
 from runs.registry import find_stage
 from runs.summary import RunSummary
 from runs.writing import prepared_cursor
@@ -149,11 +150,32 @@ class RunContext:
     schemas: Mapping[str, ActiveSchema] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     replies: dict[str, bytes] = field(default_factory=dict)
+    recorded: RecordedRun | None = None  # of a replay: the original
+    schema_ids: Mapping[tuple[str, str], UUID] = field(default_factory=dict)
 
     @property
     def owner(self) -> str:
         """The storage folder of the run's shop."""
         return owner_of(self.run.shop_id)
+
+    @property
+    def told_as(self) -> UUID:
+        """The id that stages and model services are told; in a replay the original's, so that all else is the same."""
+        return self.recorded.run.pk if self.recorded else self.run.id
+
+    @property
+    def run_values(self) -> dict[str, Any]:
+        """What conditions see of the run; in a replay what they saw then."""
+        values = {name: getattr(self.run, name) for name in RUN_FIELDS[1:]}
+        known = self.recorded.run_values if self.recorded else {}
+        return {"pipeline": self.run.pipeline_slug, **values, **known}
+
+    @property
+    def shop_values(self) -> dict[str, Any]:
+        """What conditions see of the shop; in a replay what they saw then."""
+        known = self.recorded.shop_values if self.recorded else None
+        shop = self.run.shop
+        return known or ({name: getattr(shop, name) for name in SHOP_FIELDS} if shop else {})
 
     def select(self, name: str, now: datetime) -> Selection:
         """The prompt this run uses at this moment: the one edited for it, else the shop's.
@@ -189,15 +211,14 @@ class RunContext:
     def grounds(self, node_key: str, ended: Mapping[str, Ended]) -> dict[str, Any]:
         """What the condition of a node may name, given how the nodes before it have ended."""
         before = {key: ended[key] for key in self.dag.ancestors[node_key]}
-        run, shop = self.run, self.run.shop
         return {
             "metrics": {key: end.metric_values for key, end in before.items()},
             "ir": {key: end.ir for key, end in before.items()},
             "steps": {key: end.step_values for key, end in before.items()},
-            "run": {"pipeline": run.pipeline_slug} | {name: getattr(run, name) for name in RUN_FIELDS[1:]},
-            "input": run.input,
+            "run": self.run_values,
+            "input": self.run.input,
             "params": self.params(node_key),
-            "shop": {name: getattr(shop, name) for name in SHOP_FIELDS} if shop else {},
+            "shop": self.shop_values,
         }
 
 
@@ -220,6 +241,9 @@ def load_context(claim: Claim) -> RunContext:
     ends = {step["node_key"]: (step.pop("ir"), step.pop("columns")) for step in raw_steps or []}
     steps = {step["node_key"]: _step(step) for step in raw_steps or []}
     context = RunContext(claim, _run(raw_run, shop), dag, {key: steps[key] for key in dag.order})
+    if context.run.mode == Run.Mode.RECORDED:
+        context.recorded = load_recorded(Run.objects.filter(forks=context.run.id).values_list("pk", flat=True).get())
+        context.schema_ids = schema_ids(context.recorded)
     _load_ended(context, ends)
     _load_rules(context)
     if claim.token > 1 and any(step.status == Step.Status.RUNNING for step in context.steps.values()):
@@ -250,6 +274,8 @@ def _load_ended(context: RunContext, ends: Mapping[str, tuple[Any, Mapping[str, 
             metrics[str(row["step__node_key"])].append(result)
     for key, step in over.items():
         ir, columns = ends[key]
+        if columns and context.recorded is not None:
+            columns = {**columns, **context.recorded.columns(key)}
         context.ended[key] = Ended(step.status, ir, metric_values(metrics[key]), columns or {})
 
 

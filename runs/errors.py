@@ -68,6 +68,13 @@ class NodeUnknown(SeeItError):
     status = 422
 
 
+class NotReproducible(SeeItError):
+    """This run cannot be reproduced: not everything that it depended on was kept."""
+
+    code = "not_reproducible"
+    status = 409
+
+
 class ChangesInvalid(SeeItError):
     """What should be different in the new run is not valid."""
 

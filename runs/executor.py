@@ -28,6 +28,7 @@ from runs.policy import (
     worker_lost,
 )
 from runs.recording import ArtifactDraft
+from runs.replaying import end_as_recorded
 from runs.reuse import cache_key, reuse_earlier
 from runs.rows import ended_by
 from runs.sweeping import park
@@ -157,6 +158,8 @@ class RunExecutor:
         # A failed must-pass metric moves on to the next route, a vendor's error where the route lists it.
         moves = (failure.kind == "metric_failed" or failure.code in attempt.move_on) and attempt.routes_left > 0
         retry = after_failure(node, failure, retries=step.retries, moves=moves)
+        if self.context.recorded is not None:
+            retry = self.context.recorded.retry(node.key, attempt.number, retry)
         if retry is not None:  # while the run is being given up, it is not begun any more
             write = self.database(commits.commit_failed_attempt, self.context, attempt, failure, self.deps.store, retry)
             if await self._written(write, attempt, failure):
@@ -217,6 +220,9 @@ class RunExecutor:
 
     async def _wait_elsewhere(self) -> bool:
         """With nothing at work and a long rest ahead, hand the run back until then; whether that was done."""
+        if not self._due and self.context.recorded is not None:
+            await self.database(end_as_recorded, self.context)
+            return True
         if not self._due:
             raise RuntimeError(f"nothing of run {self.context.run.id} can begin, and it has not ended")
         wait = min(self._due.values()) - asyncio.get_running_loop().time()
@@ -237,7 +243,7 @@ class RunExecutor:
         def grounds(key: str, ends: Mapping[str, str]) -> dict[str, Any]:
             return context.grounds(key, {name: ended.get(name) or Ended(status) for name, status in ends.items()})
 
-        return decide(
+        decisions = decide(
             context.dag,
             {key: end.status for key, end in ended.items()},
             grounds,
@@ -245,6 +251,9 @@ class RunExecutor:
             resting=[key for key, due in self._due.items() if due > now],
             begun=[key for key, step in context.steps.items() if step.has_begun],
         )
+        if context.recorded is not None:
+            context.recorded.keep_order(decisions, bool(at_work))
+        return decisions
 
     def _begin(self, decisions: Decisions, *more: str) -> None:
         self._refused |= decisions.refused
@@ -263,6 +272,9 @@ class RunExecutor:
         try:
             if key in self._refused:
                 raise self._refused.pop(key)
+            recorded = self.context.recorded
+            if recorded is not None and recorded.is_taken(attempt) and (failure := recorded.take(attempt)):
+                raise failure
             if node.cached and (reused := await self._reuse(node)):
                 return reused, None
             attempt.cache_key = cache_key(self.context, attempt) if node.cached else ""

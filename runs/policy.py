@@ -45,6 +45,7 @@ class Retry:
 
     wait_s: float
     next_route: bool
+    counts: bool = True  # as a repetition
 
 
 def decide(
@@ -197,7 +198,7 @@ def outcome_of(node: Node, failure: AttemptFailed) -> AttemptFailed:
 def worker_lost() -> AttemptFailed:
     """The attempt that a worker had in hand when it ended."""
     text = "The worker that held this run ended while it worked on this node."
-    return AttemptFailed("worker_lost", text, kind="worker_lost", retryable=True)
+    return AttemptFailed("worker_lost", text, kind="worker_lost", retryable=True, details={"lost": "worker"})
 
 
 def _shown(value: Any) -> str:

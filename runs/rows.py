@@ -92,9 +92,16 @@ def ended_by(context: RunContext, attempt: Attempt, status: str, error_code: str
         "error_code": error_code,
     }
     columns |= {name: getattr(recording, name) for name in RECORDED}
+    if context.recorded is not None:
+        columns |= context.recorded.columns(attempt.node_key)
     results = attempt.gate.results if attempt.gate else ()
     measured = metric_values((result.key, result.value, result.passed, result.must_pass) for result in results)
     return Ended(status, attempt.ir if status == Step.Status.COMPLETED else None, measured, columns)
+
+
+def measured_latency(context: RunContext, ended: Ended | None, latency_ms: int | None) -> int | None:
+    """The latency that the conditions behind this node have seen, so that what is stored explains what was decided."""
+    return latency_ms if ended is None or context.recorded is not None else ended.columns.get("latency_ms", latency_ms)
 
 
 def draft_payload(context: RunContext, attempt: Attempt, store: BlobStore) -> Row:
@@ -102,6 +109,7 @@ def draft_payload(context: RunContext, attempt: Attempt, store: BlobStore) -> Ro
 
     Not for use inside a transaction: nobody shall wait for the store while the run's row is locked.
     """
+    _keep_rules(context, attempt, store)
     recording = attempt.recording
     errors = [error.to_json() for error in attempt.validation.errors] if attempt.validation else []
     bodies: dict[str, Encoded | None] = {
@@ -136,6 +144,7 @@ def keep_attempt(context: RunContext, attempt: Attempt, store: BlobStore) -> Non
 
     Not for use inside a transaction, as `draft_payload`.
     """
+    _keep_rules(context, attempt, store)
     recording, validation = attempt.recording, attempt.validation
     said = {
         "ir": attempt.ir,
@@ -150,6 +159,13 @@ def keep_attempt(context: RunContext, attempt: Attempt, store: BlobStore) -> Non
     if kept:
         body = canonical_json({"attempt": attempt.number, **kept})
         recording.keep(Artifact.Role.PAYLOAD, "attempt", draft_blob(store, context.owner, body, "application/json"))
+
+
+def _keep_rules(context: RunContext, attempt: Attempt, store: BlobStore) -> None:
+    record = attempt.rules.to_record() if attempt.rules else None
+    if record is not None:
+        draft = draft_blob(store, context.owner, canonical_json(record), "application/json")
+        attempt.recording.keep(Artifact.Role.RULES, "rules", draft)
 
 
 def _reasoning(attempt: Attempt) -> dict[str, Any]:
@@ -213,6 +229,8 @@ def error_row(context: RunContext, node_key: str, failure: AttemptFailed, attemp
     details = dict(failure.details)
     if step.started_at:
         details["started_at"] = step.started_at.isoformat()
+    told = {"kind": failure.kind, "retry_after_s": failure.retry_after_s}
+    details |= {name: value for name, value in told.items() if value}
     if asked:
         details["answered"] = asked["answered"]
     return new_row(

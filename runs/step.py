@@ -17,10 +17,12 @@ from runs.errors import AttemptFailed
 from runs.pools import off_loop
 from runs.recording import Recorder, Recording
 from runs.registry import Stage, find_stage
+from runs.rules import AttemptRules
 from vendors.base import Reply
 from vendors.routes import Route
 
 MAX_ANSWER = 5 * 1024 * 1024
+OPAQUE = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,6 @@ class Asker(Protocol):
     def __call__(self, question: Question, recorder: Recorder) -> Awaitable[Reply]: ...
 
 
-Selector = Callable[[str], Selection]
-
-
 class StepHandle(Recorder):
     """What a stage's first argument offers.
 
@@ -71,14 +70,14 @@ class StepHandle(Recorder):
         store: BlobStore,
         *,
         asker: Asker | None = None,
-        selector: Selector | None = None,
+        rules: AttemptRules | None = None,
         compute: Compute | None = None,
     ) -> None:
         super().__init__(store, spec.owner)
         self.spec = spec
         self.params = dict(spec.params)
         self._asker = asker
-        self._selector = selector
+        self._rules = rules
         self._compute = compute
         self._asked = False
         self._being_put: dict[str, tuple[bytes, asyncio.Future[Any]]] = {}
@@ -162,9 +161,21 @@ class StepHandle(Recorder):
 
     def prompt(self, name: str) -> Selection:
         """Which prompt a call would use now (override, experiment or production), without making it."""
-        if self._selector is None:
+        if self._rules is None:
             raise RuntimeError("Prompts are selected on the event loop; make the stage `async def`.")
-        return self._selector(name)
+        return self._rules.select(name)
+
+    async def fetch(
+        self, name: str, function: Callable[..., Awaitable[bytes]], *arguments: Any, media_type: str = OPAQUE
+    ) -> bytes:
+        """Bytes that an async function brings from outside. They are evidence, and a replay takes them from there."""
+        if self._rules is None:
+            raise RuntimeError("What is fetched is waited for; make the stage `async def`.")
+        content = self._rules.from_outside(name)
+        if content is None:
+            content = await function(*arguments)
+        self.artifact(name, content, media_type)
+        return content
 
     async def compute(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run a module-level function with plain arguments where computing belongs (the worker's child process)."""

@@ -6,6 +6,10 @@ from typing import Literal
 from vendors.base import Call, Rejected, Reply
 
 
+class NotRecorded(Rejected):
+    """Exactly this was never asked, so there is no answer to it."""
+
+
 class RecordedVendor:
     """Replies by idempotency key; a call that was never recorded is refused, not made up."""
 
@@ -20,9 +24,11 @@ class RecordedVendor:
         """The recorded reply to exactly this call.
 
         Raises:
-            Rejected: there is no recording under the call's idempotency key.
+            NotRecorded: there is no recording under the call's idempotency key.
         """
         reply = self._replies.get(call.idempotency_key)
         if reply is None:
-            raise Rejected(f"There is no recording of this {call.task} call (key {call.idempotency_key or 'missing'}).")
+            raise NotRecorded(
+                f"There is no recording of this {call.task} call (key {call.idempotency_key or 'missing'})."
+            )
         return reply

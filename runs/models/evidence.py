@@ -73,6 +73,7 @@ class Artifact(models.Model):
         IMAGE = "image"  # a picture made on the way
         RESULT = "result"  # the picture the run was for
         PAYLOAD = "payload"  # a payload field too large for its row
+        RULES = "rules"  # prompts, routes, schema and profile that an attempt went by
 
     id = UlidPrimaryKey()
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="artifacts")

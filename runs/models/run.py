@@ -32,6 +32,7 @@ class Run(models.Model):
         LIVE = "live"  # models are asked
         RECORDED = "recorded"  # every model call is answered from the parent's recording
         FORK = "fork"  # nodes before the fork are the parent's
+        IMPORTED = "imported"  # executed elsewhere; it came here in a bundle
 
     ACTIVE: ClassVar = (Status.PENDING, Status.RUNNING)
     TERMINAL: ClassVar = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
