@@ -16,6 +16,7 @@ from runs.dag_import import MAX_PROBLEMS, normalise_document, refused
 from runs.registry import find_stage
 
 SCHEMA = json.loads((Path(__file__).parent / "dag.schema.json").read_text())
+POLICY, NODE = (set(SCHEMA["$defs"][name]["properties"]) for name in ("policy", "node"))
 DEFAULT_TIMEOUT_MS = 180_000
 DEFAULT_RETRY_ON = ("timeout", "rate_limit", "vendor", "worker_lost")
 DEFAULT_GROUP_LIMIT = 4
@@ -121,8 +122,7 @@ def parse_dag(raw: Mapping[str, Any]) -> Dag:
     Raises:
         PipelineInvalid: with the problems found, at most 20, each with its path, in `details`.
     """
-    errors = Draft202012Validator(SCHEMA).iter_errors(raw)
-    problems = [f"{error.json_path}: {error.message[:200]}" for error in islice(errors, MAX_PROBLEMS + 1)]
+    problems = list(islice(_schema_problems(raw), MAX_PROBLEMS + 1))
     if problems:
         raise refused("The pipeline does not follow the DAG schema", problems)
     problems = list(_key_problems(raw["nodes"]))
@@ -133,6 +133,20 @@ def parse_dag(raw: Mapping[str, Any]) -> Dag:
     if problems:
         raise refused("The pipeline cannot run", problems)
     return _with_conditions(dag, raw)
+
+
+def _schema_problems(raw: Mapping[str, Any]) -> Iterator[str]:
+    """What the schema finds. An object with a fault elsewhere counts all of its members as unevaluated: only those that
+    no schema names are said to be unknown."""
+    for error in Draft202012Validator(SCHEMA).iter_errors(raw):
+        message = error.message[:200]
+        if error.validator == "unevaluatedProperties":
+            known = POLICY | (NODE if "nodes" in error.absolute_path else set())
+            unknown = sorted(set(error.instance) - known)
+            if not unknown:
+                continue
+            message = f"unknown: {', '.join(repr(name[:63]) for name in unknown)}"[:200]
+        yield f"{error.json_path}: {message}"
 
 
 def read_dag(raw: Mapping[str, Any]) -> Dag:

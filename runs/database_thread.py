@@ -9,10 +9,13 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import DataError, InterfaceError, OperationalError, close_old_connections, connection
 
 Job = tuple[Callable[[], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
 FIRST, NEXT, LAST = range(3)
+# PostgreSQL, appendix "Error codes", class 54: what was asked is too much, and will be the next time. Its driver calls
+# that an operational error, as it does when the server is away.
+LIMIT_EXCEEDED = "54"
 
 
 class DatabaseThread(threading.Thread):
@@ -72,6 +75,11 @@ def _connected(function: Callable[..., Any], *arguments: Any, **named: Any) -> A
     close_old_connections()
     try:
         return function(*arguments, **named)
-    except (OperationalError, InterfaceError):
+    except OperationalError as error:
+        connection.close()
+        if str(getattr(error.__cause__, "sqlstate", None)).startswith(LIMIT_EXCEEDED):
+            raise DataError(*error.args) from error
+        raise
+    except InterfaceError:
         connection.close()
         raise

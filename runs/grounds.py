@@ -1,5 +1,6 @@
 """What decisions rest on: how the nodes before have ended, in the words that a condition may use."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -37,7 +38,12 @@ def metric_values(results: Iterable[tuple[str, Any, bool | None, bool]]) -> dict
     `faithfulness_v1` is there as `faithfulness`, too.
     """
     results = list(results)
-    numbers = {key: None if value is None else float(value) for key, value, _, _ in results}
+    numbers = {key: finite(value) for key, value, _, _ in results}
     short: dict[str, Any] = {VERSION_SUFFIX.sub("", key): number for key, number in numbers.items()}
     failed = any(must_pass and passed is False for _, _, passed, must_pass in results)
     return {**short, **numbers, "passed": not failed}
+
+
+def finite(value: float | bool | None) -> float | None:
+    """A metric's number as its row has it: one that is not finite is none."""
+    return None if value is None or not math.isfinite(value) else float(value)

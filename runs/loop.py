@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -153,6 +154,7 @@ class EngineLoop(threading.Thread):
             room = room_of(self._capacity, list(self._held), self._turn)
             found = await self._db.first(claim_runs, self.owner, room)
             claims, put_off = divide(found, self._held, self._capacity)
+            self._take(claims, deps)  # first: whatever happens now, somebody holds them
             if put_off:
                 await self._db(put_off_runs, put_off, settings.RUN_SWEEP_SECONDS)
         except GONE as error:
@@ -160,6 +162,8 @@ class EngineLoop(threading.Thread):
             await asyncio.sleep(REST_SECONDS)
             return
         self._database.found()
+
+    def _take(self, claims: Iterable[Claim], deps: Deps) -> None:
         for claim in claims:
             task = asyncio.create_task(self._execute(claim, deps))
             self._held[claim] = task

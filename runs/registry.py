@@ -106,12 +106,17 @@ def stage(
     def register(function: StageFunction) -> StageFunction:
         entry = Stage(name, version, type, function, dict(defaults or {}), params, task, prompt)
         known = _stages.get(entry.key)
-        if known is not None and known.function.__qualname__ != function.__qualname__:
+        if known is not None and _place(known.function) != _place(function):
             raise RuntimeError(f"Stage {entry.key} is registered twice.")
         _stages[entry.key] = entry
         return function
 
     return register
+
+
+def _place(function: StageFunction) -> tuple[str, str]:
+    """Where a function stands: a module that is imported anew registers the same one."""
+    return function.__module__, function.__qualname__
 
 
 def output(pipeline: str, node: str) -> Callable[[OutputHandler], OutputHandler]:

@@ -1,6 +1,5 @@
 """The rows of one attempt, made from what it recorded: step, payload, artifacts, metrics, errors."""
 
-import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -13,7 +12,7 @@ from runs.attempts import Attempt
 from runs.blobs import draft_blob, draft_row
 from runs.context import RunContext
 from runs.errors import AttemptFailed
-from runs.grounds import Ended, metric_values
+from runs.grounds import Ended, finite, metric_values
 from runs.models import Artifact, Blob, MetricResult, RunError, Step, StepPayload
 from runs.recording import ArtifactDraft
 from runs.registry import find_stage
@@ -207,7 +206,7 @@ def metric_rows(context: RunContext, attempt: Attempt) -> list[Row]:
             attempt=attempt.number,
             profile_key=attempt.profile,
             key=result.key,
-            value=_finite(result.value),
+            value=finite(result.value),
             passed=result.passed,
             threshold=result.threshold,
             must_pass=result.must_pass,
@@ -216,10 +215,6 @@ def metric_rows(context: RunContext, attempt: Attempt) -> list[Row]:
         )
         for result in attempt.gate.results
     ]
-
-
-def _finite(value: float | bool | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(value)
 
 
 def error_row(context: RunContext, node_key: str, failure: AttemptFailed, attempt: Attempt | None = None) -> Row:

@@ -14,6 +14,7 @@ from runs.dag import parse_dag
 from runs.dag_view import describe_dag
 from runs.errors import PipelineInvalid
 from runs.models import Pipeline, PipelineVersion
+from runs.registry import stage
 from runs.services import publish_dag, publish_pipeline
 from tests.runs.engine import chain, publish, run_inline
 
@@ -55,6 +56,25 @@ def test_a_pipeline_that_cannot_run_is_refused_with_the_reason(document: dict, p
         publish_dag("bad", document)
     assert problem in str(refused.value.details["problems"])
     assert not PipelineVersion.objects.exists()
+
+
+def test_one_fault_of_a_node_is_one_problem_and_an_unknown_word_another() -> None:
+    node = {"key": "a", "step": "noop@1", "retries": "many"}
+    with pytest.raises(PipelineInvalid) as refused:
+        publish_dag("bad", dag(node))
+    assert refused.value.details["problems"] == ["$.nodes[0].retries: 'many' is not of type 'integer'"]
+    with pytest.raises(PipelineInvalid) as refused:
+        publish_dag("bad", dag({**node, "colour": "red"}))
+    assert "$.nodes[0]: unknown: 'colour'" in refused.value.details["problems"]
+    assert len(refused.value.details["problems"]) == 2
+
+
+def test_two_stages_of_one_name_are_refused_though_their_functions_are_called_alike() -> None:
+    def noop(step: object) -> None: ...
+
+    noop.__qualname__ = "noop"
+    with pytest.raises(RuntimeError, match="noop@1 is registered twice"):
+        stage("noop", version=1, type="analysis")(noop)
 
 
 def test_the_same_dag_is_published_once_and_a_changed_one_becomes_the_next_version() -> None:
