@@ -26,6 +26,7 @@ WORKING_SIDE = 400
 # Share of the photo from which a calm area counts as wall by itself; slope of a ray to what is at knee height.
 WALL_DELTA, LARGE_WALL, KNEE, LOWEST_WINDOW = 9.0, 0.04, -0.25, -0.4
 NEAR_FLOOR_M, FAR_FLOOR_M, HIGH_CEILING_M = 4.5, 9.0, 2.75
+EVEN_LEVELS = 3.0  # standard deviation in levels of 256
 
 
 def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixels, float]:
@@ -88,7 +89,8 @@ def _floor(small: Pixels, distance: Float, upright: Mask) -> tuple[Mask, float]:
     trimap[distance > FAR_FLOOR_M] = cv2.GC_BGD
     trimap[upright] = cv2.GC_BGD
     trimap[foot & likely] = cv2.GC_FGD
-    if not foot.any() or not (trimap == cv2.GC_BGD).any():
+    # One even surface has no floor to be told from anything, and takes the graph cut ten seconds.
+    if not foot.any() or not (trimap == cv2.GC_BGD).any() or small.std(axis=(0, 1)).max() < EVEN_LEVELS:
         return np.zeros(distance.shape, bool), 0.0
     back, fore = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)
@@ -198,8 +200,9 @@ def _wall_like(small: Pixels, calm: Mask, up: Float) -> Mask:
     labels, count = ndimage.label(calm)
     every = np.arange(count + 1)
     shares = np.bincount(labels.ravel(), minlength=count + 1) / calm.size
-    high = np.asarray(ndimage.mean(up > KNEE, labels, every))
-    colours = np.stack([np.asarray(ndimage.mean(lab[..., c], labels, every)) for c in range(3)], axis=1)
+    with np.errstate(invalid="ignore"):  # where all is calm, label 0 is nowhere
+        high = np.asarray(ndimage.mean(up > KNEE, labels, every))
+        colours = np.stack([np.asarray(ndimage.mean(lab[..., c], labels, every)) for c in range(3)], axis=1)
     usable = (every > 0) & (high > 0.6)
     large = usable & (shares >= LARGE_WALL)
     if not large.any():
