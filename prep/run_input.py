@@ -22,10 +22,13 @@ class ProductTexts(BaseModel):
 
 
 class PrepInput(BaseModel):
-    """Members of a prep run's input; pictures have been checked to be the run's own."""
+    """Members of a prep run's input; pictures have been checked to be the run's own.
+
+    A member with the default None may be left out, but not be null where its type does not say so.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    product: ProductTexts = Field(default=None)
+    product: ProductTexts = None  # type: ignore[assignment]
     source: dict[str, Any] | None = None
     source_url: str = Field("", max_length=2000)
     merchant_overrides: dict[str, Any] | None = None

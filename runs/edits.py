@@ -4,6 +4,7 @@ Nothing is written here, so a page can ask while somebody types.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from core.pictures import BLOB_KEY
 from core.storage import BlobMissing
 from irschemas.services import active_schemas
 from irschemas.validation import validate_active
+from prompts.document import complete
 from prompts.errors import PromptError, PromptNotFound
 from prompts.library import library
 from prompts.selection import Selection, complete_edit, edited_selection, render_selection, select_prompt
@@ -31,6 +33,7 @@ from runs.registry import find_stage, input_check
 from runs.step import MAX_ANSWER
 from vendors.base import Vendor
 
+LINE = re.compile(r"Line (\d+)")
 MAX_INPUT = 256 * 1024
 PICTURES = (Artifact.Role.IMAGE, Artifact.Role.RESULT, Artifact.Role.INPUT)
 
@@ -111,22 +114,43 @@ def fill_prompt(plan: ForkPlan, name: str, text: str) -> EditedPrompt:
     except PromptNotFound as error:
         raise ChangesInvalid(error.message) from error
     except PromptError as error:
-        raise ChangesInvalid(f"The prompt {name}: {error.message}", details={"prompt": name}) from error
+        said = _as_typed(error.message, name, _base_version(plan, name), text)
+        raise ChangesInvalid(f"The prompt {name}: {said}", details={"prompt": name}) from error
 
 
 def _fill(plan: ForkPlan, name: str, text: str) -> EditedPrompt:
-    step = asking_step(plan, name)
-    base = step.prompt_version if step and step.prompt_version in library().versions(name) else None
+    step, base = asking_step(plan, name), _base_version(plan, name)
     whole = complete_edit(name, text, base_version=base)
-    production = library().production(name).version
-    selection = edited_selection(name, whole.template, base_version=base or production, source="edit")
+    selection = edited_selection(name, whole.template, base_version=base, source="edit")
     variables, params = asked_with(step) if step else ({}, {})
     if not variables:
-        example = library().get(name, base or production).document.example
+        example = library().get(name, base).document.example
         return EditedPrompt(selection, render_selection(selection, example), recorded=False)
     over = {**plan.changes.input, **plan.changes.answers}
     filled = {key: over.get(key, value) for key, value in variables.items()}
     return EditedPrompt(selection, render_selection(selection, filled, params), recorded=True)
+
+
+def _base_version(plan: ForkPlan, name: str) -> str:
+    """The library's version that an edit completes: the one that was asked with, else production."""
+    step = asking_step(plan, name)
+    known = step is not None and step.prompt_version in library().versions(name)
+    return step.prompt_version if step and known else library().production(name).version
+
+
+def _as_typed(message: str, name: str, base: str, text: str) -> str:
+    """An error's words with the line counted in what was typed, which may be only a part of a prompt."""
+    found = LINE.match(message)
+    if found is None:
+        return message
+    try:
+        lines = complete(library().get(name, base).document, text).splitlines()
+    except PromptError:
+        return message  # it was met before anything was completed
+    typed, at = text.splitlines(), int(found[1]) - 1
+    if at < len(lines) and lines[at] in typed:
+        return f"Line {typed.index(lines[at]) + 1}{message[found.end() :]}"
+    return message
 
 
 def asking_step(plan: ForkPlan, name: str) -> Step | None:

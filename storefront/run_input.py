@@ -37,11 +37,14 @@ class Room(BaseModel):
 
 
 class CompositeInput(BaseModel):
-    """Members of a composite run's input; pictures have been checked to be the run's own."""
+    """Members of a composite run's input; pictures have been checked to be the run's own.
+
+    A member with the default None may be left out, but not be null where its type does not say so.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    product: ProductTexts = Field(default=None)
-    room: Room = Field(default=None)
+    product: ProductTexts = None  # type: ignore[assignment]
+    room: Room = None  # type: ignore[assignment]
     product_photo: dict[str, Any] | None = None
     cutout: dict[str, Any] | None = None
     prepared_facts: dict[str, Any] | None = None

@@ -69,9 +69,10 @@ def test_what_staff_try_out_on_a_product_changes_nothing_of_it(sofa: ProductAsse
     prepare_inline(sofa, trigger="test")
     before, run = ProductAsset.objects.values().get(pk=sofa.pk), sofa.jobs.get().run
     changes = Changes(input={"merchant_overrides": {"mount": "wall"}})
-    fork = execute_inline(rerun_run(run, from_node="fetch", by="ada", changes=changes, inline_owner="inline"))
+    fork = execute_inline(rerun_run(run, by="ada", changes=changes, inline_owner="inline"))
     assert fork.steps.get(node_key="facts").payload.ir["mount"] == "wall"
-    broken = rerun_run(run, by="ada", changes=Changes(routes={"facts": "local/local-1"}), inline_owner="inline")
+    chosen = Changes(routes={"facts": "local/local-1"})
+    broken = rerun_run(run, from_node="fetch", by="ada", changes=chosen, inline_owner="inline")
     assert execute_inline(broken, default_deps(vendors={})).status == "failed"
     assert ProductAsset.objects.values().get(pk=sofa.pk) == before
     assert sofa.jobs.count() == 1
