@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 TEMPLATE = "bench_template"
-LOOPBACK_ONLY = ("DATABASE_URL", "STORAGE_BUCKET", "MODEL_ROUTES", "SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "SEEIT_DEMO")
+LOOPBACK_ONLY = (
+    "DATABASE_URL", "STORAGE_BUCKET", "MODEL_ROUTES", "SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "SEEIT_DEMO",
+    "GEMINI_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL", "PHOTOROOM_API_KEY",
+)  # fmt: skip
 
 
 @contextmanager

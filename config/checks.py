@@ -8,8 +8,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from vendors.prices import PricesInvalid, load_prices
-from vendors.registry import build_vendors, require_vendors
-from vendors.routes import TASKS, RoutesInvalid, load_routes
+from vendors.registry import build_vendors, installed_routes
+from vendors.routes import TASKS, Routes, RoutesInvalid
 
 MIN_SECRET = 32
 
@@ -33,10 +33,15 @@ def check_secrets(**_: Any) -> list[CheckMessage]:
 def check_routes(**_: Any) -> list[CheckMessage]:
     """A routes file that leads to vendors that are there."""
     try:
-        require_vendors(load_routes(settings.MODEL_ROUTES), build_vendors({}))
+        _installed_routes()
     except RoutesInvalid as error:
         return [Error(f"Model routes cannot be used: {error}.", hint="See MODEL_ROUTES.", id="seeit.E003")]
     return []
+
+
+def _installed_routes() -> Routes:
+    default = settings.MODEL_ROUTES == settings.DEFAULT_MODEL_ROUTES
+    return installed_routes(settings.MODEL_ROUTES, build_vendors(settings.VENDORS), default=default)
 
 
 @register()
@@ -47,7 +52,7 @@ def check_prices(**_: Any) -> list[CheckMessage]:
     except PricesInvalid as error:
         return [Error(f"Model prices cannot be used: {error}.", hint="See MODEL_PRICES.", id="seeit.E005")]
     try:
-        routes = load_routes(settings.MODEL_ROUTES)
+        routes = _installed_routes()
     except RoutesInvalid:
         return []  # the other check says so
     found: list[CheckMessage] = []

@@ -82,6 +82,30 @@ def path(name: str, default: Path) -> Path:
     return _read(name, default, lambda raw: Path(raw).expanduser().resolve())
 
 
+def key(name: str) -> str:
+    """A service's API key, as it was issued; what is wrong with it is said without repeating it."""
+
+    def parse(raw: str) -> str:
+        if not 8 <= len(raw) <= 512 or not raw.isascii() or not raw.isprintable() or " " in raw:
+            raise ValueError("expected a key as it was issued: 8 to 512 plain characters without spaces")
+        return raw
+
+    return _read(name, "", parse)
+
+
+def base_url(name: str) -> str:
+    """A service's address, without a slash at its end: `https://host` or `https://host/v1`."""
+
+    def parse(raw: str) -> str:
+        url = urlsplit(raw)
+        _ = url.port  # raises for a port that is no number
+        if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
+            raise ValueError("expected an address such as https://host or https://host/v1")
+        return raw.rstrip("/")
+
+    return _read(name, "", parse)
+
+
 @dataclass(frozen=True)
 class Broker:
     """Which broker carries the hints, and the queue's name and region where it has them."""

@@ -179,7 +179,11 @@ MAX_WAIT_SECONDS = env.integer("MAX_WAIT_SECONDS", 60, minimum=1)  # a shopper w
 RUNS_PER_SHOP = env.integer("RUNS_PER_SHOP", 40, minimum=1)  # in hand at once, over all workers
 RUN_COMPUTE_MEMORY_MB = env.integer("RUN_COMPUTE_MEMORY_MB", 4096)  # of one computing child; 0: as much as there is
 
-MODEL_ROUTES = env.path("MODEL_ROUTES", BASE_DIR / "config" / "models.toml")
+DEFAULT_MODEL_ROUTES = BASE_DIR / "config" / "models.toml"  # of it, what there are keys for
+MODEL_ROUTES = env.path("MODEL_ROUTES", DEFAULT_MODEL_ROUTES)
+VENDORS = {f"{name}_API_KEY": env.key(f"{name}_API_KEY") for name in ("GEMINI", "OPENAI", "PHOTOROOM")} | {
+    f"{name}_BASE_URL": env.base_url(f"{name}_BASE_URL") for name in ("GEMINI", "OPENAI", "PHOTOROOM")
+}
 MODEL_PRICES = env.path("MODEL_PRICES", BASE_DIR / "config" / "prices.toml")
 IR_VALIDATION_MODE = env.choice("IR_VALIDATION_MODE", "log" if EMBEDDED else "off", ("off", "log", "enforce"))
 PIPELINE_LOGGING_ENABLED = env.flag("PIPELINE_LOGGING_ENABLED", DEMO)

@@ -25,8 +25,8 @@ from runs.limits import Database, Limiter
 from runs.models import Run
 from vendors.base import Vendor
 from vendors.prices import load_prices
-from vendors.registry import build_vendors
-from vendors.routes import Routes, load_routes
+from vendors.registry import build_vendors, installed_routes
+from vendors.routes import Routes
 
 LAST_BEAT_SECONDS = 2.0
 
@@ -45,9 +45,12 @@ def default_deps(
 
     `database` is how the limits of model services are kept, in the calling thread by default, and `owner` by whom.
     """
-    routes = routes or load_routes(settings.MODEL_ROUTES)
+    vendors = vendors if vendors is not None else build_vendors(settings.VENDORS)
+    if routes is None:
+        default = settings.MODEL_ROUTES == settings.DEFAULT_MODEL_ROUTES
+        routes = installed_routes(settings.MODEL_ROUTES, vendors, default=default)
     return Deps(
-        vendors=vendors if vendors is not None else build_vendors({}),
+        vendors=vendors,
         routes=routes,
         store=store or BlobStore(),
         clock=clock,

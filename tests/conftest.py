@@ -1,11 +1,23 @@
 """What all tests share: storage of their own, and published pipelines where they are asked for."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.core.files.storage import storages
 from django.core.management import call_command
+
+# No test asks a real service, whatever keys its developer has; processes that tests start do not either.
+VENDOR_SETTINGS = [f"{name}_{what}" for name in ("GEMINI", "OPENAI", "PHOTOROOM") for what in ("API_KEY", "BASE_URL")]
+for name in (*VENDOR_SETTINGS, "MODEL_ROUTES"):
+    os.environ.pop(name, None)
+
+
+@pytest.fixture(autouse=True)
+def no_keys(settings: pytest.FixtureRequest) -> None:
+    """Settings that were read before the environment was cleared."""
+    settings.VENDORS = {}
 
 
 @pytest.fixture(autouse=True)

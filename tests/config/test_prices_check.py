@@ -20,6 +20,7 @@ def test_the_default_routes_have_prices() -> None:
 
 def test_a_model_without_a_price_is_named_once(settings: Any, tmp_path: Path) -> None:
     settings.MODEL_ROUTES = routed_to(tmp_path, "gemini", "gemini-9-ultra")
+    settings.VENDORS = {"GEMINI_API_KEY": "a-key-for-tests"}
     (warning,) = check_prices()
     assert (warning.id, warning.msg) == (
         "seeit.W003",

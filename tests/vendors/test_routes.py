@@ -1,11 +1,13 @@
 """Routes: which vendor and model answers a task, and files that say so wrongly."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from vendors.base import Vendor
-from vendors.registry import build_vendors, require_vendors
+from vendors.registry import build_vendors, installed_routes, require_vendors
 from vendors.routes import TASKS, Limit, Route, Routes, RoutesInvalid, load_routes
 
 DEFAULT = Path(__file__).parents[2] / "config" / "models.toml"
@@ -18,10 +20,48 @@ def written(folder, text):
     return path
 
 
-def test_the_default_file_routes_every_task_to_vendors_that_exist():
-    routes = load_routes(DEFAULT)
-    assert all(routes.for_task(task) for task in TASKS)
-    require_vendors(routes, build_vendors({}))
+GEMINI, OPENAI = {"GEMINI_API_KEY": "a-key-of-gemini"}, {"OPENAI_API_KEY": "a-key-of-openai"}
+OWN_SERVER = {"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "pictures", "texts"),
+    [
+        ({}, ["local"], ["local"]),
+        (GEMINI, ["gemini", "local"], ["gemini", "local"]),
+        (OPENAI, ["openai", "local"], ["openai", "local"]),
+        (OWN_SERVER, ["openai", "local"], ["openai", "local"]),
+        (GEMINI | OPENAI, ["gemini", "openai", "local"], ["gemini", "openai", "local"]),
+    ],
+)
+def test_the_default_file_asks_whom_there_are_keys_for_and_local_last(keys, pictures, texts):
+    routes = installed_routes(DEFAULT, build_vendors(keys), default=True)
+    asked = {task: [route.vendor for route in routes.for_task(task)] for task in TASKS}
+    assert asked["composite"] == pictures
+    assert asked["facts"] == asked["placement"] == texts
+    assert asked["cutout"][-1] == "local"
+    assert [
+        route for task in TASKS for route in routes.for_task(task)[:-1] if not route.moves_on("vendor_timeout")
+    ] == []
+
+
+def test_a_file_of_ones_own_leads_to_no_vendor_without_a_key(tmp_path):
+    path = written(tmp_path, COMPLETE + '[[tasks.facts]]\nvendor = "gemini"\nmodel = "m"\n')
+    with pytest.raises(RoutesInvalid, match="set GEMINI_API_KEY"):
+        installed_routes(path, build_vendors({}), default=False)
+    assert installed_routes(path, build_vendors(GEMINI), default=False).vendors == {"local", "gemini"}
+
+
+def test_a_vendor_that_nobody_knows_is_an_error_in_the_default_file_too(tmp_path):
+    path = written(tmp_path, COMPLETE + '[[tasks.facts]]\nvendor = "gemni"\nmodel = "m"\n')
+    with pytest.raises(RoutesInvalid, match="'gemni' is not set up"):
+        installed_routes(path, build_vendors(GEMINI), default=True)
+
+
+def test_without_a_key_no_network_code_is_imported():
+    code = "import sys; from vendors.registry import build_vendors; build_vendors({}); print('httpx' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=DEFAULT.parents[1])
+    assert done.stdout == "False\n"
 
 
 def test_routes_keep_their_order_params_and_codes(tmp_path):
@@ -62,7 +102,7 @@ def test_a_task_without_routes_has_none():
 
 def test_a_vendor_that_is_not_set_up_is_named():
     routes = Routes({"facts": (Route("gemini", "m"),)})
-    with pytest.raises(RoutesInvalid, match="'gemini' is not set up; available are local"):
+    with pytest.raises(RoutesInvalid, match="'gemini' is not set up; set GEMINI_API_KEY; available are local"):
         require_vendors(routes, build_vendors({}))
 
 
