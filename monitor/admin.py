@@ -18,7 +18,8 @@ from django.utils.safestring import SafeString
 from monitor import pipeline_admin  # noqa: F401 - registers pipelines
 from monitor.keyset import AFTER, BEFORE, KeysetPage, read_page
 from monitor.known_values import known_values
-from monitor.run_list import find_run, read_run_list
+from monitor.run_filters import RunQuestion
+from monitor.run_list import BACK, back_query, read_run_list
 from monitor.run_page import read_run_page
 from monitor.templatetags.console import age, duration, known, percent, pill, short
 from runs.models import Artifact, Run, RunError, Step, Worker
@@ -98,12 +99,15 @@ class RunAdmin(TraceAdmin):
     """The run list and the run page: our own pages, under Django's addresses and permissions."""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Runs by filter; a pasted run id leads straight to its page."""
+        """Runs by filter; a pasted id or reference leads straight to its page, a spoken time to its figures."""
         self._check(request)
-        found = find_run(request.GET.get("q", ""))
-        if found is not None:
-            return HttpResponseRedirect(reverse("admin:runs_run_change", args=[str(found)]))
-        return self._page(request, "monitor/run_list.html", title="Runs", list=read_run_list(request.GET))
+        question = RunQuestion.read(request.GET)
+        if question.named and question.named.only:
+            url = reverse("admin:runs_run_change", args=[str(question.named.only)])
+            return HttpResponseRedirect(url + question.named.anchor)
+        if question.settled_query is not None:
+            return HttpResponseRedirect(f"?{question.settled_query}")
+        return self._page(request, "monitor/run_list.html", title="Runs", list=read_run_list(question))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -114,7 +118,9 @@ class RunAdmin(TraceAdmin):
         if run is None:
             return self.back_to_list(request)
         title = f"{run.subject_label or run.pipeline_slug}, {run.status}"
-        return self._page(request, "monitor/run_page.html", title=title, run=run, page=read_run_page(run))
+        filters = request.GET.get(BACK, "")
+        context = {"run": run, "page": read_run_page(run), "filters": filters, "back": back_query(filters)}
+        return self._page(request, "monitor/run_page.html", title=title, **context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         related = ("pipeline", "pipeline_version", "shop", "parent")

@@ -11,9 +11,9 @@ from django.urls import reverse
 from core.storage import BlobMissing
 from monitor.compare import compare_version, read_compare
 from monitor.evidence import FOREVER, PICTURE_TYPES, SANDBOX, find_or_404, for_readers
+from monitor.finding import find_run
 from monitor.pages import console_page
 from monitor.picture_diff import AMPLIFY, MEDIA_TYPE, VISIBLE, PictureDiff, diff_blobs
-from monitor.run_list import find_run
 from monitor.thumbnails import NotAPicture
 from runs.models import Blob, Run
 from runs.querysets import RunQuerySet

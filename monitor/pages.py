@@ -9,9 +9,11 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from core.ids import parse_id
-from monitor.evidence import for_readers
+from monitor.evidence import find_or_404, for_readers
 from monitor.groups import read_group
 from monitor.queue import read_queue
+from monitor.run_list import BACK, back_query, find_neighbour
+from runs.models import Run
 
 
 @for_readers
@@ -25,6 +27,28 @@ def group(request: HttpRequest, group_id: str) -> HttpResponse:
         messages.warning(request, "There is no such group of runs.")
         return HttpResponseRedirect(reverse("admin:runs_run_changelist"))
     return console_page(request, "monitor/group_page.html", title=f"Group, {found.percent} % done", group=found)
+
+
+@for_readers
+def older(request: HttpRequest, run_id: str) -> HttpResponse:
+    """To the run below in the list that a run's page was opened from."""
+    return _beside(request, run_id, older=True)
+
+
+@for_readers
+def newer(request: HttpRequest, run_id: str) -> HttpResponse:
+    """To the run above in the list that a run's page was opened from."""
+    return _beside(request, run_id, older=False)
+
+
+def _beside(request: HttpRequest, run_id: str, *, older: bool) -> HttpResponse:
+    run = find_or_404(Run.objects.all(), run_id)
+    filters = request.GET.get(BACK, "")
+    beside = find_neighbour(run, filters, older=older)
+    if beside is None:
+        messages.info(request, f"There is no {'older' if older else 'newer'} run in this list.")
+    url = reverse("admin:runs_run_change", args=[str((beside or run).pk)])
+    return HttpResponseRedirect(url + back_query(filters))
 
 
 @for_readers

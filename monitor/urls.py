@@ -42,6 +42,8 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
         path(
             "runs/run/<str:before_id>/compare/<str:after_id>/live/", view(comparing.live), name="monitor_compare_live"
         ),
+        path("runs/run/<str:run_id>/older/", view(pages.older), name="monitor_older"),
+        path("runs/run/<str:run_id>/newer/", view(pages.newer), name="monitor_newer"),
         path("queue/", view(pages.queue), name="monitor_queue"),
         path("runs/run/group/<str:group_id>/", view(pages.group), name="monitor_group"),
         path("runs/run/group/<str:group_id>/live/", view(steering.group_live), name="monitor_group_live"),

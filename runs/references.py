@@ -6,7 +6,9 @@ read as one). The check character is a remainder over GF(32), so it finds every 
 neighbours that changed places.
 """
 
-from core.ids import Ulid
+from uuid import UUID
+
+from core.ids import parse_id
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 7
@@ -16,9 +18,9 @@ SEPARATORS = str.maketrans("", "", "-–— \t")
 LOOKALIKES = str.maketrans("OIL", "011")
 
 
-def reference_of(run_id: Ulid) -> str:
+def reference_of(run_id: UUID) -> str:
     """A run's reference code, as `7K3M-9QX2`."""
-    code = str(run_id)[-LENGTH:]
+    code = str(parse_id(run_id))[-LENGTH:]
     code += _check(code)
     return f"{code[:4]}-{code[4:]}"
 

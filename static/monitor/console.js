@@ -84,6 +84,7 @@
     }));
     sheet.showModal();
   };
+  document.addEventListener("click", (event) => event.target.closest("[data-keys]") && list());
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented || typing(event.target)) return;
     if (document.querySelector("dialog[open]") || event.key.length > 1) return;
