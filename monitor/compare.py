@@ -19,7 +19,9 @@ from monitor.why_different import Cause, read_causes
 from runs.models import Run, Step
 
 MOST_NODES = 60
+FEW_ROWS = 24
 MOST_PROMPTS = 12
+MOST_PICTURES = 4
 # What a run was for comes first; the rest in the order in which the runs name it.
 FIRST = ("result", "cutout")
 
@@ -64,6 +66,11 @@ class NodePair:
     def cost_usd(self) -> Any:
         """How much more the second cost; None where either is unknown."""
         return _minus(self.after, self.before, "cost_usd")
+
+    @property
+    def short(self) -> bool:
+        """Whether its differences are few enough to be shown at once."""
+        return len(self.answer.rows) <= FEW_ROWS
 
     @property
     def shared(self) -> bool:
@@ -135,6 +142,18 @@ class ComparePage:
         return [pair for pair in self.pictures if not pair.same]
 
     @property
+    def main_pictures(self) -> list[PicturePair]:
+        """Of those the ones that the runs were for; the first few where no name says so."""
+        changed = self.changed_pictures
+        return [pair for pair in changed if pair.name in FIRST] or changed[:MOST_PICTURES]
+
+    @property
+    def other_pictures(self) -> list[PicturePair]:
+        """The rest of them: what was made on the way."""
+        main = self.main_pictures
+        return [pair for pair in self.changed_pictures if pair not in main]
+
+    @property
     def same_pictures(self) -> list[PicturePair]:
         """Pictures that both share."""
         return [pair for pair in self.pictures if pair.same]
@@ -160,6 +179,16 @@ class ComparePage:
         """How much more the second run cost."""
         old, new = self.before.run.cost_usd, self.after.run.cost_usd
         return None if old is None or new is None else new - old
+
+    @property
+    def loud_metrics(self) -> list[MetricPair]:
+        """Metrics that moved or turned."""
+        return [pair for pair in self.metrics if not pair.quiet]
+
+    @property
+    def quiet_metrics(self) -> list[MetricPair]:
+        """Metrics with nothing to see."""
+        return [pair for pair in self.metrics if pair.quiet]
 
     def metrics_that(self, verdict: str) -> list[MetricPair]:
         """Metrics with one verdict."""

@@ -7,7 +7,8 @@ from typing import Literal
 
 from monitor.steps import MetricRow, StepView
 
-Verdict = Literal["better", "worse", "same", "changed", "only one"]
+Verdict = Literal["better", "worse", "changed", "only one", "same", "unknown"]
+RANK = ("worse", "better", "changed", "only one", "same", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class MetricPair:
         """By the definition's direction: lower is better, higher is better, or true is."""
         values = self._values
         if values is None:
-            return "only one"
+            return "only one" if self.before is None or self.after is None else "unknown"
         before, after = values
         if isclose(before, after, rel_tol=1e-9, abs_tol=1e-12):
             return "same"
@@ -56,6 +57,11 @@ class MetricPair:
         return "" if old is None or new is None or old == new else ("passes" if new else "fails")
 
     @property
+    def quiet(self) -> bool:
+        """Whether there is nothing to see: the same, or unknown in both."""
+        return self.verdict in ("same", "unknown") and not self.turned
+
+    @property
     def _values(self) -> tuple[float, float] | None:
         if self.before is None or self.after is None:
             return None
@@ -64,8 +70,9 @@ class MetricPair:
 
 
 def pair_metrics(pairs: Mapping[str, tuple[StepView | None, StepView | None]]) -> list[MetricPair]:
-    """Every metric that either run has, node by node, in the order of the first."""
-    return [found for key, (old, new) in pairs.items() for found in _of_a_node(key, old, new)]
+    """Every metric that either run has: what turned first, then by how it moved, then in the order of the nodes."""
+    found = [metric for key, (old, new) in pairs.items() for metric in _of_a_node(key, old, new)]
+    return sorted(found, key=lambda metric: (not metric.turned, RANK.index(metric.verdict)))
 
 
 def _of_a_node(key: str, old: StepView | None, new: StepView | None) -> Iterator[MetricPair]:
