@@ -1,21 +1,24 @@
 """The emergency patch in the operator console."""
 
-import difflib
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from core.ids import parse_id
 from prompts import services
-from prompts.errors import OverrideInvalid, PromptError
+from prompts.drift import drift_of, drifted_overrides, override_history, own_change
+from prompts.errors import OverrideInvalid, OverrideMoved, PromptError
 from prompts.library import library
 from prompts.models import PromptOverride
 from prompts.selection import complete_edit
@@ -31,7 +34,11 @@ def _version_choices() -> list[tuple[str, str]]:
 
 
 class OverrideForm(forms.ModelForm):
-    """A new override; the text may be the whole prompt file or only the part that changes."""
+    """A new override; the text may be the whole prompt file or only the part that changes.
+
+    `seen` is the override that was live when the form was opened: whoever would replace another one is told and has
+    to save once more.
+    """
 
     prompt_name = forms.ChoiceField(label="Prompt", choices=_prompt_choices)
     base_version = forms.ChoiceField(label="Started from", choices=_version_choices, required=False)
@@ -42,20 +49,20 @@ class OverrideForm(forms.ModelForm):
         widget=forms.Textarea(attrs={"rows": 36, "cols": 110, "spellcheck": "false"}),
         help_text="What you leave out comes from the library: header keys, params, or all messages.",
     )
+    lasting = forms.BooleanField(
+        label="Longer than 14 days", required=False, help_text="At most 90; a lasting change belongs into the library."
+    )
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = PromptOverride
-        fields = ("shop", "prompt_name", "base_version", "reason", "expires_at", "template")
+        fields = ("shop", "prompt_name", "base_version", "reason", "expires_at", "lasting", "template", "seen")
 
     def clean_reason(self) -> str:
         """The reason, which nobody may skip by typing spaces."""
         return str(self._check("reason", services.check_reason))
 
-    def clean_expires_at(self) -> Any:
-        """The expiry, within the next 14 days."""
-        return self._check("expires_at", lambda value: services.check_expiry(value, timezone.now()))
-
-    def _check(self, name: str, check: Any) -> Any:
+    def _check(self, name: str, check: Callable[[Any], None]) -> Any:
         value = self.cleaned_data[name]
         try:
             check(value)
@@ -66,6 +73,13 @@ class OverrideForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """The text has to render against the library's input, here and not in a shopper's run."""
         cleaned = super().clean() or {}
+        if "expires_at" in cleaned:
+            try:
+                services.check_expiry(cleaned["expires_at"], timezone.now(), lasting=bool(cleaned.get("lasting")))
+            except OverrideInvalid as error:
+                self.add_error("expires_at", error.message)
+        if {"shop", "prompt_name"} <= cleaned.keys() and not self.errors:
+            self._check_seen(cleaned)
         if {"prompt_name", "template"} <= cleaned.keys():
             try:
                 complete_edit(
@@ -74,6 +88,24 @@ class OverrideForm(forms.ModelForm):
             except PromptError as error:
                 self.add_error("template", error.message)
         return cleaned
+
+    def _check_seen(self, cleaned: dict[str, Any]) -> None:
+        """Show what somebody else has done since, once: saving again is the confirmation."""
+        rows = PromptOverride.objects.for_shop(cleaned["shop"]).filter(prompt_name=cleaned["prompt_name"])
+        try:
+            services.check_seen(rows, cleaned.get("seen") or "", timezone.now())
+        except OverrideMoved as error:
+            self.data = {**self.data.dict(), "seen": (error.details or {}).get("seen", "")}  # type: ignore[attr-defined]
+            self.add_error(None, f"{error.message} Save again to do so.")
+
+
+class ShortOverrideForm(OverrideForm):
+    """For those who may not let an override last."""
+
+    lasting = None  # type: ignore[assignment]
+
+    class Meta(OverrideForm.Meta):
+        fields = tuple(name for name in OverrideForm.Meta.fields if name != "lasting")  # type: ignore[assignment]
 
 
 class CloseForm(forms.ModelForm):
@@ -120,6 +152,7 @@ class PromptOverrideAdmin(admin.ModelAdmin):
     list_display = (
         "prompt_name", "shop", "version", "state", "drift", "reason", "created_by", "created_at", "expires_at",
     )  # fmt: skip
+    change_list_template = "admin/prompts/promptoverride/change_list.html"
     list_select_related = ("shop",)
     list_filter = (StateFilter, "prompt_name")
     search_fields = ("shop__domain", "reason", "created_by")
@@ -129,20 +162,44 @@ class PromptOverrideAdmin(admin.ModelAdmin):
     actions = ("close_selected",)
     shown = (
         "shop", "prompt_name", "version", "state", "drift", "reason", "created_by", "created_at", "expires_at",
-        "revoked_at", "revoked_by", "edit_again", "changes", "text",
+        "revoked_at", "revoked_by", "made_from", "edit_again", "history", "changes", "text",
     )  # fmt: skip
+
+    def get_urls(self) -> list[URLPattern]:
+        """The drift report beside Django's own pages."""
+        view = self.admin_site.admin_view(self.drift_report)
+        return [path("drift/", view, name="prompts_promptoverride_drift"), *super().get_urls()]
+
+    def drift_report(self, request: HttpRequest) -> HttpResponse:
+        """Live overrides that the library has left behind, and what their shops miss."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {**self.admin_site.each_context(request), "title": "Drift", "opts": self.opts,
+                   "drifts": drifted_overrides()}  # fmt: skip
+        return TemplateResponse(request, "admin/prompts/promptoverride/drift.html", context)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Whoever was overtaken between the check and the writing sees the form again, with what happened."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except OverrideMoved:
+            return super().changeform_view(request, object_id, form_url, extra_context)
 
     def get_form(
         self, request: HttpRequest, obj: PromptOverride | None = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        return super().get_form(request, obj, change, form=CloseForm if obj else OverrideForm, **kwargs)
+        form = CloseForm if obj else OverrideForm if _may_extend(request) else ShortOverrideForm
+        return super().get_form(request, obj, change, form=form, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: PromptOverride | None = None) -> tuple[str, ...]:
         return self.shown if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: PromptOverride | None = None) -> Any:
         if obj is None:
-            return [(None, {"fields": OverrideForm.Meta.fields, "description": _starting_points(request)})]
+            fields = (OverrideForm if _may_extend(request) else ShortOverrideForm).Meta.fields
+            return [(None, {"fields": fields, "description": _starting_points(request)})]
         closing = ("close",) if self.has_change_permission(request, obj) else ()
         return [(None, {"fields": (*closing, *self.shown)})]
 
@@ -168,13 +225,15 @@ class PromptOverrideAdmin(admin.ModelAdmin):
             reason=form.cleaned_data["reason"],
             base_version=form.cleaned_data["base_version"] or None,
             expires_at=form.cleaned_data["expires_at"],
+            lasting=bool(form.cleaned_data.get("lasting")),
+            seen=form.cleaned_data["seen"],
             created_by=request.user.get_username(),
         )
         obj.pk = created.pk
 
     def has_change_permission(self, request: HttpRequest, obj: PromptOverride | None = None) -> bool:
-        """A closed override can only be looked at."""
-        return super().has_change_permission(request, obj) and (obj is None or obj.revoked_at is None)
+        """One that has ended can only be looked at."""
+        return super().has_change_permission(request, obj) and (obj is None or obj.is_live(timezone.now()))
 
     def has_delete_permission(self, request: HttpRequest, obj: PromptOverride | None = None) -> bool:
         return False
@@ -194,14 +253,12 @@ class PromptOverrideAdmin(admin.ModelAdmin):
 
     @admin.display(description="State")
     def state(self, override: PromptOverride) -> str:
-        if override.revoked_at is not None:
-            return "closed"
-        return "live" if override.is_live(timezone.now()) else "expired"
+        return override.state(timezone.now())
 
     @admin.display(description="Drift", empty_value="-")
     def drift(self, override: PromptOverride) -> str | None:
         """How the library has moved on since; only live overrides are compared."""
-        found = services.drift_of(override) if override.is_live(timezone.now()) else None
+        found = drift_of(override) if override.is_live(timezone.now()) else None
         return f"{found.kind}: {found.detail}" if found else None
 
     @admin.display(description="Next")
@@ -209,25 +266,35 @@ class PromptOverrideAdmin(admin.ModelAdmin):
         url = reverse("admin:prompts_promptoverride_add")
         return format_html('<a href="{}?from={}">Edit as a new override</a>', url, override.pk)
 
+    @admin.display(description="Made from", empty_value="-")
+    def made_from(self, override: PromptOverride) -> SafeString | None:
+        """The run whose edited prompt it is."""
+        if override.source_run is None:
+            return None
+        url = reverse("admin:runs_run_change", args=[str(override.source_run)])
+        return format_html('<a href="{}">run {}</a>', url, override.source_run)
+
+    @admin.display(description="All of this shop and prompt")
+    def history(self, override: PromptOverride) -> SafeString:
+        """Every override that the shop has had of this prompt."""
+        context = {"past": override_history(override), "here": override}
+        return SafeString(render_to_string("admin/prompts/promptoverride/_history.html", context))
+
     @admin.display(description="Changes")
     def changes(self, override: PromptOverride) -> SafeString:
-        """A unified diff from the library's version it was made from."""
-        return format_html('<pre class="prompt-diff">{}</pre>', _difference(override))
+        """Word by word from the library's version it was made from."""
+        found = own_change(override)
+        if found is None:
+            return format_html("{} {} is no longer in the library.", override.prompt_name, override.base_version)
+        return SafeString(render_to_string("monitor/_text_diff.html", {"diff": found}))
 
     @admin.display(description="Prompt text")
     def text(self, override: PromptOverride) -> SafeString:
         return format_html('<pre class="prompt-text">{}</pre>', override.template)
 
 
-def _difference(override: PromptOverride) -> str:
-    try:
-        base = library().get(override.prompt_name, override.base_version).template
-    except PromptError as error:
-        return error.message
-    lines = difflib.unified_diff(
-        base.splitlines(), override.template.splitlines(), override.base_version, override.version_label, lineterm=""
-    )
-    return "\n".join(lines) or "No difference."
+def _may_extend(request: HttpRequest) -> bool:
+    return request.user.has_perm("prompts.extend_promptoverride")
 
 
 def _starting_points(request: HttpRequest) -> SafeString:
@@ -242,20 +309,18 @@ def _starting_text(initial: dict[str, Any]) -> dict[str, Any]:
     """The fields that a text to start from brings along; empty when the request names none."""
     try:
         older = PromptOverride.objects.filter(pk=parse_id(initial["from"])).first() if "from" in initial else None
-        shop_pk = parse_id(initial["shop"]) if initial.get("shop") else None
+        shop_pk = older.shop_id if older else parse_id(initial["shop"]) if initial.get("shop") else None
     except ValueError:
         return {}
-    name = initial.get("prompt_name")
-    if older is None and shop_pk is not None:
-        rows = PromptOverride.objects.live(timezone.now())
-        older = rows.filter(shop_id=shop_pk, prompt_name=name).first()
-    if older is not None:
-        return {
-            "shop": str(older.shop_id),
-            "prompt_name": older.prompt_name,
-            "base_version": older.base_version,
-            "template": older.template,
-        }
+    name = older.prompt_name if older else initial.get("prompt_name")
+    rows = PromptOverride.objects.live(timezone.now())
+    live = rows.filter(shop_id=shop_pk, prompt_name=name).first() if shop_pk is not None else None
+    text = older or live
+    found = {"seen": str(live.pk) if live else ""}
+    if text is not None:
+        base = "" if initial.get("base") == "production" else text.base_version
+        fields = {"prompt_name": text.prompt_name, "base_version": base, "template": text.template}
+        return {**found, "shop": str(text.shop_id), **fields}
     if name not in library().names():
         return {}
-    return {"template": library().production(name).template}
+    return {**found, "template": library().production(name).template}

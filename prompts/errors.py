@@ -72,6 +72,13 @@ class OverrideInvalid(PromptError):
     code = "override_invalid"
 
 
+class OverrideMoved(PromptError):
+    """Somebody else has changed this shop's override since you looked."""
+
+    code = "override_moved"
+    status = 409
+
+
 class OverrideNotFound(PromptError):
     """There is no live override of that prompt for this shop."""
 

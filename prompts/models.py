@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import F, Q
 
-from core.fields import UlidPrimaryKey
+from core.fields import UlidField, UlidPrimaryKey
 from prompts.querysets import PromptOverrideQuerySet
 from prompts.selection import LiveOverride, version_of
 from shops.models import Shop
@@ -24,6 +24,7 @@ class PromptOverride(models.Model):
     # The drift report has to notice a base file that was edited without a new version.
     base_sha256 = models.CharField(max_length=64)
     reason = models.CharField(max_length=500)
+    source_run = UlidField(null=True, blank=True, help_text="The run whose edited prompt it is.")
     created_by = models.CharField(max_length=150, help_text="A user's name, or the command's.")
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -34,6 +35,7 @@ class PromptOverride(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        permissions = [("extend_promptoverride", "Can let an override last longer than 14 days")]
         constraints = [
             # Selection finds at most one; creating another closes the one before.
             models.UniqueConstraint(
@@ -56,7 +58,7 @@ class PromptOverride(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.prompt_name} for {self.shop_id}"
+        return f"{self.prompt_name} for {self.shop}"
 
     @property
     def version_label(self) -> str:
@@ -66,6 +68,17 @@ class PromptOverride(models.Model):
     def is_live(self, now: datetime) -> bool:
         """Neither closed nor expired at this moment."""
         return self.revoked_at is None and now < self.expires_at
+
+    @property
+    def ended_at(self) -> datetime:
+        """When it ends or has ended: a row that is closed after its expiry had ended by itself."""
+        return min(self.expires_at, self.revoked_at) if self.revoked_at else self.expires_at
+
+    def state(self, now: datetime) -> str:
+        """`live`, `expired`, or `closed` by somebody before its time."""
+        if self.is_live(now):
+            return "live"
+        return "closed" if self.revoked_at is not None and self.revoked_at < self.expires_at else "expired"
 
     def to_live(self) -> LiveOverride:
         """What selection needs of this row."""

@@ -2,9 +2,8 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import yaml
@@ -12,9 +11,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from prompts.document import split_document
-from prompts.errors import OverrideInvalid, OverrideNotFound, PromptError, PromptParamsInvalid
+from prompts.errors import OverrideInvalid, OverrideMoved, OverrideNotFound, PromptParamsInvalid
 from prompts.library import library
 from prompts.models import PromptOverride
+from prompts.querysets import PromptOverrideQuerySet
 from prompts.selection import LiveOverride, Selection, complete_edit, select_prompt
 from shops.models import Shop
 
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_LIFETIME = timedelta(hours=72)
 MAX_LIFETIME = timedelta(days=14)
+LONGEST_LIFETIME = timedelta(days=90)  # for those who ask for it
 MAX_REASON = 500
 
 
@@ -35,34 +36,38 @@ def create_override(
     params: Mapping[str, Any] | None = None,
     base_version: str | None = None,
     expires_at: datetime | None = None,
+    lasting: bool = False,
+    seen: str | None = None,
+    source_run: UUID | None = None,
     now: datetime | None = None,
 ) -> PromptOverride:
     """Give one shop its own text of a prompt, closing the one it has.
 
     `template` is a whole prompt file or a part of one (see `prompts.document.complete`); `params` go over those in its
-    header. `base_version` defaults to production, `expires_at` to 72 hours from now.
+    header. `base_version` defaults to production, `expires_at` to 72 hours from now; `lasting` allows up to 90 days.
+    `seen` is the id of the live override that the author was shown, empty if there was none: when another is live by
+    then, nothing is written. Without it the newest wins.
 
     Raises:
         PromptNotFound: there is no such prompt or version.
         OverrideInvalid: no reason, or the expiry is not within the next 14 days.
+        OverrideMoved: what the author has seen is not what is live.
         PromptError: the text is not a valid prompt, or does not render against the library's input.
     """
-    now = now or timezone.now()
-    expires_at = (expires_at or now + DEFAULT_LIFETIME).replace(microsecond=0)
+    begun = now or timezone.now()
+    expires_at = (expires_at or begun + DEFAULT_LIFETIME).replace(microsecond=0)
     reason, created_by = reason.strip(), created_by.strip() or "unknown"
     check_reason(reason)
-    check_expiry(expires_at, now)
+    check_expiry(expires_at, begun, lasting=lasting)
     base = library().get(prompt_name, base_version or library().production(prompt_name).version)
     edited = complete_edit(prompt_name, with_params(template, params), base_version=base.version)
     with transaction.atomic():
         # The lock on the shop's row makes rivals take turns, so closing and creating are one step.
         Shop.objects.select_for_update(no_key=True).get(pk=shop.pk)
-        replaced = (
-            PromptOverride.objects.for_shop(shop)
-            .open()
-            .filter(prompt_name=prompt_name)
-            .update(revoked_at=now, revoked_by=created_by)
-        )
+        moment = now or timezone.now()  # after the wait: a row is never closed before it was made
+        rows = PromptOverride.objects.for_shop(shop).filter(prompt_name=prompt_name)
+        check_seen(rows, seen, moment)
+        replaced = rows.open().update(revoked_at=moment, revoked_by=created_by)
         override = PromptOverride.objects.create(
             shop=shop,
             prompt_name=prompt_name,
@@ -72,8 +77,9 @@ def create_override(
             base_version=base.version,
             base_sha256=base.sha256,
             reason=reason,
+            source_run=source_run,
             created_by=created_by,
-            created_at=now,
+            created_at=moment,
             expires_at=expires_at,
         )
     logger.info(
@@ -87,26 +93,54 @@ def revoke_override(*, shop: Shop, prompt_name: str, revoked_by: str, now: datet
     """Close a shop's override of a prompt; the shop is back on the library's at once.
 
     Raises:
-        OverrideNotFound: there is none open (somebody else may have closed it just now).
+        OverrideNotFound: there is none live (somebody else may have closed it just now, or it has expired).
     """
     rows = PromptOverride.objects.for_shop(shop).open().filter(prompt_name=prompt_name)
     override = rows.first()
     if override is None or not close_override(override=override, revoked_by=revoked_by, now=now):
-        raise OverrideNotFound(f"{shop.domain} has no open override of {prompt_name}.")
+        expired = f"; one expired at {override.expires_at:%Y-%m-%d %H:%M:%S} UTC" if override else ""
+        raise OverrideNotFound(f"{shop.domain} has no live override of {prompt_name}{expired}.")
     override.refresh_from_db()
     return override
 
 
 def close_override(*, override: PromptOverride, revoked_by: str, now: datetime | None = None) -> bool:
-    """Close one override; False if it was closed already."""
+    """Close one override; False if it was closed or had expired already."""
+    now = now or timezone.now()
     closed = (
-        PromptOverride.objects.open()
+        PromptOverride.objects.live(now)
         .filter(pk=override.pk)
-        .update(revoked_at=now or timezone.now(), revoked_by=revoked_by.strip() or "unknown")
+        .update(revoked_at=now, revoked_by=revoked_by.strip() or "unknown")
     )
     if closed:
         logger.info("prompt override closed", extra={"override_id": str(override.pk), "prompt": override.prompt_name})
     return bool(closed)
+
+
+def check_seen(rows: PromptOverrideQuerySet, seen: str | None, now: datetime) -> None:
+    """Refuse to go over what the author has not seen; `rows` are the overrides of one shop and prompt.
+
+    What has expired meanwhile needs no second look.
+
+    Raises:
+        OverrideMoved: another is live, or the one that was seen has been closed by somebody.
+    """
+    if seen is None:
+        return
+    live = rows.live(now).first()
+    if live is not None and str(live.pk) != seen:
+        raise OverrideMoved(
+            f"{live.created_by} has patched {live.prompt_name} for this shop at {live.created_at:%H:%M} UTC, "
+            f"until {live.expires_at:%Y-%m-%d %H:%M}: “{live.reason}”. Yours would replace that one.",
+            details={"seen": str(live.pk)},
+        )
+    before = rows.first() if seen and live is None else None
+    if before is not None and str(before.pk) == seen and before.state(now) == "closed":
+        raise OverrideMoved(
+            f"{before.revoked_by} has closed the override of {before.prompt_name} at {before.ended_at:%H:%M} UTC; "
+            "the shop is back on the library's. Yours would patch it again.",
+            details={"seen": ""},
+        )
 
 
 def check_reason(reason: str) -> None:
@@ -121,18 +155,17 @@ def check_reason(reason: str) -> None:
         raise OverrideInvalid(f"The reason may have at most {MAX_REASON} characters.")
 
 
-def check_expiry(expires_at: datetime, now: datetime) -> None:
+def check_expiry(expires_at: datetime, now: datetime, *, lasting: bool = False) -> None:
     """Refuse an override that has no near end.
 
     Raises:
-        OverrideInvalid: the expiry is past, or more than 14 days away.
+        OverrideInvalid: the expiry is past, or more than 14 days away (90 for a `lasting` one).
     """
     if expires_at <= now:
         raise OverrideInvalid("The override's expiry has to lie in the future.")
-    if expires_at > now + MAX_LIFETIME:
-        raise OverrideInvalid(
-            f"An override lasts at most {MAX_LIFETIME.days} days; put a lasting change into the library."
-        )
+    longest = LONGEST_LIFETIME if lasting else MAX_LIFETIME
+    if expires_at > now + longest:
+        raise OverrideInvalid(f"An override lasts at most {longest.days} days; put a lasting change into the library.")
 
 
 def with_params(template: str, params: Mapping[str, Any] | None) -> str:
@@ -166,36 +199,3 @@ def select_for_shop(shop: Shop, now: datetime | None = None) -> dict[str, Select
         name: select_prompt(name, shop_key=str(shop.pk), features=shop.features, override=live.get(name), now=now)
         for name in library().names()
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """A live override whose base has moved on, and how."""
-
-    override: PromptOverride
-    kind: Literal["moved", "edited", "gone", "broken"]
-    detail: str
-
-
-def drifted_overrides(now: datetime | None = None) -> list[Drift]:
-    """Live overrides whose base version is no longer what they were made from, oldest first."""
-    rows = PromptOverride.objects.live(now or timezone.now()).select_related("shop").order_by("id")
-    return [drift for drift in map(drift_of, rows) if drift is not None]
-
-
-def drift_of(override: PromptOverride) -> Drift | None:
-    """How an override's base has moved on since it was made, or None; the most serious fact comes first."""
-    name, base_version = override.prompt_name, override.base_version
-    prompts = library()
-    if name not in prompts.names() or base_version not in prompts.versions(name):
-        return Drift(override, "gone", f"{name} {base_version} is no longer in the library")
-    production = prompts.production(name)
-    try:
-        complete_edit(name, override.template, base_version=production.version)
-    except PromptError as error:
-        return Drift(override, "broken", error.message)
-    if production.version != base_version:
-        return Drift(override, "moved", f"made from {base_version}, production is {production.version}")
-    if prompts.get(name, base_version).sha256 != override.base_sha256:
-        return Drift(override, "edited", f"the library's {base_version} was edited after the override was made")
-    return None

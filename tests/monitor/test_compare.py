@@ -116,10 +116,10 @@ def test_metrics_go_by_the_definitions_direction() -> None:
     MetricFactory(step=new, key="unheard_of", value=1.0)
     page = read_compare(before, after)
     assert [(pair.row.result.key, pair.verdict, pair.turned) for pair in page.metrics] == [
-        ("drift", "better", ""), ("alpha", "worse", ""), ("clean", "better", "passes"), ("still", "same", ""),
-        ("unheard_of", "only one", ""),
+        ("clean", "better", "passes"), ("alpha", "worse", ""), ("drift", "better", ""),
+        ("unheard_of", "only one", ""), ("still", "same", ""),
     ]  # fmt: skip
-    assert page.verdict.startswith("Metrics of B: 2 better (drift, clean), 1 worse (alpha), 1 the same. Clean now pass")
+    assert page.verdict.startswith("Metrics of B: 2 better (clean, drift), 1 worse (alpha), 1 the same. Clean now pass")
 
 
 def test_answers_differ_by_path_with_unit_and_items_by_their_id() -> None:

@@ -4,10 +4,12 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from prompts import services
 from prompts.library import library
 from prompts.models import PromptOverride
 from prompts.services import create_override
@@ -83,11 +85,74 @@ def test_saving_the_form_makes_an_override(admin_client: Client, shop: Shop) -> 
     assert LogEntry.objects.get().object_id == str(override.pk)
 
 
-def test_saving_over_a_live_override_closes_it(admin_client: Client, shop: Shop) -> None:
+def test_saving_over_the_override_one_has_seen_closes_it(admin_client: Client, shop: Shop) -> None:
     earlier = patch(shop)
-    assert admin_client.post(reverse(ADD), form(shop)).status_code == 302
+    page = admin_client.get(reverse(ADD), {"prompt_name": "placement", "shop": str(shop.pk)})
+    seen = page.context["adminform"].form.initial["seen"]
+    assert admin_client.post(reverse(ADD), form(shop, seen=seen)).status_code == 302
     earlier.refresh_from_db()
-    assert earlier.revoked_by == "admin"
+    assert (seen, earlier.revoked_by) == (str(earlier.pk), "admin")
+
+
+def test_who_was_overtaken_is_told_and_saves_once_more(admin_client: Client, shop: Shop) -> None:
+    overtaking = patch(shop)
+    answer = admin_client.post(reverse(ADD), form(shop))
+    told = answer.context["adminform"].form
+    assert "ada has patched placement for this shop" in str(told.errors["__all__"])
+    assert "Doors" in str(told.errors["__all__"]) and "scale: 0.8" in told.data["template"]
+    assert PromptOverride.objects.get().is_live(timezone.now())
+    assert admin_client.post(reverse(ADD), form(shop, seen=told.data["seen"])).status_code == 302
+    overtaking.refresh_from_db()
+    assert overtaking.revoked_by == "admin"
+
+
+def test_who_is_overtaken_between_look_and_writing_is_told_too(
+    admin_client: Client, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patch(shop)
+    check = services.check_seen
+    looks = iter([lambda *_: None])  # the form's own look came a moment too early
+    monkeypatch.setattr(services, "check_seen", lambda *seen: next(looks, check)(*seen))
+    answer = admin_client.post(reverse(ADD), form(shop))
+    assert "ada has patched" in str(answer.context["adminform"].form.errors["__all__"])
+    assert PromptOverride.objects.get().created_by == "ada"
+
+
+def test_only_who_may_extend_lets_an_override_last_longer(client: Client, shop: Shop) -> None:
+    far = (timezone.now() + timedelta(days=60)).strftime("%Y-%m-%d")
+    editor = User.objects.create_user("editor", is_staff=True)
+    editor.user_permissions.add(Permission.objects.get(codename="add_promptoverride"))
+    client.force_login(editor)
+    assert 'name="lasting"' not in client.get(reverse(ADD)).content.decode()
+    values = form(shop, expires_at_0=far, lasting="on")
+    assert "14 days" in str(client.post(reverse(ADD), values).context["adminform"].form.errors["expires_at"])
+    editor.user_permissions.add(Permission.objects.get(codename="extend_promptoverride"))
+    assert client.post(reverse(ADD), values).status_code == 302
+
+
+def test_the_page_lists_all_overrides_of_the_shop_and_prompt(admin_client: Client, shop: Shop) -> None:
+    first, _, stranger = patch(shop), patch(shop), patch(ShopFactory())
+    page = admin_client.get(reverse(CHANGE, args=[str(first.pk)])).content.decode()
+    assert page.count("replaced by ada") == 1
+    assert str(stranger.pk) not in page
+
+
+def test_the_drift_report_says_what_a_shop_misses(admin_client: Client, shop: Shop) -> None:
+    url = reverse("admin:prompts_promptoverride_drift")
+    assert "No live override has drifted" in admin_client.get(url).content.decode()
+    override = create_override(
+        shop=shop, prompt_name="placement", template=LEFT, base_version="v2", reason="Doors", created_by="ada"
+    )
+    page = admin_client.get(url).content.decode()
+    assert "Made from v2, production is v3" in page and "What the library has changed since" in page
+    anew = admin_client.get(reverse(ADD), {"from": str(override.pk), "base": "production"})
+    initial = anew.context["adminform"].form.initial
+    assert (initial["base_version"], initial["template"], initial["seen"]) == ("", override.template, str(override.pk))
+
+
+def test_the_drift_report_is_for_those_who_may_see_overrides(client: Client) -> None:
+    client.force_login(User.objects.create_user("eve", is_staff=True))
+    assert client.get(reverse("admin:prompts_promptoverride_drift")).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -114,7 +179,7 @@ def test_an_override_can_be_read_and_closed_but_not_edited(admin_client: Client,
     override = patch(shop)
     url = reverse(CHANGE, args=[str(override.pk)])
     page = admin_client.get(url).content.decode()
-    assert "+  prefer: left" in page
+    assert "<ins>" in page and "prefer: left" in page
     assert 'name="template"' not in page
     admin_client.post(url, {"close": "on", "template": "other", "reason": "other"})
     override.refresh_from_db()

@@ -110,7 +110,7 @@ def test_bad_input_is_one_plain_line(shop: Shop, file: str, tmp_path: Path, refu
     assert refused(*override, file, "--expires", "soon").startswith("--expires soon")
     assert "14 days" in refused(*override, file, "--expires", "15d")
     assert "needs --file and --reason" in refused("override_prompt", shop.domain, "placement")
-    assert "no open override" in refused("override_prompt", shop.domain, "placement", "--revoke")
+    assert "no live override" in refused("override_prompt", shop.domain, "placement", "--revoke")
     assert not PromptOverride.objects.exists()
 
 

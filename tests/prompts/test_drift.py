@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from prompts.drift import drifted_overrides
 from prompts.models import PromptOverride
-from prompts.services import create_override, drifted_overrides
+from prompts.services import create_override
 from tests.factories import ShopFactory
 
 pytestmark = pytest.mark.django_db

@@ -1,6 +1,7 @@
 """The emergency patch: one live override per shop and prompt, with a reason and an end."""
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,8 @@ from pytest_django import DjangoAssertNumQueries
 
 from core.canonical import sha256_hex
 from core.ids import new_id
-from prompts.errors import OverrideInvalid, OverrideNotFound, PromptError, PromptNotFound
+from prompts.drift import override_history
+from prompts.errors import OverrideInvalid, OverrideMoved, OverrideNotFound, PromptError, PromptNotFound
 from prompts.library import library
 from prompts.models import PromptOverride
 from prompts.services import (
@@ -160,25 +162,104 @@ def test_closing_twice_keeps_the_first_closing(shop: Shop) -> None:
     assert override.revoked_by == "ada"
 
 
-@pytest.mark.django_db(transaction=True)
-def test_rivals_take_turns_and_leave_one_open_override(shop: Shop) -> None:
-    rivals, errors = 6, []
-    start = threading.Barrier(rivals)
+@pytest.mark.parametrize("seen", ["nonsense", str(new_id())])
+def test_an_override_that_was_not_seen_is_not_replaced(shop: Shop, seen: str) -> None:
+    first = patch(shop, seen="")
+    for stale in ("", seen):
+        with pytest.raises(OverrideMoved, match="ada has patched placement") as moved:
+            patch(shop, RIGHT, seen=stale)
+        assert moved.value.details == {"seen": str(first.pk)}
+    second = patch(shop, RIGHT, seen=str(first.pk))
+    assert PromptOverride.objects.for_shop(shop).open().get() == second
 
-    def create(number: int) -> None:
+
+def test_an_override_that_was_closed_meanwhile_is_told_and_one_that_expired_is_not(shop: Shop) -> None:
+    first = patch(shop, expires_at=NOW + timedelta(hours=1))
+    revoke_override(shop=shop, prompt_name="placement", revoked_by="grace", now=NOW)
+    with pytest.raises(OverrideMoved, match="grace has closed"):
+        patch(shop, RIGHT, seen=str(first.pk))
+    second = patch(shop, expires_at=NOW + timedelta(hours=1), seen="")
+    later = NOW + timedelta(hours=2)
+    assert patch(shop, RIGHT, seen=str(second.pk), now=later).is_live(later)
+
+
+def test_what_has_expired_cannot_be_revoked_and_keeps_its_end(shop: Shop) -> None:
+    override = patch(shop, expires_at=NOW + timedelta(minutes=5))
+    later = NOW + timedelta(minutes=5)
+    with pytest.raises(OverrideNotFound, match="one expired at 2026-11-21 12:05:00 UTC"):
+        revoke_override(shop=shop, prompt_name="placement", revoked_by="grace", now=later)
+    patch(shop, RIGHT, now=NOW + timedelta(days=1), created_by="grace")
+    override.refresh_from_db()
+    assert (override.state(later), override.ended_at) == ("expired", later)
+
+
+def test_the_history_tells_how_each_ended(shop: Shop) -> None:
+    patch(shop, expires_at=NOW + timedelta(minutes=5))
+    patch(shop, now=NOW + timedelta(hours=1))
+    patch(shop, now=NOW + timedelta(hours=2), created_by="grace")
+    revoke_override(shop=shop, prompt_name="placement", revoked_by="edith", now=NOW + timedelta(hours=3))
+    last = patch(shop, now=NOW + timedelta(hours=4))
+    patch(ShopFactory())
+    told = [item.ending for item in override_history(last, NOW + timedelta(hours=5))]
+    assert told == ["live", "closed by edith", "replaced by grace", "expired"]
+
+
+def test_a_lasting_override_is_asked_for(shop: Shop) -> None:
+    assert patch(shop, expires_at=NOW + timedelta(days=90), lasting=True)
+    with pytest.raises(OverrideInvalid, match="90 days"):
+        patch(shop, expires_at=NOW + timedelta(days=91), lasting=True)
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("{{ facts.title.__class__ }}", "reserved"),
+        ("{{ facts.title.upper() }}", "Call is not part of the prompt language"),
+        ("{% for a in facts.style %}{% for b in facts.style %}{% for c in facts.style %}x{% endfor %}{% endfor %}"
+         "{% endfor %}", "nested 2 deep"),
+        ("{% for a in range(1000000000) %}x{% endfor %}", "Call is not part"),
+        ("x" * 10 * 2**20, "64 KiB"),
+        ("{{ facts.title }}" + "{{ facts | json }}" * 900, "64 KiB"),
+    ],
+)  # fmt: skip
+def test_a_text_that_reaches_out_never_ends_or_swells_is_refused(shop: Shop, template: str, why: str) -> None:
+    with pytest.raises(PromptError, match=why):
+        patch(shop, template)
+    assert not PromptOverride.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_twenty_at_once_leave_exactly_one_live_override(shop: Shop) -> None:
+    """First twenty who all saw none: one wins. Then twenty who do not look: the last one stays, none is lost."""
+    rivals = 20
+    refused = at_once(rivals, lambda number: patch(shop, LEFT, created_by=f"rival {number}", seen=""))
+    assert [type(error) for error in refused] == [OverrideMoved] * (rivals - 1)
+    assert PromptOverride.objects.get().is_live(NOW)
+    assert at_once(rivals, lambda number: patch(shop, RIGHT, created_by=f"rival {number}", now=None)) == []
+    rows = PromptOverride.objects.for_shop(shop)
+    assert rows.count() == 1 + rivals
+    [live] = rows.open()
+    assert all(row.revoked_at <= live.created_at for row in rows if row.revoked_at), "one after the other"
+    assert rows.first() == live or live.created_at == max(row.created_at for row in rows)
+
+
+def at_once(number: int, act: Callable[[int], object]) -> list[Exception]:
+    """Do something from so many threads with connections of their own; what they were refused."""
+    errors: list[Exception] = []
+    start = threading.Barrier(number)
+
+    def run(index: int) -> None:
         try:
             start.wait()
-            patch(shop, LEFT, created_by=f"rival {number}")
+            act(index)
         except Exception as error:
             errors.append(error)
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=create, args=(number,)) for number in range(rivals)]
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(number)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert errors == []
-    assert PromptOverride.objects.for_shop(shop).count() == rivals
-    assert PromptOverride.objects.for_shop(shop).open().count() == 1
+    return errors

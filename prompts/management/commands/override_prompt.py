@@ -39,6 +39,7 @@ class Command(SeeItCommand):
         parser.add_argument("--file", metavar="F", help="The prompt text.")
         parser.add_argument("--reason", metavar="R", help="Why; people will read it in a month.")
         parser.add_argument("--expires", metavar="72h", default="72h", help="90m, 72h or 7d from now; at most 14d.")
+        parser.add_argument("--long", action="store_true", help="Allow more than 14 days, at most 90.")
         parser.add_argument("--base", metavar="V", help="The library's version it starts from (default: production).")
         parser.add_argument("--revoke", action="store_true", help="Close the shop's override of this prompt.")
 
@@ -60,6 +61,7 @@ class Command(SeeItCommand):
             reason=options["reason"],
             base_version=options["base"],
             expires_at=_expiry(options["expires"], now),
+            lasting=options["long"],
             created_by=_who(),
             now=now,
         )

@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from core.commands import RUN_FAILED, SeeItCommand
+from prompts.drift import drifted_overrides
 from prompts.errors import PromptError, PromptNotFound
 from prompts.library import library
-from prompts.services import drifted_overrides
 
 
 class Command(SeeItCommand):
