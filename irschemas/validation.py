@@ -18,6 +18,7 @@ from jsonschema.exceptions import ValidationError
 
 from core.canonical import canonical_json
 from irschemas import findings, geometry, strict_json
+from irschemas.acceptance import Acceptance, allow_references
 from irschemas.errors import SchemaRefused
 from irschemas.findings import Problem
 from irschemas.formats import CHECKER
@@ -62,14 +63,43 @@ class _TooComplex(Exception):
     """Following references took too many turns."""
 
 
-_references: ContextVar[list[int]] = ContextVar("references")
+@dataclass(slots=True)
+class _Turn:
+    """One value under one validator: what surely fits, and how many references were followed."""
+
+    acceptance: Acceptance
+    references: int = 0
+
+
+_turn: ContextVar[_Turn] = ContextVar("turn")
+
+
+def _members(validator: Any, properties: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """`properties`, without a second look at what surely fits."""
+    if not isinstance(instance, dict):
+        return
+    accepts = _turn.get().acceptance.accepts
+    for name, part in properties.items():
+        if name in instance and not accepts(part, instance[name]):
+            yield from validator.descend(instance[name], part, path=name, schema_path=name)
+
+
+def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """`items`, without a second look at what surely fits."""
+    if not isinstance(instance, list) or not isinstance(items, dict):
+        yield from Draft202012Validator.VALIDATORS["items"](validator, items, instance, schema) or ()
+        return
+    accepts = _turn.get().acceptance.accepts
+    for index in range(len(schema.get("prefixItems", [])), len(instance)):
+        if not accepts(items, instance[index]):
+            yield from validator.descend(instance[index], items, path=index)
 
 
 def _counted_ref(validator: Any, ref: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
     """`$ref` with a budget: recursion and doubling both need references, so counting them bounds the work."""
-    counter = _references.get()
-    counter[0] += 1
-    if counter[0] > MAX_REFERENCES:
+    turn = _turn.get()
+    turn.references += 1
+    if turn.references > MAX_REFERENCES:
         raise _TooComplex
     yield from Draft202012Validator.VALIDATORS["$ref"](validator, ref, instance, schema)
 
@@ -82,7 +112,10 @@ def _bounded_pattern(validator: Any, pattern: str, instance: Any, schema: Any) -
         yield from Draft202012Validator.VALIDATORS["pattern"](validator, pattern, instance, schema)
 
 
-_Validator = validators.extend(Draft202012Validator, {"$ref": _counted_ref, "pattern": _bounded_pattern})
+_Validator = validators.extend(
+    Draft202012Validator,
+    {"$ref": _counted_ref, "pattern": _bounded_pattern, "properties": _members, "items": _items},
+)
 _StrictIntegers = validators.extend(
     _Validator,
     type_checker=_Validator.TYPE_CHECKER.redefine(
@@ -92,12 +125,55 @@ _StrictIntegers = validators.extend(
 
 
 @dataclass(frozen=True, slots=True)
+class _Ready:
+    """A validator, and its quick way to say yes."""
+
+    validator: Any
+    acceptance: Acceptance
+
+    def accepts(self, value: Any) -> bool:
+        """Whether a value surely fits."""
+        allow_references()
+        return self.acceptance.accepts(self.validator.schema, value)
+
+
+@dataclass(frozen=True, slots=True)
 class _Compiled:
     """A schema made ready: patterns translated, references checked, validators built."""
 
-    validator: Any
-    strict: Any | None
+    usual: _Ready
+    strict: _Ready | None
     declared: frozenset[str]
+
+
+class Checker:
+    """A schema made ready for many values: `validate_ir` once it is known which schema.
+
+    Raises:
+        SchemaRefused: the schema itself cannot be used (it is malformed, or refers to something outside itself).
+    """
+
+    def __init__(self, schema: Mapping[str, Any], target: str = "") -> None:
+        self._compiled, self._target = _compile(_canonical(schema)), target
+
+    def __call__(self, value: Any) -> Validation:
+        """Validate a value; with a target also what its schema cannot say (see `check_geometry`)."""
+        validation = self._validate(value)
+        if not self._target or not validation.passed:
+            return validation
+        return _outcome(list(geometry.check_geometry(self._target, value)), validation.notes)
+
+    def _validate(self, value: Any) -> Validation:
+        compiled = self._compiled
+        if defects := list(islice(strict_json.defects(value), MAX_COUNTED)):
+            return _outcome([findings.from_defect(defect, compiled.declared) for defect in defects])
+        try:
+            if compiled.strict is not None and compiled.strict.accepts(value):
+                return Validation(True)
+            found = _run(compiled.usual, value, compiled.declared)
+            return _outcome(found, _integral_notes(compiled, value, found))
+        except (_TooComplex, RecursionError):
+            return _outcome([findings.too_complex(value)])
 
 
 def validate_ir(schema: Mapping[str, Any], value: Any) -> Validation:
@@ -108,37 +184,27 @@ def validate_ir(schema: Mapping[str, Any], value: Any) -> Validation:
     Raises:
         SchemaRefused: the schema itself cannot be used (it is malformed, or refers to something outside itself).
     """
-    compiled = _compile(_canonical(schema))
-    defects = list(islice(strict_json.defects(value), MAX_COUNTED))
-    if defects:
-        return _outcome([findings.from_defect(defect, compiled.declared) for defect in defects])
-    try:
-        found = _run(compiled.validator, value, compiled.declared)
-        notes = _integral_notes(compiled, value, found)
-    except (_TooComplex, RecursionError):
-        return _outcome([findings.too_complex(value)])
-    return _outcome(found, notes)
+    return Checker(schema)(value)
 
 
 def validate_active(active: ActiveSchema, value: Any) -> Validation:
     """Validate a value against the schema in force for its target, boxes and ids included."""
-    validation = validate_ir(active.schema, value)
-    if not validation.passed:
-        return validation
-    return _outcome(list(geometry.check_geometry(active.target, value)), validation.notes)
+    return Checker(active.schema, active.target)(value)
 
 
 def _outcome(problems: list[Problem], notes: tuple[str, ...] = ()) -> Validation:
     return Validation(not problems, len(problems), tuple(problems[:MAX_LISTED]), notes)
 
 
-def _run(validator: Any, value: Any, declared: frozenset[str]) -> list[Problem]:
+def _run(ready: _Ready, value: Any, declared: frozenset[str]) -> list[Problem]:
     """Every finding of one validator about one value, with a fresh budget."""
-    token = _references.set([0])
+    if ready.accepts(value):
+        return []
+    token = _turn.set(_Turn(ready.acceptance))
     try:
-        return findings.from_errors(islice(validator.iter_errors(value), MAX_COUNTED), declared)
+        return findings.from_errors(islice(ready.validator.iter_errors(value), MAX_COUNTED), declared)
     finally:
-        _references.reset(token)
+        _turn.reset(token)
 
 
 def _integral_notes(compiled: _Compiled, value: Any, found: list[Problem]) -> tuple[str, ...]:
@@ -171,14 +237,19 @@ def _compile(canonical: bytes) -> _Compiled:
     if problems:
         raise SchemaRefused(problems)
     ready = rewrite({key: part for key, part in schema.items() if key != "$schema"}, _translate_patterns)
-    registry: referencing.Registry[Any] = referencing.Registry()
-    arguments = {"registry": registry, "format_checker": CHECKER}
     parts = [part for _, part in walk(schema) if isinstance(part, dict)]
     declared = frozenset(name for part in parts for name in part.get("properties", {}))
     integers = any("integer" in part.get("type", "") for part in parts)
     return _Compiled(
-        _Validator(ready, **arguments), _StrictIntegers(ready, **arguments) if integers else None, declared
+        _ready(_Validator, ready, strict=False),
+        _ready(_StrictIntegers, ready, strict=True) if integers else None,
+        declared,
     )
+
+
+def _ready(kind: Any, schema: dict[str, Any], *, strict: bool) -> _Ready:
+    registry: referencing.Registry[Any] = referencing.Registry()
+    return _Ready(kind(schema, registry=registry, format_checker=CHECKER), Acceptance(schema, strict=strict))
 
 
 def _unusable(schema: Any) -> Iterator[str]:
