@@ -143,14 +143,7 @@ def _all(rules: list[Check]) -> Check:
     if len(rules) == 2:
         first, second = rules
         return lambda value: first(value) and second(value)
-
-    def check(value: Any) -> bool:
-        for rule in rules:
-            if not rule(value):
-                return False
-        return True
-
-    return check
+    return lambda value: all(rule(value) for rule in rules)
 
 
 def _one(rules: list[Check]) -> Check:
@@ -212,7 +205,7 @@ def _for_text(test: Callable[[str], bool]) -> Check:
     return lambda value: not isinstance(value, str) or test(value)
 
 
-def _sized(kind: type, test: Callable[[int], bool]) -> Check:
+def _sized(kind: type[Any], test: Callable[[int], bool]) -> Check:
     return lambda value: not isinstance(value, kind) or test(len(value))
 
 

@@ -90,13 +90,15 @@ plain = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=3),
     max_leaves=8,
 )
+types = st.sampled_from(sorted(TYPES))
 leaf_schemas = st.fixed_dictionaries(
     {},
     optional={
-        "type": st.sampled_from(sorted(TYPES)) | st.lists(st.sampled_from(sorted(TYPES)), min_size=1, max_size=3, unique=True),
+        "type": types | st.lists(types, min_size=1, max_size=3, unique=True),
         "enum": st.lists(st.none() | st.booleans() | words, min_size=1, max_size=3),
         "const": st.none() | st.booleans() | words | small,
-        "minimum": small, "maximum": small, "exclusiveMinimum": small, "exclusiveMaximum": small, "multipleOf": st.just(2),
+        "minimum": small, "maximum": small, "exclusiveMinimum": small, "exclusiveMaximum": small,
+        "multipleOf": st.just(2),
         "minLength": small, "maxLength": small, "minItems": small, "maxItems": small,
         "minProperties": small, "maxProperties": small, "uniqueItems": st.booleans(),
         "format": st.just("date"), "pattern": st.sampled_from(["^a", "b"]),
