@@ -233,14 +233,16 @@ def _inside(keyword: str, changes: Iterator[Change]) -> Iterator[Change]:
 
 def _matched(old: list[Any], new: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
     """What both have, each as often as both have it; then what only the one has, and what only the other."""
-    kept, gone, come = [], [], list(new)
+    kept: list[Any] = []
+    gone: list[Any] = []
+    come = [(canonical_json(part), part) for part in new]
     for part in old:
-        if part in come:
-            come.remove(part)
-            kept.append(part)
-        else:
-            gone.append(part)
-    return kept, gone, come
+        text = canonical_json(part)
+        twin = next((pair for pair in come if pair[0] == text), None)
+        (gone if twin is None else kept).append(part)
+        if twin is not None:
+            come.remove(twin)
+    return kept, gone, [part for _, part in come]
 
 
 def _count(parts: list[Any]) -> str:

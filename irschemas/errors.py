@@ -1,5 +1,7 @@
 """What can be wrong with a schema or a profile, in sentences."""
 
+from typing import Any
+
 from core.errors import Invalid, NotFound, SeeItError
 
 
@@ -44,6 +46,38 @@ class SchemaMoved(SeeItError):
     status = 409
 
 
+class SchemaIncompatible(SeeItError):
+    """The schema breaks its promise to the version in force."""
+
+    code = "schema_incompatible"
+    status = 409
+
+    def __init__(self, mode: str, reasons: list[str]) -> None:
+        count = "1 difference does" if len(reasons) == 1 else f"{len(reasons)} differences do"
+        text = f"This version is not {mode} compatible with the one in force: {count} not allow it. {reasons[0]}"
+        super().__init__(text, details={"compatibility": mode, "reasons": reasons})
+
+
+class SchemaWouldRefuse(SeeItError):
+    """Stored answers would fail under this schema."""
+
+    code = "schema_would_refuse"
+    status = 409
+
+    def __init__(self, failed: int, checked: int, review: dict[str, Any]) -> None:
+        text = (
+            f"{failed} of the last {checked} stored answers would fail under this version. Agree to that, or change it."
+        )
+        super().__init__(text, details=review)
+
+
+class NothingBefore(SeeItError):
+    """No other version was in force before this one."""
+
+    code = "schema_nothing_before"
+    status = 409
+
+
 class ProfileNotFound(NotFound):
     """There is no metric profile by that key."""
 
@@ -54,3 +88,10 @@ class JsonInvalid(Invalid):
     """This is not JSON."""
 
     code = "json_invalid"
+
+
+class BodyTooLarge(SeeItError):
+    """The request is too large: at most 4 MiB are read here."""
+
+    code = "body_too_large"
+    status = 413

@@ -15,6 +15,8 @@ from irschemas.errors import ProfileNotFound, SchemaMoved, SchemaNotFound, Schem
 from irschemas.lint import lint_schema
 from irschemas.models import TARGET, IRSchema, MetricProfile
 from irschemas.records import ActiveSchema, Profile, ProfileItem
+from irschemas.targets import target_of_prompt
+from irschemas.validation import Checker, Validation
 
 
 def create_schema(
@@ -39,18 +41,28 @@ def create_schema(
 
 
 def edit_schema(
-    *, schema_id: uuid.UUID, schema: dict[str, Any], name: str | None = None, by: User | None = None
+    *,
+    schema_id: uuid.UUID,
+    schema: dict[str, Any],
+    name: str | None = None,
+    by: User | None = None,
+    expected: str | None = None,
 ) -> IRSchema:
     """Change a schema: a draft in place; a version that was ever in force stays as it is, and a new draft is written.
 
+    `expected`: the hash of what the author began from, if it matters whether somebody else has changed it since.
+
     Raises:
         SchemaNotFound, SchemaRefused, SchemaUnchanged: see `create_schema`.
+        SchemaMoved: it is not what the author began from any more.
     """
     row = get_schema(schema_id)
     _check(row.target, schema)
     with transaction.atomic():
         lock_target(row.target)
         row.refresh_from_db()
+        if expected is not None and row.sha256 != expected:
+            raise SchemaMoved()
         if not row.is_draft:
             return _add_version(target=row.target, name=name or row.name, schema=schema, by=by)
         row.schema, row.sha256, row.name = schema, json_hash(schema), name or row.name
@@ -58,12 +70,22 @@ def edit_schema(
         return row
 
 
-def activate_schema(*, schema_id: uuid.UUID, by: User | None = None) -> IRSchema:
+def activate_schema(
+    *,
+    schema_id: uuid.UUID,
+    by: User | None = None,
+    expected: uuid.UUID | None = None,
+    content: str | None = None,
+) -> IRSchema:
     """Put a version in force and retire the one before, as one step; activating the active one changes nothing.
+
+    This does not look at stored answers: people and programs go through `activation.activate_reviewed`.
+    `expected`: the version that has to be in force now; `content`: the hash that the version has to have.
 
     Raises:
         SchemaNotFound: no such schema.
         SchemaRefused: it no longer passes the checks of today.
+        SchemaMoved: somebody else activated another version, or changed this one, in the meantime.
     """
     row = get_schema(schema_id)
     with transaction.atomic():
@@ -72,7 +94,12 @@ def activate_schema(*, schema_id: uuid.UUID, by: User | None = None) -> IRSchema
         if row.is_active:
             return row
         _check(row.target, row.schema)
-        for current in IRSchema.objects.active().for_targets([row.target]):
+        current = IRSchema.objects.active().for_targets([row.target]).first()
+        if expected is not None and (current is None or current.pk != expected):
+            raise SchemaMoved()
+        if content is not None and row.sha256 != content:
+            raise SchemaMoved()
+        if current is not None:
             _move(current, IRSchema.Status.RETIRED)
         _move(row, IRSchema.Status.ACTIVE, activated_at=timezone.now(), activated_by=by)
     return row
@@ -88,6 +115,34 @@ def get_schema(schema_id: uuid.UUID) -> IRSchema:
     if row is None:
         raise SchemaNotFound()
     return row
+
+
+def get_active_for_target(target: str) -> IRSchema | None:
+    """The version in force for a target, or None."""
+    return IRSchema.objects.active().for_targets([target]).first()
+
+
+def get_active_for_prompt(prompt: str) -> IRSchema | None:
+    """The version that a prompt's answers have to follow, or None."""
+    return get_active_for_target(target_of_prompt(prompt))
+
+
+def validate_json(
+    data: Any, *, schema_id: uuid.UUID | None = None, prompt: str | None = None, target: str | None = None
+) -> tuple[IRSchema, Validation]:
+    """Hold a JSON value against a version by id, or against what is in force for a prompt or a target.
+
+    Raises:
+        SchemaNotFound: there is no such version, or nothing is in force.
+        SchemaRefused: the version cannot be used any more.
+    """
+    if schema_id is not None:
+        row: IRSchema | None = get_schema(schema_id)
+    else:
+        row = get_active_for_prompt(prompt) if prompt is not None else get_active_for_target(target or "")
+    if row is None:
+        raise SchemaNotFound("No schema is in force there.")
+    return row, Checker(row.schema, row.target)(data)
 
 
 def active_schemas(targets: Iterable[str]) -> dict[str, ActiveSchema]:

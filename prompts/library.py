@@ -181,3 +181,8 @@ def _release(name: str, entry: Any) -> Release:
     if not isinstance(experiment, str) or not isinstance(experimental, str | None):
         raise ReleasesInvalid(f"releases.toml: the names in {name} have to be text.")
     return Release(entry["production"], experimental, experiment, float(share))
+
+
+def target_of(name: str) -> str | None:
+    """The IR schema target of a prompt in production, None for a name that is not in the library."""
+    return library().production(name).ir_schema if name in library().names() else None

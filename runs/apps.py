@@ -13,6 +13,7 @@ class RunsConfig(AppConfig):
     def ready(self) -> None:
         from django_q.signals import post_spawn
 
+        from runs import answers  # noqa: F401 - registers itself
         from runs.loop import start_in_worker
 
         autodiscover_modules("stages")

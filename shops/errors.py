@@ -37,3 +37,18 @@ class Throttled(SeeItError):
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(f"Too many requests. Please wait {retry_after_s} second{'s' if retry_after_s != 1 else ''}.")
         self.headers = {"Retry-After": str(retry_after_s)}
+
+
+class NotSignedIn(SeeItError):
+    """Please sign in as a member of staff, or send an API key."""
+
+    code = "not_authenticated"
+    status = 401
+    headers: ClassVar = {"WWW-Authenticate": "Bearer"}
+
+
+class NotAllowed(SeeItError):
+    """You may not do this. Ask an administrator for the permission."""
+
+    code = "permission_denied"
+    status = 403

@@ -77,7 +77,9 @@ class Step(models.Model):
     tokens_image = models.PositiveIntegerField(null=True)
     cost_usd = cost_field()
     cost_source = models.CharField(max_length=31, blank=True)
-    ir_schema = models.ForeignKey("irschemas.IRSchema", on_delete=models.PROTECT, null=True, related_name="+")
+    ir_schema = models.ForeignKey(
+        "irschemas.IRSchema", on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
     ir_valid = models.BooleanField(null=True)
     ir_error_count = models.PositiveSmallIntegerField(default=0)
     input_sha256 = models.CharField(max_length=64, blank=True)
@@ -120,6 +122,7 @@ class Step(models.Model):
             ),
             models.Index(fields=["prompt_name", "prompt_version", "-id"], name="step_prompt"),  # run list filter
             models.Index(fields=["model", "-id"], name="step_model"),  # run list filter
+            models.Index(fields=["ir_schema", "-id"], name="step_ir_schema"),  # `answers`: the newest of a version
         ]
 
     def __str__(self) -> str:
