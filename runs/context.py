@@ -77,6 +77,7 @@ class Deps:
     clock: Callable[[], datetime]
     compute: Compute
     limiter: Limiter = field(default_factory=Limiter)
+    recompute: bool = False  # replays compute anew what a vendor has computed here
     prices: Prices = field(default_factory=Prices)
 
 

@@ -79,7 +79,7 @@ class RecordedRun:
     def shop_values(self) -> dict[str, Any] | None:
         """What conditions saw of the shop, if any of them looked."""
         for attempt in self.attempts.values():
-            if shop := self.rules_of(attempt).get("shop"):
+            if shop := self.readable_rules(attempt).get("shop"):
                 return dict(shop)
         return None
 
@@ -91,6 +91,13 @@ class RecordedRun:
         """The rules that an attempt went by; empty where it went by none."""
         kept = attempt.of_role(Artifact.Role.RULES)
         return dict(json.loads(self.read(kept[0]))) if kept else {}
+
+    def readable_rules(self, attempt: RecordedAttempt) -> dict[str, Any]:
+        """The rules that an attempt went by; empty also where they cannot be read: whoever needs them will say so."""
+        try:
+            return self.rules_of(attempt)
+        except AttemptFailed:
+            return {}
 
     def read(self, artifact: Artifact) -> bytes:
         """The bytes of a piece of evidence.
@@ -182,8 +189,12 @@ def taken_over(step: Step) -> bool:
     """Whether a step's answer was not made in its run: a fork's reused one, or an earlier answer to the same input."""
     if step.status not in (Step.Status.COMPLETED, Step.Status.SKIPPED):
         return False
-    copied = step.finished_at is None
-    return copied or (hasattr(step, "payload") and "reused_from" in step.payload.reasoning)
+    return came_with_fork(step) or (hasattr(step, "payload") and "reused_from" in step.payload.reasoning)
+
+
+def came_with_fork(step: Step) -> bool:
+    """Whether a fork had this step from its start: taken over with the answer, or written by a person."""
+    return step.type == Step.Type.HUMAN or (step.status in Step.ENDED and step.finished_at is None)
 
 
 def load_recorded(run_id: UUID, store: BlobStore | None = None) -> RecordedRun:
@@ -263,6 +274,9 @@ class RecordedRules(AttemptRules):
 
     async def answer(self, call: Call, record: ModelCall, recorder: Recorder) -> Reply | None:
         """What was answered when exactly this was asked the first time; nothing goes out and nothing is spent."""
+        vendor = self._deps.vendors.get(record.vendor)
+        if self._deps.recompute and vendor is not None and vendor.kind == "cpu":
+            return None
         record.answered_from, record.cost_usd, record.cost_source = "recording", Decimal(0), "recording"
         replies = self._attempt.of_role(Artifact.Role.REPLY)
         if not replies and self._attempt.failure is not None:
@@ -316,7 +330,7 @@ class RecordedRules(AttemptRules):
 
 def schema_ids(recorded: RecordedRun) -> dict[tuple[str, str], UUID]:
     """Rows of the schemas that a run's answers were held against, as far as this installation has them."""
-    kept = [recorded.rules_of(attempt).get("schemas", {}) for attempt in recorded.attempts.values()]
+    kept = [recorded.readable_rules(attempt).get("schemas", {}) for attempt in recorded.attempts.values()]
     hashes = {raw["sha256"] for schemas in kept for raw in schemas.values()}
     rows = IRSchema.objects.filter(sha256__in=hashes).values_list("target", "sha256", "id") if hashes else ()
     return {(target, sha256): Ulid(int=row_id.int) for target, sha256, row_id in rows}

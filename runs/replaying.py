@@ -19,7 +19,7 @@ from runs.context import RunContext
 from runs.errors import BlobsExpired, NotReproducible, PipelineInvalid, RunActive, StageMissing
 from runs.messages import send_hint
 from runs.models import Artifact, Blob, Run, Step, StepPayload
-from runs.recorded import RecordedRun, load_recorded, taken_over
+from runs.recorded import RecordedRun, came_with_fork, load_recorded, taken_over
 from runs.registry import find_stage, fork_handlers
 from runs.summary import RunSummary
 
@@ -144,8 +144,7 @@ def _replay_row(original: Run, recorded: RecordedRun, by: str, inline_owner: str
 
 def _copied(recorded: RecordedRun) -> list[str]:
     """Nodes whose answer a fork had taken over at its start: they were never executed in the original either."""
-    steps = recorded.steps.items()
-    return [key for key, step in steps if taken_over(step) and step.finished_at is None]
+    return [key for key, step in recorded.steps.items() if came_with_fork(step)]
 
 
 def _write_steps(replay: Run, recorded: RecordedRun) -> None:

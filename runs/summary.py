@@ -15,6 +15,8 @@ class RunSummary:
     models: dict[str, str] = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)
     degraded: list[str] = field(default_factory=list)
+    verdict: dict[str, Any] = field(default_factory=dict)  # of a replay: `runs.verdicts`
+    origin: dict[str, Any] = field(default_factory=dict)  # of an imported run: where it came from
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> "RunSummary":
