@@ -13,6 +13,7 @@ from monitor.compare import compare_version, read_compare
 from monitor.evidence import FOREVER, PICTURE_TYPES, SANDBOX, find_or_404, for_readers
 from monitor.finding import find_run
 from monitor.pages import console_page
+from monitor.patches import DEFAULT_HOURS, lifetimes, read_patches
 from monitor.picture_diff import AMPLIFY, MEDIA_TYPE, VISIBLE, PictureDiff, diff_blobs
 from monitor.thumbnails import NotAPicture
 from runs.models import Blob, Run
@@ -67,7 +68,7 @@ def last_good_run(run: Run) -> Run | None:
 @for_readers
 def compare(request: HttpRequest, before_id: str, after_id: str) -> HttpResponse:
     """Two runs beside each other."""
-    before, after = _both(before_id, after_id)
+    before, after = both_or_404(before_id, after_id)
     if before.pk == after.pk:
         messages.warning(request, "That is one run twice; there is nothing to compare.")
         return HttpResponseRedirect(reverse("admin:runs_run_change", args=[str(before.pk)]))
@@ -78,13 +79,14 @@ def compare(request: HttpRequest, before_id: str, after_id: str) -> HttpResponse
 @for_readers
 def live(request: HttpRequest, before_id: str, after_id: str) -> HttpResponse:
     """The page's body; 204 while nothing has changed since `?seen=`."""
-    before, after = _both(before_id, after_id)
+    before, after = both_or_404(before_id, after_id)
     if request.GET.get("seen") == compare_version(before, after):
         return HttpResponse(status=204)
     return render(request, "monitor/_compare.html", _context(request, before, after))
 
 
-def _both(before_id: str, after_id: str) -> tuple[Run, Run]:
+def both_or_404(before_id: str, after_id: str) -> tuple[Run, Run]:
+    """The two runs of an address."""
     runs = Run.objects.select_related(*RELATED)
     return find_or_404(runs, before_id), find_or_404(runs, after_id)
 
@@ -92,7 +94,15 @@ def _both(before_id: str, after_id: str) -> tuple[Run, Run]:
 def _context(request: HttpRequest, before: Run, after: Run) -> dict[str, Any]:
     chosen = request.GET.get("view", "")
     view = chosen if chosen in VIEWS else VIEWS[0]
-    return {"compare": read_compare(before, after), "view": view}
+    return {
+        "compare": read_compare(before, after),
+        "view": view,
+        "before": before,
+        "after": after,
+        "patches": read_patches(before, after),
+        "lifetimes": lifetimes(request.user),
+        "default_hours": DEFAULT_HOURS,
+    }
 
 
 @for_readers

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.urls import URLPattern, path
 
-from monitor import comparing, evidence, pages, publishing, steering
+from monitor import comparing, evidence, pages, patching, publishing, steering
 
 if TYPE_CHECKING:
     from monitor.site import ConsoleSite
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def console_urls(site: "ConsoleSite") -> list[URLPattern]:
     """Pictures, downloads, fragments of the run page, and its buttons."""
     view = site.admin_view
+    two = "runs/run/<str:before_id>/compare/<str:after_id>/"
     return [
         path("evidence/pictures/<str:blob_id>/<int:size>/", view(evidence.thumbnail), name="monitor_thumbnail"),
         path("evidence/pictures/<str:blob_id>/", view(evidence.picture), name="monitor_picture"),
@@ -38,10 +39,12 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
         path("runs/run/<str:run_id>/cancel/", view(steering.cancel), name="monitor_cancel"),
         path("runs/run/<str:run_id>/rerun/", view(steering.rerun), name="monitor_rerun"),
         path("runs/run/<str:run_id>/compare/", view(comparing.entrance), name="monitor_compare_with"),
-        path("runs/run/<str:before_id>/compare/<str:after_id>/", view(comparing.compare), name="monitor_compare"),
-        path(
-            "runs/run/<str:before_id>/compare/<str:after_id>/live/", view(comparing.live), name="monitor_compare_live"
-        ),
+        path(two, view(comparing.compare), name="monitor_compare"),
+        path(f"{two}live/", view(comparing.live), name="monitor_compare_live"),
+        path(f"{two}patch/", view(patching.patch), name="monitor_patch"),
+        path(f"{two}patch/panel/", view(patching.panel), name="monitor_patch_panel"),
+        path(f"{two}patch/revoke/", view(patching.revoke), name="monitor_patch_revoke"),
+        path(f"{two}patch/verify/", view(patching.verify), name="monitor_patch_verify"),
         path("runs/run/<str:run_id>/older/", view(pages.older), name="monitor_older"),
         path("runs/run/<str:run_id>/newer/", view(pages.newer), name="monitor_newer"),
         path("queue/", view(pages.queue), name="monitor_queue"),

@@ -29,6 +29,16 @@
   };
   addEventListener("hashchange", reveal);
 
+  // -- somebody else has patched meanwhile: go over it only after a second look
+  document.addEventListener("patchmoved", (event) => {
+    const form = event.target.closest("form");
+    form.elements.seen.value = event.detail.seen;
+    const box = form.elements.confirmed;
+    box.disabled = false;
+    box.checked = false;
+    box.closest("label").hidden = false;
+  });
+
   // -- a live update keeps what the reader had open, ticked and dragged
   let kept = [];
   document.addEventListener("htmx:beforeSwap", (event) => {
