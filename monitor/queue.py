@@ -10,8 +10,8 @@ from django.db.models import Count, Min
 from django.utils import timezone
 
 from runs.admission import line_for
-from runs.limits import LimitState, limit_states
 from runs.models import Run, Worker
+from runs.pace import LimitState, limit_states
 from shops.models import Shop
 from vendors.routes import load_routes
 

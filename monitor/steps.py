@@ -103,6 +103,12 @@ class StepView:
         return self.attempts[:-1]
 
     @property
+    def skipped_routes(self) -> list[dict[str, str]]:
+        """Models that were passed over before the one that was asked, and why."""
+        found = self.payload.reasoning.get("skipped_routes") if self.payload else None
+        return found if isinstance(found, list) else []
+
+    @property
     def reasons(self) -> list[tuple[str, Any, float]]:
         """Why candidates were dropped: reason, count, and its share of the most frequent one in percent."""
         if self.skipped:

@@ -3,6 +3,8 @@
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, replace
+from decimal import Decimal
 
 from django.db import InterfaceError, OperationalError
 
@@ -10,18 +12,34 @@ from core.canonical import json_hash
 from core.pictures import PictureRef, unbind_pictures
 from prompts.selection import render_selection
 from runs.blobs import PUTS, draft_blob
+from runs.choices import Choice
+from runs.choosing import Chooser
 from runs.context import Deps, RunContext
-from runs.errors import AttemptFailed, BytesGone, DatabaseAway
+from runs.errors import AttemptFailed, BytesGone, DatabaseAway, PutOff
 from runs.exchange import capture_error, capture_reply, note_error, note_recorded, note_reply
+from runs.limits import TurnTooLate
 from runs.models import Artifact
 from runs.pools import SMALL, off_loop, off_loop_if_large, weighs_at_most
 from runs.recording import ArtifactDraft, ModelCall, PromptUse, Recorder
 from runs.rules import AttemptRules
 from runs.step import Question
 from runs.turns import PATIENCE, Patience
-from vendors.base import Call, Image, Message, RateLimited, Reply, TimedOut, Vendor, VendorError
+from vendors.base import (
+    Call,
+    Image,
+    KeyRefused,
+    Message,
+    QuotaExhausted,
+    RateLimited,
+    Reply,
+    TimedOut,
+    Vendor,
+    VendorError,
+)
 from vendors.records import reply_from_record
 from vendors.routes import Route
+
+CLOSED_SECONDS = 300.0  # a service that has refused our key, or whose quota is used up
 
 SaveReply = Callable[[list[ArtifactDraft]], Awaitable[None]]
 
@@ -43,27 +61,33 @@ class Asker:
         self._route_index = route_index
         self._save = save
         self._rules = rules
-        self.routes: tuple[Route, ...] = ()
+        self._chooser: Chooser | None = None
+        self.choice: Choice | None = None
 
     def route_for(self, task: str) -> Route:
-        """The route that this attempt takes for a task.
+        """The route that this attempt takes for a task; the same however often it is asked.
 
         Raises:
-            AttemptFailed: the task has none, or its vendor is not set up here.
+            AttemptFailed: the task has none that can be taken.
         """
-        known = self._rules.known_routes(task)
-        if known is not None:
-            self.routes, taken = known
-            return self.routes[taken]
-        self.routes = self._context.run.changes.routes_for(task, self._deps.routes)
-        if not self.routes:
-            raise AttemptFailed("no_route", f"No model is routed to the task {task!r}.")
-        taken = min(self._route_index, len(self.routes) - 1)
-        self._rules.note_routes(task, self.routes, taken)
-        route = self.routes[taken]
-        if route.vendor not in self._deps.vendors:  # chosen for this run where another installation's workers had it
-            raise AttemptFailed("vendor_not_set_up", f"The vendor {route.vendor!r} is not set up here.")
-        return route
+        if self.choice is None:
+            self.choice = self._rules.known_choice(task) or self._choose(task)
+        return self.choice.route
+
+    def _choose(self, task: str) -> Choice:
+        self._chooser = Chooser(self._context, self._deps, self._node_key, task)
+        choice = self._chooser.choose(self._route_index)
+        self._rules.note_choice(choice)
+        return choice
+
+    def conclude(self, call: ModelCall | None) -> Choice | None:
+        """The choice of an attempt that has ended, with whether another route is left now that its call is paid."""
+        choice = self.choice
+        if self._chooser is not None and choice is not None and choice.index is not None:
+            left = self._chooser.is_left(choice.index, (call and call.cost_usd) or Decimal(0))
+            self.choice = choice = replace(choice, left=left)
+            self._rules.note_choice(choice)
+        return choice
 
     async def __call__(self, question: Question, recorder: Recorder) -> Reply:
         """Answer a stage's question, from the recording of this very call when there is one.
@@ -72,6 +96,8 @@ class Asker:
             DatabaseAway: a limit or the answer could not be written; the run goes on when the database is back.
         """
         route = self.route_for(question.task)
+        if self.choice is not None and self.choice.skipped:
+            recorder.reasoning(skipped_routes=[asdict(skip) for skip in self.choice.skipped])
         call = await self._call(question, recorder, route)
         record = ModelCall(question.task, route.vendor, call.model, call.idempotency_key)
         recorder.recording.call = record
@@ -133,20 +159,45 @@ class Asker:
             images=images,
             variables=variables,
             params=params,
+            timeout_s=self._timeout_s(route),
             idempotency_key=key,
         )
+
+    def _timeout_s(self, route: Route) -> float:
+        """How long the service may take: the route's time, within the node's, and what the run has left for it.
+
+        The call ends before its node does, so that it is the call that failed, with its evidence, and not the stage.
+        """
+        node_s = self._context.dag.nodes[self._node_key].timeout_ms / 1000
+        left = self._chooser.seconds_left(route) if self._chooser else None
+        return min(route.timeout_s, max(node_s - 1.0, node_s * 0.8), *(() if left is None else (max(left, 0.1),)))
 
     async def _fresh(self, call: Call, route: Route, record: ModelCall, recorder: Recorder) -> Reply:
         context, limiter = self._context, self._deps.limiter
         step_id, token = context.steps[self._node_key].id, context.claim.token
-        async with limiter.turn(route.vendor, priority=context.run.priority, step_id=step_id, token=token) as waited:
-            if waited.limit:
-                wait_ms = round(waited.seconds * 1000)
-                recorder.reasoning(limit={"vendor": route.vendor, "limit": waited.limit, "waited_ms": wait_ms})
-            await self._save([])  # whom it asks; and a worker that has lost the run must not spend money on it
-            reply = await self._ask(call, route, record, recorder)
+        try:
+            async with limiter.turn(
+                route.vendor, priority=context.run.priority, step_id=step_id, token=token
+            ) as waited:
+                if waited.limit:
+                    wait_ms = round(waited.seconds * 1000)
+                    recorder.reasoning(limit={"vendor": route.vendor, "limit": waited.limit, "waited_ms": wait_ms})
+                await self._save([])  # whom it asks; and a worker that has lost the run must not spend money on it
+                reply = await self._ask(call, route, record, recorder)
+        except TurnTooLate as late:
+            if late.closed_by or self._would_choose_another():
+                raise PutOff(0.0, late.why) from late  # a stage may have made its pictures for this very route
+            raise
         with (PATIENCE.get() or Patience(0)).waiting():
             return await self._put(reply, call.idempotency_key, record, recorder)
+
+    def _would_choose_another(self) -> bool:
+        """Whether, with what is known of the service by now, the attempt would take another route."""
+        return (
+            self._chooser is not None
+            and self.choice is not None
+            and self._chooser.choose(self._route_index).index != self.choice.index
+        )
 
     async def _put(self, reply: Reply, key: str, record: ModelCall, recorder: Recorder) -> Reply:
         """Store an answer and commit it; gives it as any replay will see it.
@@ -173,6 +224,11 @@ class Asker:
         vendor, prices, began = self._deps.vendors[route.vendor], self._deps.prices, self._deps.clock()
         started = time.monotonic()
         record.answered_from = "vendor"
+        expected = prices.estimate(
+            route.vendor, route.model, began,
+            characters=sum(len(message.text) for message in call.messages), images=len(call.images),
+        )  # fmt: skip
+        self._context.expected_usd[self._node_key] = expected or Decimal(0)
         try:
             if vendor.kind == "cpu":
                 reply: Reply = await self._deps.compute(call_vendor, vendor, call)
@@ -183,12 +239,20 @@ class Asker:
             raise capture_error(TimedOut(f"{route.vendor} did not answer in {call.timeout_s:g} s"), recorder) from error
         except VendorError as error:
             note_error(record, error, prices, began)
-            if isinstance(error, RateLimited):
-                await self._deps.limiter.let_rest(route.vendor, error.retry_after_s)
+            await self._leave_alone(route.vendor, error)
             raise capture_error(error, recorder) from error
         finally:
             record.latency_ms = round((time.monotonic() - started) * 1000)
+        await self._deps.limiter.note_answer(route.vendor)
         return note_reply(record, reply, prices, began)
+
+    async def _leave_alone(self, vendor: str, error: VendorError) -> None:
+        """Give a service the rest it asks for; one that would refuse everybody is not asked for minutes."""
+        limiter = self._deps.limiter
+        if isinstance(error, (KeyRefused, QuotaExhausted)):
+            await limiter.let_rest(vendor, error.retry_after_s or CLOSED_SECONDS, error.code)
+        elif isinstance(error, RateLimited):
+            await limiter.let_rest(vendor, error.retry_after_s)
 
     def _draft(self, role: str, name: str, content: bytes, media_type: str) -> ArtifactDraft:
         return ArtifactDraft(str(role), name, draft_blob(self._deps.store, self._context.owner, content, media_type))

@@ -26,6 +26,7 @@ from runs.registry import Stage, find_stage
 from runs.rules import AttemptRules
 from runs.step import StepHandle, StepSpec, call_arguments, refuse_large, run_computing_stage
 from runs.turns import CLAIMANT, PATIENCE, Claimant, Patience
+from vendors.routes import METRIC_FAILED, Route
 
 logger = logging.getLogger(__name__)
 QUEUE_WORTH_TELLING_S = 0.05
@@ -51,12 +52,17 @@ class Attempt:
     validation: Validation | None = None
     gate: GateResult | None = None
     profile: str = ""
-    routes_left: int = 0
-    move_on: tuple[str, ...] = ()
+    routes_left: bool = False  # whether another route could be taken if this attempt failed
+    asked_route: Route | None = None
     cache_key: str = ""
     reused_from: UUID | None = None
     rules: AttemptRules | None = None
     taken: bool = False  # a replay's, with an answer that cannot be made again
+
+    def moves_on(self, failure: AttemptFailed) -> bool:
+        """Whether a failure leads to the next route, and there is one that can be taken."""
+        code = METRIC_FAILED if failure.kind == METRIC_FAILED else failure.code
+        return self.routes_left and self.asked_route is not None and self.asked_route.moves_on(code)
 
     @cached_property
     def params_body(self) -> Encoded:
@@ -176,9 +182,9 @@ async def _execute(context: RunContext, deps: Deps, attempt: Attempt, stage: Sta
         attempt.ir = await _wait_for(stage, handle)
     finally:
         await handle.settle()
-        if asker.routes:
-            attempt.routes_left = max(0, len(asker.routes) - 1 - attempt.route)
-            attempt.move_on = asker.routes[min(attempt.route, len(asker.routes) - 1)].move_on
+        choice = asker.conclude(attempt.recording.call)
+        if choice is not None and choice.index is not None:
+            attempt.route, attempt.asked_route, attempt.routes_left = choice.index, choice.route, choice.left
 
 
 async def _wait_for(stage: Stage, handle: StepHandle) -> Any:

@@ -8,6 +8,7 @@ has been committed. A node whose result no domain listens to and that left no la
 import logging
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -93,6 +94,7 @@ def commit_node(context: RunContext, attempt: Attempt, ended: Ended, decisions: 
         if decisions.over:
             _tell_completed(context)
     context.run.summary = summary
+    _note_cost(context, attempt)
     _has_ended(context, attempt.node_key, ended)
     _gone_on(context, decisions, now)
 
@@ -116,6 +118,7 @@ def commit_failed_attempt(
     with atomic_for(several=_large(drafts)):
         require_bytes(store, writing.send())
     step.status, step.attempt, step.route, step.retries = Step.Status.PENDING, number, route, retries
+    _note_cost(context, attempt)
 
 
 def put_off_node(context: RunContext, node_key: str, put_off: PutOff) -> None:
@@ -161,6 +164,7 @@ def commit_failure(
         elif decisions.over:
             _tell_completed(context)
     context.run.summary = summary
+    _note_cost(context, attempt)
     step.status = Step.Status.FAILED
     if decisions is None:
         context.run.status = Run.Status.FAILED
@@ -215,6 +219,13 @@ def _gone_on(context: RunContext, decisions: Decisions, now: datetime) -> None:
         _has_ended(context, key, Ended(Step.Status.SKIPPED))
     if decisions.over:
         context.run.status = Run.Status.COMPLETED
+
+
+def _note_cost(context: RunContext, attempt: Attempt) -> None:
+    """A call whose cost nobody knows counts as what was expected of it, as far as the run's budget goes."""
+    expected, call = context.expected_usd.pop(attempt.node_key, Decimal(0)), attempt.recording.call
+    if call is not None and call.answered_from:
+        context.run.cost_usd += expected if call.cost_usd is None else call.cost_usd
 
 
 def _has_ended(context: RunContext, node_key: str, ended: Ended) -> None:

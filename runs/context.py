@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -42,6 +43,7 @@ SELECT version.id, version.dag_sha256,
     'id', run.id, 'pipeline_slug', run.pipeline_slug, 'status', run.status, 'mode', run.mode, 'trigger', run.trigger,
     'environment', run.environment, 'priority', run.priority,
     'subject_type', run.subject_type, 'subject_id', run.subject_id, 'created_at', run.created_at,
+    'started_at', run.started_at, 'cost_usd', run.cost_usd::text,
     'input', run.input, 'summary', run.summary, 'changes', run.fork_changes),
   CASE WHEN shop.id IS NOT NULL THEN jsonb_build_object(
     'id', shop.id, 'domain', shop.domain, 'plan', shop.plan, 'features', shop.features) END,
@@ -105,6 +107,8 @@ class RunFacts:
     subject_type: str
     subject_id: str
     created_at: datetime
+    started_at: datetime | None
+    cost_usd: Decimal  # what is known of it; it follows what is committed
     input: dict[str, Any]
     summary: RunSummary
     changes: Changes
@@ -153,6 +157,12 @@ class RunContext:
     replies: dict[str, bytes] = field(default_factory=dict)
     recorded: RecordedRun | None = None  # of a replay: the original
     schema_ids: Mapping[tuple[str, str], UUID] = field(default_factory=dict)
+    expected_usd: dict[str, Decimal] = field(default_factory=dict)  # of calls that have no cost yet, by node
+
+    def spent_usd(self, *, but: str) -> Decimal:
+        """What the run has cost so far, and what calls under way for other nodes than one may cost."""
+        under_way = (usd for key, usd in self.expected_usd.items() if key != but)
+        return self.run.cost_usd + sum(under_way, Decimal(0))
 
     @property
     def owner(self) -> str:
@@ -254,7 +264,13 @@ def load_context(claim: Claim) -> RunContext:
 
 def _run(raw: dict[str, Any], shop: ShopFacts | None) -> RunFacts:
     created_at, summary = datetime.fromisoformat(raw["created_at"]), RunSummary.from_json(raw["summary"])
-    read = {"created_at": created_at, "summary": summary, "changes": Changes.from_json(raw["changes"])}
+    read = {
+        "created_at": created_at,
+        "started_at": datetime.fromisoformat(raw["started_at"]) if raw["started_at"] else None,
+        "cost_usd": Decimal(raw["cost_usd"] or 0),
+        "summary": summary,
+        "changes": Changes.from_json(raw["changes"]),
+    }
     return RunFacts(**{**raw, **read, "id": Ulid(raw["id"]), "shop": shop})
 
 

@@ -10,7 +10,7 @@ from runs.changes import Changes, split_route
 from runs.context import Deps
 from runs.fork_plan import CHOSEN, ForkPlan, task_of
 from runs.models import Run, Step
-from vendors.base import Call, Image, Message
+from vendors.base import Message
 
 RECENT_RUNS = 50
 RECENT_CALLS = 20
@@ -160,9 +160,10 @@ def _priced(deps: Deps, task: str, name: str, messages: tuple[Message, ...], now
     if not name:
         return None
     vendor, model = split_route(task, name)
-    shown = 1 if task in TASKS_WITH_ONE else PICTURES
-    images = tuple(Image(f"picture-{number}", b"", "image/jpeg") for number in range(shown))
-    return deps.prices.estimate(vendor, Call(task=task, model=model, messages=messages, images=images), now)
+    characters = sum(len(message.text) for message in messages)
+    return deps.prices.estimate(
+        vendor, model, now, characters=characters, images=1 if task in TASKS_WITH_ONE else PICTURES
+    )
 
 
 def _longest(plan: ForkPlan, nodes: Iterable[NodeEstimate]) -> float | None:

@@ -155,9 +155,7 @@ class RunExecutor:
         node, step = self.context.dag.nodes[attempt.node_key], self.context.steps[attempt.node_key]
         failure = outcome_of(node, failure)
         logger.info("attempt failed", extra={"node": node.key, "attempt": attempt.number, "code": failure.code})
-        # A failed must-pass metric moves on to the next route, a vendor's error where the route lists it.
-        moves = (failure.kind == "metric_failed" or failure.code in attempt.move_on) and attempt.routes_left > 0
-        retry = after_failure(node, failure, retries=step.retries, moves=moves)
+        retry = after_failure(node, failure, retries=step.retries, moves=attempt.moves_on(failure))
         if self.context.recorded is not None:
             retry = self.context.recorded.retry(node.key, attempt.number, retry)
         if retry is not None:  # while the run is being given up, it is not begun any more

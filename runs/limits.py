@@ -1,35 +1,41 @@
-"""Limits of model services, shared by all workers: calls at once, calls a minute, and rests that a service asks for.
+"""One process's turns at model services with limits: those who wait stand in one line for each service.
 
-The rows are the truth: a bucket and one row for each call under way, changed under the bucket's lock by the database's
-clock. In each process those who wait stand in one line for each service, and one statement asks for all of them.
+One statement asks for all of them; what it is given are rows, as `runs.pace` keeps them.
 """
 
 import asyncio
 import heapq
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import count
 from typing import Any, Protocol
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, connection, transaction
-from django.db.models import Count, F
-from django.db.models.functions import Greatest, Now
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from runs.errors import PutOff
-from runs.models import Run, Step, VendorPace, VendorSlot
+from runs.pace import (
+    LONGEST_REST_SECONDS,
+    SLOT_SECONDS,
+    Grant,
+    let_rest,
+    note_waiting,
+    release_slots,
+    renew_slots,
+    reopen,
+    take_slots,
+    waiting_of,
+)  # fmt: skip
 from vendors.routes import Limit
 
-SLOT_SECONDS = 15.0  # a dead process's calls count that long
 PATIENCE_SECONDS = 5.0  # who would have to wait for longer makes room for others meanwhile
 LOOK_SECONDS = 0.25  # how often to look for a place that another process has given back
 REST_SECONDS = 2.0  # for a service that does not say how long
-LONGEST_REST_SECONDS = 3600.0
-WAITING = "waits_for"  # in the reasons of a step that was put off
 
 
 class Database(Protocol):
@@ -38,143 +44,21 @@ class Database(Protocol):
     def __call__(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Awaitable[Any]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Places taken, and, if these are not all that were asked for, for what limit the others wait and how long."""
-
-    slots: list[UUID]
-    limit: str = ""
-    wait_s: float | None = None
-
-
-def take_slots(vendor: str, limit: Limit, owner: str, want: int) -> Grant:
-    """Take up to `want` places for calls of a service, with a token each.
-
-    What cannot be had now is said with the limit's name (`rest`, `per_minute`, `concurrency`) and, where that is known,
-    the seconds until there is more.
-    """
-    with transaction.atomic():
-        VendorPace.objects.bulk_create([VendorPace(vendor=vendor)], ignore_conflicts=True)
-        pace = VendorPace.objects.select_for_update().get(pk=vendor)
-        now = _clock()
-        if pace.not_before is not None and pace.not_before > now:
-            return Grant([], "rest", (pace.not_before - now).total_seconds())
-        under_way = _under_way(vendor, now)
-        places = want if limit.concurrency is None else limit.concurrency - under_way
-        tokens, tat, wait_s = _tokens(pace.tat, limit, now, min(want, max(0, places)))
-        slots = [
-            VendorSlot(vendor=vendor, owner=owner, expires_at=now + timedelta(seconds=SLOT_SECONDS))
-            for _ in range(tokens)
-        ]
-        VendorSlot.objects.bulk_create(slots)
-        if tokens and tat is not None:
-            VendorPace.objects.filter(pk=vendor).update(tat=tat)
-    taken = [slot.pk for slot in slots]
-    if len(taken) == want:
-        return Grant(taken)
-    return Grant(taken, "per_minute", wait_s) if wait_s is not None else Grant(taken, "concurrency")
-
-
-def _clock() -> datetime:
-    """The database's clock now, not at the transaction's beginning: the lock may have been waited for."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        return cursor.fetchone()[0]  # type: ignore[no-any-return]
-
-
-def _under_way(vendor: str, now: datetime) -> int:
-    VendorSlot.objects.filter(vendor=vendor, expires_at__lt=now).delete()
-    return VendorSlot.objects.filter(vendor=vendor).count()
-
-
-def pace_of(per_minute: int) -> tuple[timedelta, int]:
-    """The bucket of a rate: the time between tokens, and how many may be taken at once.
-
-    A tenth may be taken at once; the others come so that no 60 seconds ever see more than `per_minute`.
-    """
-    burst = max(1, per_minute // 10)
-    return timedelta(seconds=60 / (per_minute - burst + 1)), burst
-
-
-def _tokens(tat: datetime | None, limit: Limit, now: datetime, want: int) -> tuple[int, datetime | None, float | None]:
-    """How many tokens there are up to `want`, the bucket after that, and seconds to the next one if there were too few.
-
-    The generic cell rate algorithm (ITU-T I.371, virtual scheduling): a token may be taken while the theoretical
-    arrival time lies at most `burst - 1` steps ahead.
-    """
-    if limit.per_minute is None:
-        return want, tat, None
-    step, burst = pace_of(limit.per_minute)
-    arrival = max(tat or now, now)
-    there = max(0, int((now + step * (burst - 1) - arrival) / step) + 1) if arrival <= now + step * (burst - 1) else 0
-    taken = min(want, there)
-    after = arrival + step * taken
-    wait_s = max(0.0, (after - step * (burst - 1) - now).total_seconds()) if taken < want else None
-    return taken, after, wait_s
-
-
-def renew_slots(slots: Sequence[UUID]) -> None:
-    """Say that these calls are still under way."""
-    VendorSlot.objects.filter(pk__in=slots).update(expires_at=Now() + timedelta(seconds=SLOT_SECONDS))
-
-
-def release_slots(slots: Sequence[UUID]) -> None:
-    """Give places back."""
-    VendorSlot.objects.filter(pk__in=slots).delete()
-
-
-def waiting_of(step_id: UUID) -> dict[str, str] | None:
-    """For which limit a step was put off, and since when it waits; None for one that was not."""
-    reasons = Step.objects.values_list("reasons", flat=True).get(pk=step_id)
-    return reasons.get(WAITING)  # type: ignore[no-any-return]
-
-
-def note_waiting(step_id: UUID, token: int, waits: dict[str, str]) -> None:
-    """Keep with a step what it waits for and since when, if its run is still held under this token."""
-    held = Step.objects.filter(pk=step_id, run__token=token, run__status=Run.Status.RUNNING)
-    held.update(reasons={WAITING: waits})
-
-
-def let_rest(vendor: str, seconds: float | None) -> None:
-    """Ask nobody to call a service before so many seconds are over; a longer rest that it has asked for stays."""
-    until = Now() + timedelta(seconds=min(REST_SECONDS if seconds is None else max(seconds, 0.0), LONGEST_REST_SECONDS))
-    VendorPace.objects.bulk_create([VendorPace(vendor=vendor)], ignore_conflicts=True)
-    VendorPace.objects.filter(pk=vendor).update(not_before=Greatest(F("not_before"), until))
-
-
-@dataclass(frozen=True, slots=True)
-class LimitState:
-    """A service's limits, and how much of them is used at this moment."""
-
-    vendor: str
-    concurrency: int | None
-    under_way: int
-    per_minute: int | None
-    tokens: int | None
-    rests_until: datetime | None
-
-
-def limit_states(limits: Mapping[str, Limit]) -> list[LimitState]:
-    """The present state of all limits, for a page; three queries, whatever their number."""
-    now = _clock()
-    paces = {pace.vendor: pace for pace in VendorPace.objects.filter(pk__in=limits)}
-    counted = VendorSlot.objects.filter(vendor__in=limits, expires_at__gte=now).values_list("vendor")
-    under_way = dict(counted.annotate(Count("id")))
-    states = []
-    for vendor, limit in sorted(limits.items()):
-        pace = paces.get(vendor, VendorPace(vendor=vendor))
-        tokens = None if limit.per_minute is None else _tokens(pace.tat, limit, now, limit.per_minute)[0]
-        rest = pace.not_before if pace.not_before is not None and pace.not_before > now else None
-        states.append(LimitState(vendor, limit.concurrency, under_way.get(vendor, 0), limit.per_minute, tokens, rest))
-    return states
-
-
 class TurnTooLate(PutOff):
     """A call whose turn at a service comes later than it is worth waiting for."""
 
-    def __init__(self, wait_s: float, why: str, limit: str) -> None:
+    def __init__(self, wait_s: float, why: str, limit: str, closed_by: str = "") -> None:
         super().__init__(wait_s, why)
         self.limit = limit
+        self.closed_by = closed_by
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A service that is left alone for so many seconds more; `closed_by` where that is no matter of pace."""
+
+    seconds: float
+    closed_by: str = ""
 
 
 @dataclass(slots=True)
@@ -221,6 +105,7 @@ class Limiter:
         self._owner = owner
         self._lines: dict[str, _Line] = {}
         self._held: set[UUID] = set()
+        self._rests: dict[str, tuple[float, str]] = {}  # until when by the process's clock, and what closed it
         self._renewal: asyncio.Task[None] | None = None
         self._arrivals = count()
 
@@ -262,10 +147,33 @@ class Limiter:
                 await asyncio.shield(self._database(release_slots, [slot]))
             self._line(vendor).served.set()
 
-    async def let_rest(self, vendor: str, seconds: float | None) -> None:
-        """The service has asked to be left alone for some seconds, or did not say how long: all workers obey."""
+    async def let_rest(self, vendor: str, seconds: float | None, closed_by: str = "") -> None:
+        """The service has asked to be left alone for some seconds, or did not say how long: all workers obey.
+
+        Of a service without limits only this process knows.
+        """
+        seconds = min(REST_SECONDS if seconds is None else max(seconds, 0.0), LONGEST_REST_SECONDS)
+        self._note_rest(vendor, seconds, closed_by)
         if vendor in self._limits:
-            await self._database(let_rest, vendor, seconds)
+            await self._database(let_rest, vendor, seconds, closed_by)
+
+    async def note_answer(self, vendor: str) -> None:
+        """The service has answered: if it was closed, it is open again."""
+        if not self._rests.get(vendor, (0.0, ""))[1]:
+            return
+        del self._rests[vendor]
+        if vendor in self._limits:
+            await self._database(reopen, vendor)
+
+    def resting(self, vendor: str) -> Rest | None:
+        """What this process knows of a rest of the service at this moment."""
+        until, closed_by = self._rests.get(vendor, (0.0, ""))
+        left = until - time.monotonic()
+        return Rest(left, closed_by) if left > 0 else None
+
+    def _note_rest(self, vendor: str, seconds: float, closed_by: str) -> None:
+        until, known = self._rests.get(vendor, (0.0, ""))
+        self._rests[vendor] = max(until, time.monotonic() + seconds), closed_by or known
 
     async def _since(self, step_id: UUID | None) -> tuple[datetime, str]:
         """When a step began to wait, and for which limit when it was put off; now and nothing for one that was not."""
@@ -297,6 +205,7 @@ class Limiter:
             line.served.clear()
             try:
                 grant: Grant = await self._database(take_slots, vendor, limit, self._owner, len(waiting))
+                self._heed(vendor, grant)
                 await self._hand_out(grant, line)
             except Exception as error:  # the database is away: that is for those who wait to know
                 for waiter in line.alive():
@@ -308,6 +217,13 @@ class Limiter:
                 pause = LOOK_SECONDS if grant.wait_s is None else min(max(grant.wait_s, 0.005), 1.0)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(line.served.wait(), pause)
+
+    def _heed(self, vendor: str, grant: Grant) -> None:
+        """Remember a rest, and forget one that is over."""
+        if grant.limit == "rest":
+            self._note_rest(vendor, grant.wait_s or 0.0, grant.closed_by)
+        else:
+            self._rests.pop(vendor, None)
 
     async def _hand_out(self, grant: Grant, line: _Line) -> None:
         """Places go to those who have not left meanwhile; what is over goes back."""
@@ -334,6 +250,10 @@ def _put_off(vendor: str, grant: Grant, left: Sequence[_Waiter]) -> None:
     for waiter in left:
         waiter.limit = grant.limit
         known = grant.wait_s or 0.0
+        if grant.closed_by:
+            why = f"{vendor} is not asked now: its last answer was {grant.closed_by}."
+            waiter.turn.set_exception(TurnTooLate(known, why, grant.limit, grant.closed_by))
+            continue
         if now + known < waiter.until:
             continue
         spread = random.uniform(1.0, 2.0)  # noqa: S311 - so that not all of them come back at once

@@ -22,6 +22,7 @@ from irschemas.modes import IRMode
 from irschemas.records import ActiveSchema, Profile, ProfileItem
 from prompts.selection import Selection
 from runs.blobs import BlobDraft, read_blob
+from runs.choices import Choice
 from runs.dag import Dag, published_dag
 from runs.errors import AttemptFailed
 from runs.models import Artifact, Run, RunError, Step
@@ -238,14 +239,14 @@ class RecordedRules(AttemptRules):
         self._note("prompts", name, known)
         return read_as(Selection, known)
 
-    def known_routes(self, task: str) -> tuple[tuple[Route, ...], int] | None:
+    def known_choice(self, task: str) -> Choice:
         """The routes that the task had, and the one that was taken."""
         known = self._rules.get("routes", {}).get(task)
         if known is None:
             raise AttemptFailed("not_recorded", f"Which model was routed to the task {task} here is not recorded.")
         self._note("routes", task, known)
         routes = [read_as(Route, {**raw, "move_on": tuple(raw.get("move_on", ()))}) for raw in known["routes"]]
-        return tuple(routes), int(known["taken"])
+        return Choice.from_json(task, known, routes)
 
     def schema(self, target: str) -> ActiveSchema | None:
         """The schema that was active."""

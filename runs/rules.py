@@ -1,6 +1,6 @@
 """The rules that one attempt goes by: prompts, routes, schema, profile; each is noted, so that a replay has it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -12,9 +12,9 @@ from django.conf import settings
 from irschemas.modes import IRMode, ir_mode
 from irschemas.records import ActiveSchema, Profile
 from prompts.selection import Selection
+from runs.choices import Choice
 from runs.recording import ModelCall, Recorder
 from vendors.base import Call, Reply
-from vendors.routes import Route
 
 if TYPE_CHECKING:
     from runs.context import Deps, RunContext
@@ -41,13 +41,13 @@ class AttemptRules:
         self._note("prompts", name, asdict(selection))
         return selection
 
-    def known_routes(self, task: str) -> tuple[tuple[Route, ...], int] | None:
-        """The routes of a task and the one that was taken, where that is decided already; None where it is not."""
+    def known_choice(self, task: str) -> Choice | None:
+        """Which of a task's routes is taken, where that is decided already; None where it is not."""
         return None
 
-    def note_routes(self, task: str, routes: Sequence[Route], taken: int) -> None:
-        """Keep which routes a task has and which of them this attempt takes."""
-        self._note("routes", task, {"routes": [asdict(route) for route in routes], "taken": taken})
+    def note_choice(self, choice: Choice) -> None:
+        """Keep which routes a task has, and which of them this attempt takes."""
+        self._note("routes", choice.task, choice.to_json())
 
     def schema(self, target: str) -> ActiveSchema | None:
         """The schema that an answer is held against."""

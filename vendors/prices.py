@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from vendors.base import Call, Reply, Usage, VendorError
+from vendors.base import Reply, Usage, VendorError
 
 FREE = frozenset({"local", "recorded"})  # computed here, or answered from what was paid for before
 UNBILLED = "unbilled"
@@ -19,6 +19,7 @@ MILLION = Decimal(1_000_000)
 # An estimate's assumptions, for a call that has not been made: English has about 4 characters a token, Gemini 3 takes
 # about 1,100 tokens for a picture of any size, and an answer in JSON with its thoughts is about as long.
 CHARACTERS_PER_TOKEN, TOKENS_PER_IMAGE, TOKENS_OUT = 4, 1100, 1500
+CHARACTERS, IMAGES = 6000, 3
 TOKENS_OF_PICTURE = 1120  # of 1K, the size that image models make unless they are asked for another
 
 
@@ -149,22 +150,26 @@ class Prices:
         price = self.find(vendor, answered, at) if answered else None
         return price or (self.find(vendor, asked, at) if not answered or answered.startswith(asked) else None)
 
-    def estimate(self, vendor: str, call: Call, at: datetime) -> Decimal | None:
-        """About what a call will cost in US dollars, before it is made; None where its price is not known."""
+    def estimate(
+        self, vendor: str, model: str, at: datetime, *, characters: int = CHARACTERS, images: int = IMAGES
+    ) -> Decimal | None:
+        """About what a call will cost in US dollars, before it is made; None where its price is not known.
+
+        `characters` and `images` are what is sent: by default a prompt and pictures such as ours.
+        """
         if vendor in FREE:
             return Decimal(0)
-        price = self.find(vendor, call.model, at)
+        price = self.find(vendor, model, at)
         if price is None:
             return None
-        text = sum(len(message.text) for message in call.messages)
         makes = price.image is not None or price.image_tokens is not None
         usage = Usage(
-            tokens_in=text // CHARACTERS_PER_TOKEN + TOKENS_PER_IMAGE * len(call.images),
-            tokens_out=0 if makes else TOKENS_OUT,
-            tokens_image=TOKENS_OF_PICTURE if makes else None,
+            tokens_in=characters // CHARACTERS_PER_TOKEN + TOKENS_PER_IMAGE * images,
+            tokens_out=0 if makes or price.output is None else TOKENS_OUT,
+            tokens_image=TOKENS_OF_PICTURE if price.image_tokens is not None else None,
             images=int(makes),
         )
-        return price.cost_of(usage)
+        return price.cost_of(usage if price.input is not None else Usage(images=int(makes)))
 
 
 def _has_error_status(outcome: Reply | VendorError) -> bool:

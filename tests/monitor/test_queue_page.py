@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from core.ids import new_id
 from monitor.queue import QueuePage
-from runs.limits import let_rest, take_slots
 from runs.models import Run, Worker
+from runs.pace import let_rest, take_slots
 from tests.factories import ShopFactory
 from tests.monitor.factories import RunFactory
 from vendors.routes import Limit

@@ -13,15 +13,16 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runs import limits
+from runs import limits, pace
 from runs.claims import claim_runs
 from runs.database_thread import DatabaseThread
 from runs.errors import PutOff
 from runs.executor import execute_claim
 from runs.inline import _same_thread as same_thread
 from runs.inline import default_deps
-from runs.limits import Limiter, let_rest, limit_states, release_slots, renew_slots, take_slots
+from runs.limits import Limiter
 from runs.models import Run, Step, VendorPace, VendorSlot
+from runs.pace import let_rest, limit_states, release_slots, renew_slots, take_slots
 from runs.services import start_run
 from tests.runs.engine import ScriptedVendor, publish, run_inline
 from vendors.base import RateLimited, Reply
@@ -35,7 +36,7 @@ def test_no_minute_ever_sees_more_calls_than_allowed(per_minute: int, pauses: li
     limit, now, tat, taken = Limit(per_minute=per_minute), NOON, None, []
     for pause in pauses:
         now += timedelta(seconds=pause)
-        got, tat, wait_s = limits._tokens(tat, limit, now, 1000)
+        got, tat, wait_s = pace._tokens(tat, limit, now, 1000)
         taken += [now] * got
         assert wait_s is not None and wait_s <= 60
     for first in set(taken):
@@ -44,11 +45,11 @@ def test_no_minute_ever_sees_more_calls_than_allowed(per_minute: int, pauses: li
 
 def test_a_token_is_there_when_it_was_promised_and_not_before() -> None:
     limit = Limit(per_minute=60)
-    got, tat, wait_s = limits._tokens(None, limit, NOON, 100)
+    got, tat, wait_s = pace._tokens(None, limit, NOON, 100)
     assert got == 6, "a tenth at once"
     then = NOON + timedelta(seconds=wait_s)
-    assert limits._tokens(tat, limit, then - timedelta(milliseconds=5), 1)[0] == 0
-    assert limits._tokens(tat, limit, then, 1)[0] == 1
+    assert pace._tokens(tat, limit, then - timedelta(milliseconds=5), 1)[0] == 0
+    assert pace._tokens(tat, limit, then, 1)[0] == 1
 
 
 @pytest.mark.django_db

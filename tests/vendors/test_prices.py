@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vendors.base import Call, Image, Message, RateLimited, Refused, Reply, TimedOut, Usage
+from vendors.base import RateLimited, Refused, Reply, TimedOut, Usage
 from vendors.prices import Prices, PricesInvalid, load_prices
 
 DEFAULT = Path(__file__).parents[2] / "config" / "prices.toml"
@@ -128,14 +128,13 @@ def test_an_error_costs_what_its_usage_says_nothing_where_it_is_not_billed_and_e
 
 
 def test_an_estimate_is_about_right_for_a_call_that_has_not_been_made(prices):
-    def call(model, images):
-        pictures = (Image("room", b"", "image/jpeg"),) * images
-        return Call("placement", model, (Message("user", "x" * 4000),), pictures)
-
-    assert prices.estimate("gemini", call(FLASH, 1), NOW) == Decimal("0.0072")
-    assert prices.estimate("gemini", call("gemini-nano-banana-2.1", 3), NOW) == Decimal("0.04005")
-    assert prices.estimate("local", call("local-1", 3), NOW) == 0
-    assert prices.estimate("gemini", call("gemini-9", 1), NOW) is None
+    sent = {"characters": 4000, "images": 1}
+    assert prices.estimate("gemini", FLASH, NOW, **sent) == Decimal("0.0072")
+    assert prices.estimate("gemini", "gemini-nano-banana-2.1", NOW, **sent) == Decimal("0.03675")
+    assert prices.estimate("gemini", FLASH, NOW) == Decimal("0.009225")
+    assert prices.estimate("photoroom", "segment-v1", NOW) == Decimal("0.02")
+    assert prices.estimate("local", "local-1", NOW) == 0
+    assert prices.estimate("gemini", "gemini-9", NOW) is None
     assert Prices().knows("local", "local-1", NOW)
     assert not Prices().knows("gemini", FLASH, NOW)
 

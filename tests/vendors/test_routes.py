@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from vendors.base import Vendor
 from vendors.registry import build_vendors, installed_routes, require_vendors
-from vendors.routes import TASKS, Limit, Route, Routes, RoutesInvalid, load_routes
+from vendors.routes import TASKS, Limit, Route, Routes, RoutesInvalid, RunBudget, load_routes
 
 DEFAULT = Path(__file__).parents[2] / "config" / "models.toml"
 COMPLETE = "\n".join(f'[[tasks.{task}]]\nvendor = "local"\nmodel = "local-1"\n' for task in TASKS)
@@ -85,6 +86,36 @@ def test_limits_are_read_beside_the_routes(tmp_path):
 def test_a_limit_that_is_none_is_refused_by_name(tmp_path, text):
     with pytest.raises(RoutesInvalid, match=r"limits\.gemini\."):
         load_routes(written(tmp_path, f"{COMPLETE}[limits.gemini]\n{text}\n"))
+
+
+def test_a_route_may_have_a_feature_and_a_timeout_and_all_runs_a_budget(tmp_path):
+    first = '[[tasks.facts]]\nvendor = "gemini"\nmodel = "m"\nfeature = "new_model"\ntimeout_s = 20\n'
+    routes = load_routes(written(tmp_path, "[run]\nmax_cost_usd = 0.25\nmax_latency_s = 90\n" + first + COMPLETE))
+    assert routes.for_task("facts")[0] == Route("gemini", "m", feature="new_model", timeout_s=20.0)
+    assert routes.run == RunBudget(Decimal("0.25"), 90.0)
+    assert load_routes(written(tmp_path, COMPLETE)).run == RunBudget()
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[run]\nmax_cost_usd = 0\n", "run.max_cost_usd"),
+        ("[run]\nmax_cost_usd = nan\n", "run.max_cost_usd"),
+        ("[run]\nmax_latency_s = -1\n", "run.max_latency_s"),
+        ("[run]\nmax_cost = 1\n", "run.max_cost"),
+        ('[[tasks.facts]]\nvendor = "v"\nmodel = "m"\ntimeout_s = "60"\n', "tasks.facts.0.timeout_s"),
+        ('[[tasks.facts]]\nvendor = "v"\nmodel = "m"\ntimeout_s = 86400\n', "tasks.facts.0.timeout_s"),
+        ('[[tasks.facts]]\nvendor = "v"\nmodel = "m"\nfeature = "New Model"\n', "tasks.facts.0.feature"),
+        ('[[tasks.facts]]\nvendor = "v"\nmodel = "m"\nparams = {day = 2026-01-01}\n', "tasks.facts.0.params"),
+        ('[[tasks.facts]]\nvendor = "v"\nmodel = "m"\nparams = {most = nan}\n', "tasks.facts.0.params"),
+        ('[[tasks.facts]]\nvendor = "v"\nmodel = "m"\nmove_on = ["timeout"]\n', "tasks.facts.0.move_on"),
+    ],
+)
+def test_what_a_route_or_a_budget_cannot_be_is_refused_in_one_line_that_names_the_place(tmp_path, text, place):
+    with pytest.raises(RoutesInvalid) as refused:
+        load_routes(written(tmp_path, text + COMPLETE))
+    assert f"routes.toml: {place}: " in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_rejected_picture_always_moves_on():
