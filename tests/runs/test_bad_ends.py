@@ -25,6 +25,7 @@ from runs.inline import _same_thread, execute_inline
 from runs.models import Artifact, Run, RunError, Step
 from runs.policy import Decisions, Retry
 from runs.registry import on_finish, output
+from runs.rules import AttemptRules
 from runs.services import start_run
 from runs.step import Question, StepHandle, StepSpec
 from runs.watchdog import Watchdog
@@ -68,7 +69,8 @@ async def ask(context: RunContext, attempt: Attempt, given: Deps) -> None:
     spec = StepSpec(str(context.run.id), context.owner, "a", "asking@1", attempt.number, {}, {})
     handle = StepHandle(spec, given.store)
     attempt.recording = handle.recording
-    await Asker(context, given, "a", 0, save)(Question("facts", None, {}, {}, {"question": "?"}), handle)
+    asker = Asker(context, given, "a", 0, save, AttemptRules(context, given))
+    await asker(Question("facts", None, {}, {}, {"question": "?"}), handle)
 
 
 def test_a_run_that_no_worker_can_read_fails_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
