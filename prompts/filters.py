@@ -1,8 +1,9 @@
 """The filters of the prompt language, and what happens to every value on its way into a message.
 
-A merchant's text is data. `quote` and `json` print it as a JSON string, which is its fence: quotation marks and line
-breaks inside are escaped, so the text cannot end its own fence, and role markers are escaped without loss. A value that
-is printed without them keeps its line breaks and has its markers replaced.
+A merchant's text is data (docs/decisions/0016). `quote` and `json` print it as a JSON string, which is its fence:
+quotation marks and line breaks inside are escaped, so the text cannot end its own fence, and what chat templates and
+prompts use as markers is escaped without loss. A value that is printed without them keeps its line breaks and has its
+markers replaced.
 """
 
 import json as json_module
@@ -15,11 +16,32 @@ from jinja2 import Undefined, UndefinedError
 from prompts.errors import PromptRenderFailed, PromptTooLarge
 
 MAX_BYTES = 64 * 1024
-MARKERS = {"<<": "‹‹", ">>": "››", "<|": "‹|", "|>": "|›"}
-MARKER = re.compile("|".join(re.escape(marker) for marker in MARKERS))
-# Unicode tags and bidirectional overrides: text that a model reads and a person does not see.
-INVISIBLE = re.compile("[\U000e0000-\U000e007f\u202a-\u202e\u2066-\u2069]")
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# What a chat template, or a prompt's own layout, takes for a sign: doubled brackets, tokens of the usual templates
+# (ChatML, Llama, Gemma, Mistral), tags named like a role, code fences.
+MARKER = re.compile(
+    r"<<|>>|<\||\|>|```"
+    r"|\[/?(?:INST|SYS|SYSTEM|USER|ASSISTANT)\]"
+    r"|</?(?:s|bos|eos|(?:start|end)_of_(?:turn|image|audio)"
+    r"|(?:system|user|assistant|model|developer|tool|human|instructions?|prompt)(?:[_-]?(?:message|prompt|turn|call))?)"
+    r"(?:\s[^<>]{0,80})?/?>",
+    re.IGNORECASE,
+)
+REPLACED = str.maketrans({"<": "‹", ">": "›", "[": "⟦", "]": "⟧", "`": "ˋ"})
+# A line that begins as if another speaker went on, where line breaks are kept.
+SPEAKER = re.compile(
+    r"^(?=[\s>*#_-]{0,20}(?:system|assistant|user|human|developer|model|ai|instructions?|important)\b[\s*_]{0,5}[:\uff1a])"
+    r"|^(?=\s{0,20}#{1,6}\s)|^(?=\s{0,20}-{3,}\s*$)",
+    re.IGNORECASE | re.MULTILINE,
+)
+# Text that a model reads and a person does not see: tags, bidirectional controls, characters without a width, and the
+# longer runs of joiners and variation selectors in which bytes can be hidden. One joiner has its use in scripts and
+# emoji.
+INVISIBLE = re.compile(
+    "[\U000e0000-\U000e0fff\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u00ad\u034f\u115f\u1160"
+    "\u17b4\u17b5\u180b-\u180f\u3164\uffa0]|[\u200c\u200d\ufe00-\ufe0f]{3,}"
+)
+BRACKET = re.compile(r"[<>\[\]`]")
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Quoted(str):
@@ -84,13 +106,13 @@ def quote(value: Any) -> Quoted:
 
 
 def json(value: Any) -> Quoted:
-    """Any JSON value on one line, keys in their order, role markers escaped without loss (`\\u003c`)."""
+    """Any JSON value on one line, keys in their order, markers and controls escaped without loss (`\\u003c`)."""
     try:
         text = json_module.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise PromptRenderFailed(f"`json` prints plain JSON values only ({error}).") from error
-    text = MARKER.sub(lambda marker: marker[0].replace("<", "\\u003c").replace(">", "\\u003e"), _visible(text))
-    return Quoted(_bounded(text))
+    text = MARKER.sub(lambda marker: BRACKET.sub(_escaped, marker[0]), _visible(text))
+    return Quoted(_bounded(CONTROL.sub(_escaped, text)))
 
 
 def rounded(value: Any, digits: Any = 0) -> Any:
@@ -113,13 +135,18 @@ def printed(value: Any, source: str) -> Printed:
     elif isinstance(value, Quoted):
         text = value
     elif isinstance(value, str):
-        text = CONTROL.sub(" ", MARKER.sub(lambda marker: MARKERS[marker[0]], _visible(value)))
+        text = MARKER.sub(lambda marker: marker[0].translate(REPLACED), _visible(value))
+        text = CONTROL.sub(" ", SPEAKER.sub("· ", text))
     else:
         name = source or "A value"
         raise PromptRenderFailed(f"{name} is {kind(value)} and cannot be printed; ask with `if` first, or use `json`.")
     result = Printed(_bounded(text))
     result.source = source
     return result
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _visible(text: str) -> str:
