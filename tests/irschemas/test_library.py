@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from core.ids import new_id
+from irschemas.geometry import check_sight
 from irschemas.library import LIBRARY, library_metrics
 from irschemas.lint import lint_schema
 from irschemas.models import IRSchema, MetricDefinition, MetricProfile
@@ -66,6 +67,33 @@ def test_a_box_may_reach_out_of_the_photo_but_not_be_inside_out() -> None:
     assert check("stage:placement", answer).passed
     answer["candidates"][1]["box"] = {"x0": 0.5, "y0": 0.9, "x1": 0.5, "y1": 0.2}
     assert errors("stage:placement", answer) == [("$.candidates[1].box", "geometry")] * 2
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        {"x0": 1.1, "y0": 0.2, "x1": 1.4, "y1": 0.6},
+        {"x0": -0.6, "y0": 0.2, "x1": 0.0, "y1": 0.6},
+        {"x0": 0.2, "y0": 1.0, "x1": 0.4, "y1": 1.5},
+        {"x0": 0.2, "y0": -0.9, "x1": 0.4, "y1": -0.1},
+    ],
+)
+def test_a_box_that_lies_beside_the_photo_is_refused(box: dict[str, float]) -> None:
+    answer = good("stage:placement")
+    answer["candidates"][0]["box"] = box
+    assert [(found.json_path, found.keyword) for found in check_sight(answer)] == [("$.candidates[0].box", "outside")]
+    assert check("stage:placement", answer).passed, "what computes from a camera may put things beside the picture"
+
+
+def test_a_contact_point_lies_at_its_own_box() -> None:
+    answer = good("stage:placement")
+    answer["candidates"][0] |= {"box": {"x0": 0.2, "y0": 0.4, "x1": 0.4, "y1": 0.8}, "contact": {"x": 0.3, "y": 0.85}}
+    assert check_sight(answer) == ()
+    answer["candidates"][0]["contact"] = {"x": 0.9, "y": 0.05}
+    assert [(found.json_path, found.keyword) for found in check_sight(answer)] == [
+        ("$.candidates[0].contact.x", "contact"),
+        ("$.candidates[0].contact.y", "contact"),
+    ]
 
 
 def test_a_box_in_pixels_is_refused() -> None:
