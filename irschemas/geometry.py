@@ -25,7 +25,8 @@ def check_sight(value: Any) -> tuple[Problem, ...]:
 
     What computes from a camera may put things beside the picture; whoever chooses leaves them out and says so.
     """
-    return (*(problem for path, box in _boxes(value) for problem in _outside(path, box)), *_far_contacts(value))
+    outside = tuple(problem for path, box in _boxes(value) for problem in _outside(path, box))
+    return outside or tuple(_far_contacts(value))
 
 
 def _boxes(value: Any, path: str = "$") -> Iterator[tuple[str, dict[str, Any]]]:
