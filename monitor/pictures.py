@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Q
 from django.urls import reverse
+from django.utils import timezone
 
 from core.pictures import BLOB_KEY
 from runs.models import Artifact, Blob, Run
@@ -21,6 +22,7 @@ class Picture:
     blob_id: Any = None
     width: int | None = None
     height: int | None = None
+    gone_text: str = "picture gone"
 
     @property
     def gone(self) -> bool:
@@ -44,6 +46,16 @@ class Picture:
 
 
 Pictures = dict[str, Picture]
+WENT = {"retention": "gone by retention", "shopper": "deleted by the shopper", "": "deleted"}
+
+
+def gone_text(artifacts: Iterable[Artifact]) -> str:
+    """When and why the pictures of a run went, as the last of them that did says it."""
+    gone = [(item.deleted_at, item.deleted_for) for item in artifacts if item.deleted_at is not None]
+    if not gone:
+        return "picture gone"
+    when, why = max(gone)
+    return f"picture {WENT.get(why, 'deleted')} on {timezone.localtime(when):%Y-%m-%d, %H:%M}"
 
 
 def picture_of(blob: Blob, name: str = "") -> Picture:
@@ -51,8 +63,9 @@ def picture_of(blob: Blob, name: str = "") -> Picture:
     return Picture(name, blob.sha256, blob.pk, blob.width, blob.height)
 
 
-def find_picture(pictures: Pictures, reference: Any, name: str = "") -> Picture | None:
-    """The picture that a reference of IR or input names, or a bare hash; one that is gone still has a name."""
+def find_picture(pictures: Pictures, reference: Any, name: str = "", gone: str = "picture gone") -> Picture | None:
+    """The picture that a reference of IR or input names, or a bare hash; one that is gone still has a name, and a text
+    that says so."""
     sha256 = reference.get(BLOB_KEY) if isinstance(reference, Mapping) else reference
     if not sha256 or not isinstance(sha256, str):
         return None
@@ -60,7 +73,7 @@ def find_picture(pictures: Pictures, reference: Any, name: str = "") -> Picture 
     if found is not None:
         return replace(found, name=name or found.name)
     size = reference if isinstance(reference, Mapping) else {}
-    return Picture(name, sha256, None, size.get("width"), size.get("height"))
+    return Picture(name, sha256, None, size.get("width"), size.get("height"), gone)
 
 
 def pictures_by_hash(artifacts: Iterable[Artifact], more: Iterable[Blob] = ()) -> Pictures:

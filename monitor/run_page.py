@@ -11,7 +11,7 @@ from django.utils import timezone
 from core.pictures import BLOB_KEY, picture_refs
 from monitor.graph import Graph, draw_graph
 from monitor.headline import write_headline
-from monitor.pictures import Picture, Pictures, find_picture, pictures_by_hash, summary_pictures
+from monitor.pictures import Picture, Pictures, find_picture, gone_text, pictures_by_hash, summary_pictures
 from monitor.steps import WORKER_LOST, JsonBlock, StepView, is_picture, json_block, read_steps
 from monitor.subjects import subject_url
 from monitor.timeline import Timeline, draw_timeline
@@ -19,6 +19,21 @@ from runs.models import Artifact, Blob, Run, RunError, Step
 
 INLINE_STEPS = 24
 RECENT = 6
+MANY_ALIKE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """How many runs failed like one, and since when; `number` is not counted beyond a thousand."""
+
+    number: int
+    first: datetime
+    last: datetime
+
+    @property
+    def many(self) -> bool:
+        """Whether there are more than were counted."""
+        return self.number > MANY_ALIKE
 
 
 @dataclass(slots=True)
@@ -27,6 +42,7 @@ class RunPage:
 
     run: Run
     headline: str
+    notes: tuple[str, ...]
     version: str
     steps: list[StepView]
     timeline: Timeline
@@ -40,6 +56,8 @@ class RunPage:
     recent: list[tuple[Run, Pictures]] = field(default_factory=list)
     forks: list[Run] = field(default_factory=list)
     graph: Graph | None = None
+    alike: "Alike | None" = None
+    gone_text: str = ""
 
     @property
     def subject_url(self) -> str:
@@ -98,16 +116,17 @@ def read_run_page(run: Run, *, payloads: bool = False) -> RunPage:
     own = list(run.artifacts.select_related("blob").filter(step=None))
     errors = [attempt.error for view in views for attempt in view.attempts if attempt.error]
     stepless = list(run.errors.filter(step=None))
-    metrics = [row.result for view in views for attempt in view.attempts for row in attempt.metrics]
     pictures = _pictures(run, views, [*own, *artifacts])
+    headline, gone = write_headline(run, views, stepless), gone_text([*own, *artifacts])
     return RunPage(
         run=run,
-        headline=write_headline(run, steps, [*errors, *stepless], metrics),
+        headline=headline.sentence,
+        notes=headline.notes,
         version=run_version(run),
         steps=views,
         timeline=draw_timeline(run, steps, errors),
         pictures=pictures,
-        named=_named(run, own, artifacts, pictures),
+        named=_named(run, own, artifacts, pictures, gone),
         irs={view.step.node_key: view.payload.ir for view in views if view.payload and view.step.node_key},
         input=json_block("input", "Input", run.input, reverse("admin:monitor_input", args=[str(run.pk)])),
         pictures_template=_pictures_template(run.pipeline_slug),
@@ -116,7 +135,21 @@ def read_run_page(run: Run, *, payloads: bool = False) -> RunPage:
         recent=_recent(run),
         forks=list(run.forks.order_by("-id")[:RECENT]),
         graph=_graph(run, steps),
+        alike=_alike(run),
+        gone_text=gone,
     )
+
+
+def _alike(run: Run) -> Alike | None:
+    """Other runs with the same error signature, through its index."""
+    if not run.error_signature:
+        return None
+    alike = Run.objects.like(run.error_signature)
+    number = len(alike.values_list("pk")[: MANY_ALIKE + 1])
+    if number < 2:
+        return None
+    dates = alike.values_list("created_at", flat=True)
+    return Alike(number, dates.order_by("id")[0], dates.order_by("-id")[0])
 
 
 def _graph(run: Run, steps: list[Step]) -> Graph | None:
@@ -137,16 +170,18 @@ def _pictures(run: Run, views: list[StepView], artifacts: list[Artifact]) -> Pic
     return pictures_by_hash(artifacts, more if missing else ())
 
 
-def _named(run: Run, own: list[Artifact], artifacts: list[Artifact], pictures: Pictures) -> dict[str, Picture]:
+def _named(
+    run: Run, own: list[Artifact], artifacts: list[Artifact], pictures: Pictures, gone: str
+) -> dict[str, Picture]:
     """The run's pictures by name, inputs first; a deleted one stays as gone."""
     found: dict[str, Picture] = {}
     for item in [*own, *artifacts]:
         if item.role not in ("input", "image", "result") or not is_picture(item):
             continue
         sha256 = item.blob.sha256 if item.blob else ""
-        found[item.name] = find_picture(pictures, sha256, item.name) or Picture(item.name, sha256)
+        found[item.name] = find_picture(pictures, sha256, item.name, gone) or Picture(item.name, sha256, gone_text=gone)
     for name, sha256 in run.summary.get("pictures", {}).items():
-        found.setdefault(name, find_picture(pictures, sha256, name) or Picture(name, sha256))
+        found.setdefault(name, find_picture(pictures, sha256, name, gone) or Picture(name, sha256, gone_text=gone))
     return found
 
 

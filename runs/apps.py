@@ -19,5 +19,6 @@ class RunsConfig(AppConfig):
         autodiscover_modules("stages")
         autodiscover_modules("outputs")
         autodiscover_modules("run_input")
+        autodiscover_modules("telling")
         autodiscover_modules("housekeeping")
         post_spawn.connect(start_in_worker, dispatch_uid="runs.loop")

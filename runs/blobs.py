@@ -141,8 +141,8 @@ def require_bytes(store: BlobStore, fresh: Iterable[str]) -> None:
             raise BytesGone()
 
 
-def delete_pictures(run: Run, *, store: BlobStore | None = None) -> int:
-    """Delete every picture of a run that belongs to a shopper, at once; steps and decisions stay.
+def delete_pictures(run: Run, *, why: str = "", store: BlobStore | None = None) -> int:
+    """Delete every picture of a run that belongs to a shopper, at once; steps and decisions stay, and `why` they went.
 
     References go first, bytes with the last reference. Returns how many references were deleted.
     """
@@ -150,7 +150,7 @@ def delete_pictures(run: Run, *, store: BlobStore | None = None) -> int:
         blob__retention=Blob.Retention.KEEP
     )
     blob_ids = list(references.values_list("blob_id", flat=True))
-    deleted = references.update(blob=None, deleted_at=timezone.now())
+    deleted = references.update(blob=None, deleted_at=timezone.now(), deleted_for=why)
     delete_unreferenced(blob_ids, store=store)
     return deleted
 

@@ -8,14 +8,14 @@ from django.utils import timezone
 from runs.blobs import delete_pictures
 from runs.cancelling import cancel_run
 from runs.errors import BlobsExpired
-from runs.models import Blob, Run
+from runs.models import Artifact, Blob, Run
 from shops.services import give_back_quota
 from storefront.models import CompositeRun, Upload
 
 logger = logging.getLogger(__name__)
 
 
-def delete_composite(*, composite: CompositeRun) -> None:
+def delete_composite(*, composite: CompositeRun, why: str = Artifact.DeletedFor.SHOPPER) -> None:
     """Delete every picture made from this composite's photo, the photo included, at once; decisions stay.
 
     The whole chain goes, for it was made from one photo. Runs still under way are cancelled, and lose their pictures as
@@ -30,7 +30,7 @@ def delete_composite(*, composite: CompositeRun) -> None:
         Upload.objects.filter(pk__in=uploads, composites=None).delete()
         runs = _with_forks([made.run for made in chain])
         for run in runs:
-            delete_pictures(run)
+            delete_pictures(run, why=why)
     for run in runs:
         if not run.is_over:
             cancel_run(run.pk, by="the shopper", reason="The pictures were deleted.")

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from runs.models import Artifact
 from runs.registry import chore
 from shops.services import forget_idle_buckets
 from storefront.consent import KEPT_FOR
@@ -21,5 +22,5 @@ def forget_old_pictures() -> int:
     """Delete the pictures of chains that began a day ago, as every shopper was promised; returns how many."""
     oldest = CompositeRun.objects.older_than(KEPT_FOR - MARGIN).select_related("run")[:BATCH]
     for composite in oldest:
-        delete_composite(composite=composite)
+        delete_composite(composite=composite, why=Artifact.DeletedFor.RETENTION)
     return len(oldest)

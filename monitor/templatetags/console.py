@@ -187,7 +187,8 @@ def box_path(box: Mapping[str, float] | None, width: float, height: float) -> st
 @register.simple_tag(takes_context=True)
 def picture(context: template.Context, reference: Any, name: str = "") -> Picture | None:
     """The picture that IR or input names (`{"$blob": sha256, ...}` or the bare hash), or None when it names none."""
-    return find_picture(context["page"].pictures, reference, name)
+    page = context["page"]
+    return find_picture(page.pictures, reference, name, getattr(page, "gone_text", "") or "picture gone")
 
 
 @register.filter

@@ -75,6 +75,10 @@ class Artifact(models.Model):
         PAYLOAD = "payload"  # a payload field too large for its row
         RULES = "rules"  # prompts, routes, schema and profile that an attempt went by
 
+    class DeletedFor(models.TextChoices):
+        RETENTION = "retention"  # its time was over
+        SHOPPER = "shopper"  # the shopper asked for it
+
     id = UlidPrimaryKey()
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="artifacts")
     step = models.ForeignKey(Step, on_delete=models.CASCADE, null=True, related_name="artifacts")
@@ -83,6 +87,7 @@ class Artifact(models.Model):
     name = models.CharField(max_length=127)
     blob = models.ForeignKey(Blob, on_delete=models.PROTECT, null=True, related_name="artifacts")
     deleted_at = models.DateTimeField(null=True)
+    deleted_for = models.CharField(max_length=9, choices=DeletedFor, blank=True, db_default="")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -43,8 +44,8 @@ def test_the_headline_tells_what_is_recorded(console: Client) -> None:
     MetricFactory(step=step, passed=False)
     RunErrorFactory(step=step, attempt=1)
     expected = (
-        "Completed in 3.2 s: select kept 2 of 6 candidates, 1 of 2 metrics passed (1 required), "
-        "1 attempt failed on the way."
+        f"Completed in 3.2 s: {run.subject_label} was put into the room, select kept 2 of 6 candidates, "
+        "1 of 2 metrics passed (1 required)."
     )
     assert headline(console, run) == expected
 
@@ -159,10 +160,21 @@ def test_invalid_ir_shows_the_place_that_is_wrong(console: Client) -> None:
 
 def test_deleted_pictures_are_said_to_be_gone(console: Client) -> None:
     run = composite_run()
-    delete_pictures(run)
+    with time_machine.travel("2026-11-20T17:05:00Z", tick=False):
+        delete_pictures(run, why="retention")
     page = page_of(console, run)
-    assert "picture gone" in page
+    assert page.count("picture gone by retention on 2026-11-20, 17:05") >= 3
     assert "/1280/" not in page
+    assert "Kept 2 of 6 places." in page
+
+
+def test_runs_that_failed_alike_are_counted_and_linked(console: Client) -> None:
+    failed = {"status": "failed", "error_signature": "facts: timeout: took # s", "error_stage": "facts"}
+    alone = page_of(console, RunFactory(**failed))
+    assert 'id="alike"' not in alone
+    page = page_of(console, RunFactory(**failed))
+    assert "?range=all&amp;signature=facts%3A%20timeout%3A%20took%20%23%20s" in page
+    assert "2 runs failed like this one" in page
 
 
 def test_a_pipeline_without_its_own_pictures_gets_the_gallery(console: Client) -> None:

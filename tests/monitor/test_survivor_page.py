@@ -58,7 +58,7 @@ def test_a_run_that_survived_three_kills_tells_of_each(cluster: Cluster, model: 
         (number, "loopback", "loopback-1") for number in (1, 2, 3)
     ]
     page = console.get(f"/admin/runs/run/{run.pk}/change/").content.decode()
-    assert "(3 with their workers)" in page
+    assert "its worker was lost, 3 times" in page
     for number in (1, 2, 3):
         assert f"attempt {number} failed" in page
     assert page.count("It had asked loopback/loopback-1") >= 3

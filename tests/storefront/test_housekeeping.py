@@ -59,10 +59,10 @@ def test_a_worker_killed_in_the_middle_of_its_chores_leaves_the_rest_for_the_nex
 ) -> None:
     old = [CompositeFactory.create() for _ in range(3)]
 
-    def killed_at_the_second(*, composite: CompositeRun) -> None:
+    def killed_at_the_second(*, composite: CompositeRun, why: str) -> None:
         if CompositeRun.objects.filter(deleted_at__isnull=False).exists():
             raise SystemExit
-        delete_composite(composite=composite)
+        delete_composite(composite=composite, why=why)
 
     with time_machine.travel(timezone.now() + timedelta(days=2)):
         with monkeypatch.context() as patched, pytest.raises(SystemExit):
