@@ -177,10 +177,19 @@ def lock_target(target: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"irschemas:{target}"])
 
 
-def _check(target: str, schema: Any) -> None:
-    """Refuse a target that nothing could find and a schema that would not hold."""
+def check_target(target: str) -> None:
+    """Refuse a target that nothing could find.
+
+    Raises:
+        TargetInvalid: it is not `stage:name`, `prompt:name` or `process:name`.
+    """
     if not re.fullmatch(TARGET, target) or target.endswith("\n"):
         raise TargetInvalid()
+
+
+def _check(target: str, schema: Any) -> None:
+    """Refuse a target that nothing could find and a schema that would not hold."""
+    check_target(target)
     if problems := lint_schema(schema):
         raise SchemaRefused(problems)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.urls import URLPattern, path
 
-from monitor import comparing, evidence, pages, patching, publishing, steering
+from monitor import comparing, evidence, pages, patching, publishing, schema_views, steering
 
 if TYPE_CHECKING:
     from monitor.site import ConsoleSite
@@ -56,4 +56,13 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
         path("runs/pipeline/<str:pipeline_id>/check/", view(publishing.check), name="monitor_pipeline_check"),
         path("runs/pipeline/<str:pipeline_id>/publish/", view(publishing.publish), name="monitor_pipeline_publish"),
         path("runs/pipelineversion/<str:version_id>/activate/", view(publishing.activate), name="monitor_activate"),
+        path("irschemas/irschema/check/", view(schema_views.check), name="monitor_schema_check"),
+        path("irschemas/irschema/save/", view(schema_views.save), name="monitor_schema_save"),
+        path("irschemas/irschema/<str:schema_id>/edit/", view(schema_views.edit), name="monitor_schema_edit"),
+        path("irschemas/irschema/<str:schema_id>/try/", view(schema_views.trial), name="monitor_schema_try"),
+        path("irschemas/irschema/<str:schema_id>/review/", view(schema_views.review), name="monitor_schema_review"),
+        path(
+            "irschemas/irschema/<str:schema_id>/activate/", view(schema_views.activate), name="monitor_schema_activate"
+        ),
+        path("irschemas/irschema/<str:schema_id>/back/", view(schema_views.back), name="monitor_schema_back"),
     ]
