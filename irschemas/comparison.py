@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.canonical import canonical_json
-from irschemas.findings import TYPE_WORDS
+from irschemas.findings import TYPE_WORDS, type_name
 from irschemas.lint import target
 from irschemas.vocabulary import walk
 
@@ -280,8 +280,17 @@ def _types(old: dict[str, Any], new: dict[str, Any], path: str) -> Iterator[Chan
 
 
 def _type_set(part: dict[str, Any]) -> set[str]:
+    if "type" not in part and (values := list(_value_lists(part))):
+        return {kind for value in values[0] for kind in _kinds_of(value)}
     kinds = part.get("type", list(TYPE_WORDS))
     return set(kinds if isinstance(kinds, list) else [kinds])
+
+
+def _kinds_of(value: Any) -> set[str]:
+    """The types that a JSON value has; a number may count as an integer too."""
+    words = type_name(value)
+    found = {kind for kind, name in TYPE_WORDS.items() if name == words}
+    return found | {"integer", "number"} if found & {"integer", "number"} else found
 
 
 def _kinds(kinds: set[str]) -> str:

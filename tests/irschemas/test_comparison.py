@@ -30,6 +30,9 @@ def told(before: Any, after: Any) -> list[tuple[str, str]]:
         (TEXT, NUMBER, [("$.a: was text, is a number.", "changed")]),
         ({"enum": ["floor", "wall"]}, {"enum": ["floor", "ceiling"]},
          [("$.a: “wall” is not allowed any more.", "stricter"), ("$.a: “ceiling” is allowed too.", "looser")]),
+        (TEXT | {"enum": ["a"]}, {"enum": ["a", "b"]}, [("$.a: “b” is allowed too.", "looser")]),
+        (TEXT | {"enum": ["a"]}, {"enum": ["a", None]},
+         [("$.a: was text, is null or text.", "looser"), ("$.a: “null” is allowed too.", "looser")]),
         (TEXT, TEXT | {"pattern": "^p"}, [("$.a: has to be text that matches ^p now.", "stricter")]),
         (TEXT | {"pattern": "^p"}, TEXT | {"pattern": "^q"},
          [("$.a: has to be text that matches ^q now.", "changed")]),
@@ -106,7 +109,7 @@ def written(kind: Any, **keywords: Any) -> st.SearchStrategy[dict[str, Any]]:
 
 numbers = written(st.sampled_from(["number", "integer", ["number", "null"]]), minimum=bounds, maximum=bounds,
                   exclusiveMinimum=bounds, multipleOf=st.just(1), enum=st.just([1, 2]))  # fmt: skip
-texts = written(st.sampled_from(["string", ["string", "null"], ["string", "integer"]]),
+texts = st.just({"enum": ["a", 1]}) | written(st.sampled_from(["string", ["string", "null"], ["string", "integer"]]),
                 minLength=bounds, maxLength=bounds, pattern=st.sampled_from(["^a", "b"]),
                 enum=st.sampled_from([["a"], ["a", "b"]]), format=st.just("date"))  # fmt: skip
 lists = written(st.just("array"), items=texts, minItems=bounds, maxItems=bounds, uniqueItems=st.booleans())
