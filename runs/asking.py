@@ -39,6 +39,7 @@ from vendors.base import (
 from vendors.records import reply_from_record
 from vendors.routes import Route
 
+GRACE_SECONDS = 2.0  # for a vendor to say itself that its time is over, with what it has sent
 CLOSED_SECONDS = 300.0  # a service that has refused our key, or whose quota is used up
 
 SaveReply = Callable[[list[ArtifactDraft]], Awaitable[None]]
@@ -233,7 +234,7 @@ class Asker:
             if vendor.kind == "cpu":
                 reply: Reply = await self._deps.compute(call_vendor, vendor, call)
             else:
-                async with Patience(call.timeout_s):
+                async with Patience(call.timeout_s + GRACE_SECONDS):
                     reply = await vendor.call(call)
         except TimeoutError as error:
             raise capture_error(TimedOut(f"{route.vendor} did not answer in {call.timeout_s:g} s"), recorder) from error

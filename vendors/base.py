@@ -74,6 +74,10 @@ class Usage:
     images: int | None = None
 
 
+# Of a call that never reached its service, which is known to have cost nothing.
+NOTHING_USED = Usage(0, 0, 0, 0, 0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a model answered, with the request and response as they went over the wire.

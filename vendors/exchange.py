@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from vendors.base import BadResponse, TimedOut, Unavailable
+from vendors.base import NOTHING_USED, BadResponse, TimedOut, Unavailable
 
 MAX_ANSWER = 64 * 2**20
 SHOWN = 4000  # characters of an answer that cannot be read
@@ -81,7 +81,8 @@ async def post(
     except TimeoutError as error:
         raise TimedOut(f"{service} did not answer within {timeout_s:g} s.", **so_far()) from error
     except (httpx.ConnectTimeout, httpx.ConnectError) as error:
-        raise Unavailable(f"{service} cannot be reached: {_told(error)}.", **so_far()) from error
+        text = f"{service} cannot be reached: {_told(error)}."
+        raise Unavailable(text, usage=NOTHING_USED, **so_far()) from error
     except (httpx.NetworkError, httpx.ProtocolError, httpx.DecodingError) as error:
         if status:
             text = f"{service}'s answer ended in the middle or cannot be read: {_told(error)}."

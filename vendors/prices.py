@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from vendors.base import Reply, Usage, VendorError
+from vendors.base import NOTHING_USED, Reply, Usage, VendorError
 
 FREE = frozenset({"local", "recorded"})  # computed here, or answered from what was paid for before
 UNBILLED = "unbilled"
@@ -134,7 +134,9 @@ class Prices:
             return Cost(told.quantize(MICRO, ROUND_HALF_EVEN), outcome.cost_source or "vendor")
         if vendor in FREE:
             return Cost(Decimal(0), "local")
-        if vendor in self.unbilled and _has_error_status(outcome):
+        if isinstance(outcome, VendorError) and (
+            outcome.usage == NOTHING_USED or (vendor in self.unbilled and _has_error_status(outcome))
+        ):
             return Cost(Decimal(0), UNBILLED)
         price = self._price_of(vendor, asked, getattr(outcome, "model_version", ""), at)
         usd = price.cost_of(outcome.usage) if price is not None else None
@@ -172,9 +174,9 @@ class Prices:
         return price.cost_of(usage if price.input is not None else Usage(images=int(makes)))
 
 
-def _has_error_status(outcome: Reply | VendorError) -> bool:
-    status = outcome.response.get("status")
-    return isinstance(outcome, VendorError) and isinstance(status, int) and status >= 400
+def _has_error_status(error: VendorError) -> bool:
+    status = error.response.get("status")
+    return isinstance(status, int) and status >= 400
 
 
 def _moment(value: Any) -> Any:

@@ -5,7 +5,7 @@ import binascii
 import json
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +20,15 @@ DATA_URI = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The place of a picture in a request's JSON: its base64 stands there, after `prefix`."""
+    """The place of a picture in a request's JSON: its base64 stands there, or a whole data URI."""
 
     image: Image
-    prefix: str = ""
+    data_uri: bool = False
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the base64."""
+        return f"data:{self.image.media_type};base64," if self.data_uri else ""
 
 
 class Body:
@@ -62,12 +67,27 @@ def recorded(value: Any) -> Any:
     """A request's JSON as it is kept: pictures named by their role and hash."""
     if isinstance(value, Picture):
         image = value.image
-        return {"$image": image.role, "sha256": image.sha256, "media_type": image.media_type}
+        named = {"$image": image.role, "sha256": image.sha256, "media_type": image.media_type}
+        return named | ({"data_uri": True} if value.data_uri else {})
     if isinstance(value, Mapping):
         return {key: recorded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [recorded(item) for item in value]
     return value
+
+
+def as_sent(kept: Any, read: Callable[[str], bytes]) -> bytes:
+    """A JSON body as it was sent, byte for byte, from the one that was kept; `read` gives a picture's bytes by hash."""
+    return b"".join(Body(_with_pictures(kept, read)).pieces())
+
+
+def _with_pictures(value: Any, read: Callable[[str], bytes]) -> Any:
+    if isinstance(value, Mapping) and "$image" in value:
+        image = Image(value["$image"], read(value["sha256"]), value["media_type"])
+        return Picture(image, data_uri=bool(value.get("data_uri")))
+    if isinstance(value, Mapping):
+        return {key: _with_pictures(item, read) for key, item in value.items()}
+    return [_with_pictures(item, read) for item in value] if isinstance(value, list) else value
 
 
 class NotJson(ValueError):

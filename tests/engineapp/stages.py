@@ -177,3 +177,11 @@ async def stubborn(step: Any) -> dict[str, Any]:
 
 
 STUBBORN_ENDED: list[str] = []
+
+
+@stage("seeing", version=1, type="llm", task="facts", prompt="facts_extraction")
+async def seeing(step: Any, *, picture: Any, title: str = "Oak chair") -> dict[str, Any]:
+    """Asks the model routed to `facts` with a prompt of the library and a picture, and repeats its answer."""
+    variables = {"title": title, "description": "", "product_type": "", "tags": []}
+    reply = await step.ask("facts", prompt="facts_extraction", variables=variables, images={"product": picture})
+    return {"answer": reply.data}

@@ -112,7 +112,7 @@ def _messages(messages: list[Message], call: Call, params: OpenAIParams) -> list
 def _data_uri(image: Any) -> Picture:
     if image.media_type not in MEDIA_TYPES:
         raise Rejected(f"The picture {image.role} cannot be sent: it is {image.media_type}.")
-    return Picture(image, f"data:{image.media_type};base64,")
+    return Picture(image, data_uri=True)
 
 
 def _response_format(call: Call, params: OpenAIParams) -> dict[str, Any]:
