@@ -47,14 +47,20 @@ class Print:
         return self.step, self.attempt, self.name
 
 
-def read_prints(run: Run, store: BlobStore | None = None) -> list[Print]:
-    """All hashes of a run, in causal order."""
-    return list(_Reader(run, store or BlobStore()).prints())
+def read_prints(run: Run, store: BlobStore | None = None, *, outside: frozenset[str] = frozenset()) -> list[Print]:
+    """All hashes of a run, in causal order; of nodes that were ended from `outside` only that they were."""
+    return list(_Reader(run, store or BlobStore(), outside).prints())
+
+
+def ended_from_outside(step: Step, error: RunError | None) -> bool:
+    """Whether neither a step's stage nor a rule has ended it: what it had done by then is a matter of chance."""
+    failed = step.status == Step.Status.FAILED
+    return failed and (not hasattr(step, "payload") or (error is not None and error.code in FROM_OUTSIDE))
 
 
 class _Reader:
-    def __init__(self, run: Run, store: BlobStore) -> None:
-        self._run, self._store = run, store
+    def __init__(self, run: Run, store: BlobStore, outside: frozenset[str]) -> None:
+        self._run, self._store, self._outside = run, store, outside
         self._artifacts: dict[tuple[Any, int], list[Artifact]] = {}
         for artifact in run.artifacts.select_related("blob").order_by("id"):
             self._artifacts.setdefault((artifact.step_id, artifact.attempt), []).append(artifact)
@@ -79,8 +85,7 @@ class _Reader:
         yield _json("", 0, "end", _end(run))
 
     def _step(self, step: Step) -> Iterator[Print]:
-        last = self._errors.get((step.pk, step.attempt))
-        outside = step.status == Step.Status.FAILED and last is not None and last.code in FROM_OUTSIDE
+        outside = step.node_key in self._outside
         told = hasattr(step, "payload") and not outside
         if told:
             yield _json(step.node_key, 0, "params", step.payload.params)

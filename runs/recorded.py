@@ -235,7 +235,7 @@ class RecordedRules(AttemptRules):
         """The prompt that was used, whatever the library says today."""
         known = self._rules.get("prompts", {}).get(name)
         if known is None:
-            raise AttemptFailed("not_recorded", f"Which prompt {name} was used here is not recorded.")
+            raise self._unrecorded(f"Which prompt {name} was used here is not recorded.")
         self._note("prompts", name, known)
         return read_as(Selection, known)
 
@@ -243,7 +243,7 @@ class RecordedRules(AttemptRules):
         """The routes that the task had, and the one that was taken."""
         known = self._rules.get("routes", {}).get(task)
         if known is None:
-            raise AttemptFailed("not_recorded", f"Which model was routed to the task {task} here is not recorded.")
+            raise self._unrecorded(f"Which model was routed to the task {task} here is not recorded.")
         self._note("routes", task, known)
         routes = [read_as(Route, {**raw, "move_on": tuple(raw.get("move_on", ()))}) for raw in known["routes"]]
         return Choice.from_json(task, known, routes)
@@ -293,6 +293,12 @@ class RecordedRules(AttemptRules):
         record.model, record.finish_reason = reply.model or record.model, reply.finish_reason
         record.response_id, record.thinking_removed = reply.response_id, reply.thinking_removed
         return reply
+
+    def _unrecorded(self, text: str) -> AttemptFailed:
+        """An attempt that asks for more than was recorded goes as far as the recorded one, if that failed there."""
+        if self._attempt.failure is not None:
+            return self._recorded.failure(self._node_key, self._number)
+        return AttemptFailed("not_recorded", text)
 
     def _parse(self, used: Artifact, recorder: Recorder) -> Reply:
         def read(sha256: str) -> bytes:

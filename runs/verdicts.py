@@ -7,7 +7,7 @@ from typing import Any
 from core.canonical import sha256_hex
 from core.storage import BlobMissing, BlobStore
 from runs.blobs import read_blob
-from runs.fingerprints import GONE, Key, Print, read_prints
+from runs.fingerprints import GONE, Key, Print, ended_from_outside, read_prints
 from runs.models import Artifact, Run, Step
 from runs.recorded import RecordedRun, load_recorded, taken_over
 from runs.replaying import original_of
@@ -96,8 +96,15 @@ def judge_replay(replay: Run, store: BlobStore | None = None) -> Verdict:
     store, original = store or BlobStore(), original_of(replay)
     recorded = load_recorded(original.pk, store)
     damaged = list(_damaged(original, recorded, store))
-    expected = {item.key: item for item in read_prints(recorded.run, store) if _counts(item, recorded)}
-    found = {item.key: item for item in read_prints(replay, store) if _counts(item, recorded)}
+    outside = frozenset(
+        key
+        for key, step in recorded.steps.items()
+        if ended_from_outside(step, recorded.attempt(key, step.attempt).failure)
+    )
+    expected, found = (
+        {item.key: item for item in read_prints(one, store, outside=outside) if _counts(item, recorded)}
+        for one in (recorded.run, replay)
+    )
     differing = [*damaged, *_differences(expected, found)]
     checked = original.artifacts.filter(blob__isnull=False).values("blob").distinct().count()
     gone = {key for key, item in (*expected.items(), *found.items()) if item.sha256 == GONE}
