@@ -167,6 +167,6 @@ def _value(column: "models.Field[Any, Any]", raw: Any) -> Any:
     if isinstance(value, str) and "\0" in value:
         raise ValidationError("NUL")
     column.run_validators(value)
-    if column.choices and value not in dict(column.flatchoices):
+    if column.choices and value not in dict(column.flatchoices) and not (column.blank and value in column.empty_values):
         raise ValidationError("unknown word")
     return value
