@@ -17,6 +17,7 @@ CREATE TABLE public.runs_runerror (
     created_at timestamp with time zone NOT NULL,
     run_id uuid NOT NULL,
     step_id uuid,
+    cost_source character varying(31) NOT NULL,
     CONSTRAINT runs_runerror_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT runs_runerror_latency_ms_check CHECK ((latency_ms >= 0)),
     CONSTRAINT runs_runerror_tokens_in_check CHECK ((tokens_in >= 0)),
@@ -83,6 +84,7 @@ CREATE TABLE public.runs_step (
     cache_key character varying(64) NOT NULL,
     due_at timestamp with time zone,
     retries smallint NOT NULL,
+    tokens_image integer,
     CONSTRAINT runs_step_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT runs_step_candidates_in_check CHECK ((candidates_in >= 0)),
     CONSTRAINT runs_step_candidates_out_check CHECK ((candidates_out >= 0)),
@@ -92,6 +94,7 @@ CREATE TABLE public.runs_step (
     CONSTRAINT runs_step_route_check CHECK ((route >= 0)),
     CONSTRAINT runs_step_seq_check CHECK ((seq >= 0)),
     CONSTRAINT runs_step_tokens_cached_check CHECK ((tokens_cached >= 0)),
+    CONSTRAINT runs_step_tokens_image_check CHECK ((tokens_image >= 0)),
     CONSTRAINT runs_step_tokens_in_check CHECK ((tokens_in >= 0)),
     CONSTRAINT runs_step_tokens_out_check CHECK ((tokens_out >= 0)),
     CONSTRAINT runs_step_tokens_thinking_check CHECK ((tokens_thinking >= 0)),
@@ -173,7 +176,11 @@ CREATE TABLE public.runs_run (
     pipeline_version_id uuid,
     shop_id uuid,
     degraded boolean NOT NULL,
+    fork_changes jsonb NOT NULL,
+    cost_unknown smallint NOT NULL,
+    error_signature character varying(255) NOT NULL,
     CONSTRAINT run_running_has_lease CHECK (((NOT ((status)::text = 'running'::text)) OR (lease_until IS NOT NULL))),
+    CONSTRAINT runs_run_cost_unknown_check CHECK ((cost_unknown >= 0)),
     CONSTRAINT runs_run_dropped_events_check CHECK ((dropped_events >= 0)),
     CONSTRAINT runs_run_latency_ms_check CHECK ((latency_ms >= 0)),
     CONSTRAINT runs_run_starts_check CHECK ((starts >= 0)),
@@ -373,6 +380,7 @@ CREATE TABLE public.prompts_promptoverride (
     revoked_at timestamp with time zone,
     revoked_by character varying(150) NOT NULL,
     shop_id uuid NOT NULL,
+    source_run uuid,
     CONSTRAINT prompts_promptoverride_closed_by_somebody CHECK ((((revoked_at IS NULL) AND ((revoked_by)::text = ''::text)) OR ((revoked_at IS NOT NULL) AND (NOT ((revoked_by)::text = ''::text))))),
     CONSTRAINT prompts_promptoverride_expires_after_creation CHECK ((expires_at > created_at)),
     CONSTRAINT prompts_promptoverride_has_reason CHECK ((NOT ((reason)::text = ''::text)))
@@ -443,7 +451,8 @@ CREATE TABLE public.runs_stepoutputlink (
 CREATE TABLE public.runs_vendorpace (
     vendor character varying(63) NOT NULL,
     tat timestamp with time zone,
-    not_before timestamp with time zone
+    not_before timestamp with time zone,
+    closed_by character varying(63) NOT NULL
 );
 
 CREATE TABLE public.runs_vendorslot (
@@ -768,6 +777,8 @@ CREATE INDEX irschemas_metricprofileitem_metric_id_f989d346 ON public.irschemas_
 
 CREATE INDEX irschemas_metricprofileitem_profile_id_ec2e896c ON public.irschemas_metricprofileitem USING btree (profile_id);
 
+CREATE INDEX metricresult_failed ON public.runs_metricresult USING btree (key, run_id) WHERE (NOT passed);
+
 CREATE INDEX metricresult_key_newest ON public.runs_metricresult USING btree (key, id DESC);
 
 CREATE UNIQUE INDEX pipelineversion_one_active ON public.runs_pipelineversion USING btree (pipeline_id) WHERE active;
@@ -804,9 +815,13 @@ CREATE INDEX run_line ON public.runs_run USING btree (COALESCE(shop_id, '0000000
 
 CREATE INDEX run_pipeline_newest ON public.runs_run USING btree (pipeline_slug, id DESC);
 
+CREATE INDEX run_reference ON public.runs_run USING btree ("right"((id)::text, 9));
+
 CREATE INDEX run_shop_newest ON public.runs_run USING btree (shop_id, id DESC);
 
 CREATE INDEX run_shoppers_due ON public.runs_run USING btree (due_at) WHERE ((priority <= 0) AND ((status)::text = 'pending'::text));
+
+CREATE INDEX run_signature ON public.runs_run USING btree (error_signature, id DESC) WHERE (NOT ((error_signature)::text = ''::text));
 
 CREATE INDEX run_status_newest ON public.runs_run USING btree (status, id DESC);
 
@@ -841,8 +856,6 @@ CREATE INDEX runs_run_shop_id_7801b45c ON public.runs_run USING btree (shop_id);
 CREATE INDEX runs_runerror_run_id_051b2755 ON public.runs_runerror USING btree (run_id);
 
 CREATE INDEX runs_runerror_step_id_3a8ef93d ON public.runs_runerror USING btree (step_id);
-
-CREATE INDEX runs_step_ir_schema_id_5ef3e753 ON public.runs_step USING btree (ir_schema_id);
 
 CREATE INDEX runs_step_parent_id_06ac8641 ON public.runs_step USING btree (parent_id);
 
@@ -887,6 +900,8 @@ CREATE INDEX step_cache ON public.runs_step USING btree (shop_id, cache_key, id 
 CREATE INDEX step_failed_newest ON public.runs_step USING btree (id DESC) WHERE ((status)::text = 'failed'::text);
 
 CREATE INDEX step_filter_drop ON public.runs_step USING btree (drop_ratio DESC, id DESC) WHERE ((drop_ratio >= (0.5)::double precision) AND ((type)::text = 'filter'::text));
+
+CREATE INDEX step_ir_schema ON public.runs_step USING btree (ir_schema_id, id DESC);
 
 CREATE INDEX step_model ON public.runs_step USING btree (model, id DESC);
 
