@@ -17,12 +17,34 @@ READ_BYTES = 4 * 2**20
 LABELS = {"request": "Raw request", "response": "Raw response", "reply": "Parsed reply"}
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a message: the prompt's own words, or what the variable `name` was filled in with."""
+
+    text: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SentMessage:
+    """One message as it was sent, in parts."""
+
+    role: str
+    parts: tuple[Part, ...]
+
+    @property
+    def text(self) -> str:
+        """The whole message."""
+        return "".join(part.text for part in self.parts)
+
+
 @dataclass(slots=True)
 class Question:
     """One model call as it was put, and its raw exchange."""
 
     key: str
-    messages: list[tuple[str, str]] = field(default_factory=list)
+    attempt: int = 1
+    messages: list[SentMessage] = field(default_factory=list)
     template: str = ""
     pictures: list[Picture] = field(default_factory=list)
     exchange: list[JsonBlock] = field(default_factory=list)
@@ -32,7 +54,7 @@ class Question:
 def read_question(step: Step, attempt: int, store: BlobStore | None = None) -> Question:
     """Read an attempt's prompt, request, response and reply from the store; what is gone is named."""
     store = store or BlobStore()
-    question = Question(str(step.pk))
+    question = Question(str(step.pk), attempt)
     rows = Artifact.objects.select_related("blob").filter(step=step, attempt=attempt, role__in=("prompt", *LABELS))
     values = {}
     for item in rows.order_by("id"):
@@ -45,10 +67,40 @@ def read_question(step: Step, attempt: int, store: BlobStore | None = None) -> Q
             url = reverse("admin:monitor_artifact", args=[str(item.pk)])
             question.exchange.append(json_block(f"{item.role}-{attempt}", LABELS[item.role], value, url))
     sent = values.get("prompt", {})
-    question.messages = [(message["role"], message["text"]) for message in sent.get("messages", [])]
+    question.messages = sent_messages(sent)
     question.template = sent.get("template", "")
     question.pictures = _pictures(step, values.get("request"))
     return question
+
+
+def read_sent(step: Step, attempt: int, store: BlobStore | None = None) -> dict[str, Any] | None:
+    """What an attempt's prompt was: template, messages, params, where values stand; None when it is gone."""
+    item = Artifact.objects.select_related("blob").filter(step=step, attempt=attempt, role="prompt").last()
+    found = _read(item, store or BlobStore()) if item is not None else None
+    return found if isinstance(found, dict) else None
+
+
+def sent_messages(sent: Mapping[str, Any]) -> list[SentMessage]:
+    """The messages of a recorded prompt, with what was filled in apart from the prompt's own words."""
+    filled: dict[int, list[tuple[int, int, str]]] = {}
+    for number, start, end, name in sent.get("filled", []):
+        filled.setdefault(number, []).append((start, end, name))
+    return [
+        SentMessage(message["role"], tuple(_parts(message["text"], filled.get(number, []))))
+        for number, message in enumerate(sent.get("messages", []))
+    ]
+
+
+def _parts(text: str, filled: list[tuple[int, int, str]]) -> Iterator[Part]:
+    place = 0
+    for start, end, name in sorted(filled):
+        if start > place:
+            yield Part(text[place:start])
+        if end > start:
+            yield Part(text[start:end], name or "a value")
+        place = end
+    if place < len(text):
+        yield Part(text[place:])
 
 
 def _read(item: Artifact, store: BlobStore) -> Any:

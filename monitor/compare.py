@@ -265,7 +265,7 @@ def _prompts(pairs: dict[str, Pair]) -> Iterator[PromptPair]:
 
 def _prompt_pair(key: str, old: StepView, new: StepView) -> PromptPair:
     asked = [read_question(view.step, view.last.number) for view in (old, new)]
-    before, after = (dict(question.messages) for question in asked)
+    before, after = ({message.role: message.text for message in question.messages} for question in asked)
     roles = [*before, *(role for role in after if role not in before)]
     gone = [name for name, question in zip(("left", "right"), asked, strict=True) if not question.messages]
     return PromptPair(

@@ -18,6 +18,7 @@ from core.canonical import canonical_json
 from core.ids import parse_id
 from core.storage import BlobMissing, BlobStore
 from monitor.asked import read_question
+from monitor.prompt_diff import PEERS
 from monitor.run_page import read_run_page, run_version
 from monitor.steps import read_step
 from monitor.thumbnails import MEDIA_TYPE, NotAPicture, read_thumbnail
@@ -102,7 +103,16 @@ def run_input(request: HttpRequest, run_id: str) -> HttpResponse:
 def asked(request: HttpRequest, step_id: str, attempt: int) -> HttpResponse:
     """What one attempt of a step was asked: the messages as sent and the pictures by role."""
     step = find_or_404(Step.objects.select_related("shop"), step_id)
-    return render(request, "monitor/_question.html", {"question": read_question(step, attempt)})
+    return render(request, "monitor/_question.html", {"question": read_question(step, attempt), "step": step})
+
+
+@for_readers
+def prompt_diff(request: HttpRequest, step_id: str, attempt: int, against: str) -> HttpResponse:
+    """How an attempt's prompt differs from the library's, or from the last good run's."""
+    step = find_or_404(Step.objects.select_related("run", "shop", "payload"), step_id)
+    if against not in PEERS:
+        raise Http404
+    return render(request, "monitor/_prompt_diff.html", {"diff": PEERS[against](step, attempt)})
 
 
 @for_readers

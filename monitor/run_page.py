@@ -94,6 +94,23 @@ class RunPage:
         return self.run.error_stage or next((step.node_key for step in [*open_nodes, *nodes]), "")
 
     @property
+    def jump_failed(self) -> Any:
+        """The step to look at first: the one that failed, else the last whose metrics or attempts did."""
+        steps = self.steps[::-1]
+        worst = next((view for view in steps if view.step.status == Step.Status.FAILED), None)
+        doubtful = next((view for view in steps if view.last.failed_metrics or view.earlier), None)
+        found = worst or doubtful
+        return found.step.pk if found else None
+
+    @property
+    def jump_prompt(self) -> Any:
+        """The step whose prompt one asks about: the failing one's, else the last that had one."""
+        asked = [view.step for view in self.steps if view.step.prompt_name]
+        blamed = next((step for step in asked if step.status == Step.Status.FAILED), None)
+        found = blamed or (asked[-1] if asked else None)
+        return found.pk if found else None
+
+    @property
     def why(self) -> str:
         """What the last step that decided said for itself."""
         return next((view.step.why for view in reversed(self.steps) if view.step.why), "")

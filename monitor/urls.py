@@ -32,6 +32,11 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
         ),
         path("evidence/artifacts/<str:artifact_id>/", view(evidence.artifact), name="monitor_artifact"),
         path("evidence/steps/<str:step_id>/asked/<int:attempt>/", view(evidence.asked), name="monitor_asked"),
+        path(
+            "evidence/steps/<str:step_id>/asked/<int:attempt>/against/<slug:against>/",
+            view(evidence.prompt_diff),
+            name="monitor_prompt_diff",
+        ),
         path("evidence/steps/<str:step_id>/body/", view(evidence.step_body), name="monitor_step_body"),
         path("evidence/steps/<str:step_id>/<slug:field>.json", view(evidence.payload), name="monitor_payload"),
         path("evidence/runs/<str:run_id>/live/", view(evidence.live), name="monitor_live"),

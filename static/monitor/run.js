@@ -96,8 +96,29 @@
     for (const same of document.querySelectorAll(`[data-candidate="${CSS.escape(over.dataset.candidate)}"]`)) same.classList.add("lit");
   });
 
-  // -- clicks: copy an id, open or close every step
+  // -- clicks: a tab of a prompt, copy an id, open or close every step, jump to one
+  const choose = (tab) => {
+    const tabs = tab.closest("[data-tabs]");
+    for (const other of tabs.querySelectorAll("[data-tab]")) other.ariaSelected = String(other === tab);
+    for (const panel of tabs.querySelectorAll("[data-panel]")) {
+      panel.hidden = panel.dataset.panel !== tab.dataset.tab;
+      if (!panel.hidden) htmx.trigger(panel, "shown");
+    }
+  };
+  const jump = (id) => {
+    const target = document.getElementById(id);
+    if (!target) return;
+    const step = target.closest("details.step") ?? target;
+    step.open = true;
+    history.replaceState(null, "", `#${step.id}`);
+    step.scrollIntoView({ block: "start" });
+    step.querySelector("summary")?.focus({ preventScroll: true });
+  };
   document.addEventListener("click", async (event) => {
+    const tab = event.target.closest("[data-tab]");
+    if (tab) choose(tab);
+    const goal = event.target.closest("[data-jump]");
+    if (goal) jump(goal.dataset.jump);
     const copy = event.target.closest("[data-copy]");
     if (copy) {
       await navigator.clipboard.writeText(copy.dataset.copy);

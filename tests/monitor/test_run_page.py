@@ -107,13 +107,14 @@ def test_models_and_merchants_text_never_becomes_markup(console: Client) -> None
 def test_a_step_shows_what_it_was_asked(console: Client) -> None:
     run = composite_run()
     step = run.steps.get(node_key="placement")
-    sent = {"template": "system: be exact", "messages": [{"role": "system", "text": "Be exact."}]}
+    sent = {"template": "system: be exact", "messages": [{"role": "system", "text": "Be exact."}],
+            "filled": [[0, 3, 8, "how.much"]]}  # fmt: skip
     artifact(run, "prompt", sent, step=step, role="prompt")
     request = {"parts": [{"$image": "room", "sha256": run.summary["pictures"]["room"]}], "temperature": 0}
     artifact(run, "request", request, step=step, role="request")
     with CaptureQueriesContext(connection) as queries:
         asked = console.get(f"/admin/evidence/steps/{step.pk}/asked/1/").content.decode()
-    assert "Be exact." in asked
+    assert 'Be <span class="filled" title="how.much">exact</span>.' in asked
     assert "Raw request" in asked
     assert 'alt="room"' in asked
     assert len(queries) <= 6

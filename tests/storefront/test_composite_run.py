@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
+from monitor.asked import read_sent, sent_messages
+from monitor.run_page import read_run_page
 from prep.models import ProductAsset
 from prep.services import prepare_inline
 from prompts.services import create_override
@@ -60,6 +62,12 @@ def test_every_stage_leaves_its_story(chair: ProductAsset) -> None:
         ("composite", "result", "result"),
         ("composite", "image", "product_mask"),
     } <= kept
+    page = read_run_page(run)
+    assert " was put on the floor, " in page.headline
+    sent = read_sent(steps["placement"], 1)
+    parts = [part for message in sent_messages(sent or {}) for part in message.parts if part.name]
+    assert {"tap.x", "facts.title"} <= {part.name for part in parts}
+    assert "0.5" in {part.text for part in parts if part.name == "tap.x"}
 
 
 def test_a_tap_decides_where_it_stands(chair: ProductAsset) -> None:
@@ -115,6 +123,8 @@ def test_a_picture_that_is_not_true_to_size_never_reaches_a_shopper(chair: Produ
     run = execute_composite_run(CompositeParams(chair, room(chair)), default_deps(**routed(Spoiler())))
     assert (run.status, run.error_code, run.error_stage) == (Run.Status.FAILED, "gate_rejected", "composite")
     assert "scale_error" in run.error_message
+    assert run.error_signature.startswith("composite: gate_rejected: ")
+    assert "its size is off by" in read_run_page(run).headline
     assert Artifact.objects.filter(run=run, role="result").exists(), "staff can look at the rejected picture"
 
 
