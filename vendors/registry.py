@@ -31,6 +31,12 @@ def build_vendors(settings: Mapping[str, Any]) -> dict[str, Vendor]:
         from vendors.openai.vendor import OpenAIVendor
 
         vendors["openai"] = OpenAIVendor(settings.get("OPENAI_API_KEY", ""), **_base_url("OPENAI_BASE_URL", settings))
+    if _is_set_up("photoroom", settings):
+        from vendors.photoroom import PhotoroomVendor
+
+        vendors["photoroom"] = PhotoroomVendor(
+            settings["PHOTOROOM_API_KEY"], **_base_url("PHOTOROOM_BASE_URL", settings)
+        )
     return vendors
 
 
