@@ -5,7 +5,9 @@ engine says where it painted; in a model's picture the product is sought (`imagi
 a pasted cutout is measured but not asked.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +18,7 @@ from imaging.colour import fit_within, to_linear
 from imaging.geometry import footprint
 from imaging.light import light_at
 from imaging.likeness import identity, seam
+from imaging.measures import Measure, with_drift
 from imaging.occlusion import cover_of, covered
 from imaging.placement import box_iou
 from imaging.room import Room
@@ -30,18 +33,13 @@ Mask = NDArray[np.bool_]
 OUTSIDE_SIDE, CHANGED_DELTA, CALM_DELTA = 640, 9.0, 3.0
 
 
-@dataclass(frozen=True)
-class Measure:
-    """One figure of a composite; `value` is None where there is none, `asked` False where it means nothing.
+@dataclass(frozen=True, eq=False)
+class Sought:
+    """Where a picture shows the product: how surely (0..1), its box (px), and its mask (H, W; 0..255)."""
 
-    `note` says why.
-    """
-
-    key: str
-    value: float | None
-    unit: str
-    note: str = ""
-    asked: bool = True
+    score: float
+    box: tuple[float, float, float, float]
+    mask: Pixels
 
 
 COMPARED = (
@@ -74,8 +72,11 @@ def measure(
     product: Product,
     placement: Placement,
     product_mask: Pixels | None,
+    repaint: Mapping[str, Any] | None = None,
 ) -> list[Measure]:
     """All measures of one composite, always the same keys in the same order; without a mask the product is sought.
+
+    Of a model's picture that was brought back into the photo, `repaint` has what `imaging.repaint` found on the way.
 
     inside_image, on_support, product_found, product_complete, product_ssim, place_iou, silhouette_iou, size_kept: 0..1,
     higher is better. scale_error, contact_gap: shares of the expected height. outside_drift: ΔE76 of the room (p99).
@@ -83,29 +84,54 @@ def measure(
     product_delta_e: CIEDE2000 in the room's light. sharpness: edges as a share of the cutout's. seam: 8-bit levels.
     contact_shadow: light left beside the product's base, 1 is no shadow.
     """
+    found = _measured_anyhow(result_pixels, room_pixels, room, cutout_rgba, product, placement, product_mask, repaint)
+    return with_drift(found, repaint, max(room_pixels.shape))
+
+
+def _measured_anyhow(
+    result_pixels: Pixels,
+    room_pixels: Pixels,
+    room: Room,
+    cutout_rgba: Pixels,
+    product: Product,
+    placement: Placement,
+    product_mask: Pixels | None,
+    repaint: Mapping[str, Any] | None,
+) -> list[Measure]:
+    """What can be measured of anybody's picture."""
     placed = [Measure("inside_image", _rounded(inside_share(placement)), "share"), _support(room, product, placement)]
     if result_pixels.shape != room_pixels.shape:
         note = f"the picture is {result_pixels.shape[1]} x {result_pixels.shape[0]}, not the room's size"
         return [*placed, *_nothing(note), Measure("size_kept", 0.0, "share", note)]
-    picture = result_pixels if product_mask is not None else aligned(result_pixels, room_pixels)
+    told = product_mask is not None or repaint is not None
+    picture = result_pixels if told else aligned(result_pixels, room_pixels)
     gains = light_at(room_pixels, room, placement).gains
     expected = expected_sprite(room, cutout_rgba, product, placement)
     cover = cover_of(room_pixels, room, expected, product, placement)
     expected = covered(expected, cover) if cover else expected
-    found, mask = _product(picture, room_pixels, expected, gains, product_mask)
+    found, mask = None, product_mask
+    if mask is None:
+        sought = (
+            seek_product(picture, room_pixels, expected, gains)
+            if repaint is None
+            else _sought_before(repaint, expected, picture.shape)
+        )
+        found, mask = sought.score, sought.mask
     if not (mask > 127).any():
         return [*placed, *_nothing("no product in the mask"), Measure("size_kept", 1.0, "share")]
     solid = mask > 127
-    zone = shadow_zone(room, product, placement, np.maximum(mask, _in_photo(expected, mask.shape)))
+    zone = shadow_zone(room, product, placement, np.maximum(mask, in_photo(expected, mask.shape)))
+    drift, share = outside_change(picture, room_pixels, zone)
     values = {
         "scale_error": _scale_error(room, product, placement, solid, expected),
         "contact_gap": _contact_gap(room, placement, solid, expected),
-        **_outside(picture, room_pixels, zone),
+        "outside_drift": drift,
+        "outside_changed_share": share,
         "product_found": found,
         "product_complete": _complete(picture, room_pixels, mask),
         "second_product": _second(picture, room_pixels, expected, gains, mask),
         **identity(picture, mask, cutout_rgba, gains, expected if placement.mount == "wall" or cover else None),
-        "place_iou": _place_iou(solid, _in_photo(expected, solid.shape) > 127),
+        "place_iou": _place_iou(solid, in_photo(expected, solid.shape) > 127),
         "silhouette_iou": _silhouette_iou(solid, expected),
         "seam": seam(picture, mask),
         "contact_shadow": _contact_shadow(picture, room_pixels, room, product, placement, mask),
@@ -125,18 +151,19 @@ def _nothing(note: str) -> list[Measure]:
     return [Measure(key, None, unit, note) for key, unit in COMPARED]
 
 
-def _product(
-    picture: Pixels, room_pixels: Pixels, expected: Sprite, gains: Float, mask: Pixels | None
-) -> tuple[float | None, Pixels]:
-    """How surely the product is seen (None: it was told), and its mask."""
-    if mask is not None:
-        return None, mask
+def seek_product(picture: Pixels, room_pixels: Pixels, expected: Sprite, gains: Float) -> Sought:
+    """Where a picture on the room's grid shows the product that is expected as a sprite, in a light of gains (3,)."""
     rgba = _as_rgba(expected)
     height, width = expected.alpha.shape
     box = float(expected.x), float(expected.y), float(expected.x + width), float(expected.y + height)
     fit = find_product(picture, room_pixels, rgba, gains, box)
-    shown = resized_sprite(rgba, fit.box)
-    return max(0.0, fit.score), _in_photo(shown, picture.shape)
+    return Sought(max(0.0, fit.score), fit.box, in_photo(resized_sprite(rgba, fit.box), picture.shape))
+
+
+def _sought_before(repaint: Mapping[str, Any], expected: Sprite, shape: tuple[int, ...]) -> Sought:
+    x0, y0, x1, y1 = (float(side) for side in repaint["product_box"])
+    box = x0, y0, x1, y1
+    return Sought(float(repaint["product_score"]), box, in_photo(resized_sprite(_as_rgba(expected), box), shape))
 
 
 def _as_rgba(sprite: Sprite) -> Pixels:
@@ -144,7 +171,7 @@ def _as_rgba(sprite: Sprite) -> Pixels:
     return np.clip(np.rint(np.dstack([straight, sprite.alpha * 255.0])), 0, 255).astype(np.uint8)
 
 
-def _in_photo(sprite: Sprite, shape: tuple[int, ...]) -> Pixels:
+def in_photo(sprite: Sprite, shape: tuple[int, ...]) -> Pixels:
     """A sprite's alpha (0..255) in the whole photo."""
     mask = np.zeros(shape[:2], np.uint8)
     top, left = max(0, sprite.y), max(0, sprite.x)
@@ -206,7 +233,7 @@ def _rows(solid: Mask) -> tuple[int, int]:
 def _scale_error(room: Room, product: Product, placement: Placement, solid: Mask, expected: Sprite) -> float | None:
     """|seen height / expected height - 1|, the expected one from the product's size and the camera."""
     top, bottom = _rows(solid)
-    wanted_top, wanted_bottom = _rows(_in_photo(expected, solid.shape) > 127)
+    wanted_top, wanted_bottom = _rows(in_photo(expected, solid.shape) > 127)
     if product.lies_flat or top == 0 or bottom == solid.shape[0] or wanted_bottom <= wanted_top:
         return None
     given = (placement.box[3] - placement.box[1]) * room.height
@@ -231,21 +258,20 @@ def _contact_gap(room: Room, placement: Placement, solid: Mask, expected: Sprite
     """How far the product's lowest row is from where it should stand, as a share of its height."""
     if placement.mount not in ("floor", "tabletop"):
         return None
-    wanted = _rows(_in_photo(expected, solid.shape) > 127)[1]
+    wanted = _rows(in_photo(expected, solid.shape) > 127)[1]
     height = max(1.0, (placement.box[3] - placement.box[1]) * room.height)
     return abs(_rows(solid)[1] - wanted) / height
 
 
-def _outside(result: Pixels, before: Pixels, zone: Mask) -> dict[str, float | None]:
-    """What changed where neither product nor shadow is, compared at reduced size."""
+def outside_change(result: Pixels, before: Pixels, zone: Mask) -> tuple[float | None, float | None]:
+    """(99th percentile of ΔE, share visibly changed) where neither product nor shadow is, compared at reduced size."""
     size = fit_within(before.shape[1], before.shape[0], OUTSIDE_SIDE)
     small = [_reduced(each, size) for each in (result, before)]
     outside = cv2.resize(zone.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) == 0
     if not outside.any():
-        return {"outside_drift": None, "outside_changed_share": None}
+        return None, None
     change = changed(small[0], small[1])[outside]
-    share = float((change > CHANGED_DELTA).sum()) / outside.size
-    return {"outside_drift": float(np.percentile(change, 99)), "outside_changed_share": share}
+    return float(np.percentile(change, 99)), float((change > CHANGED_DELTA).sum()) / outside.size
 
 
 def _complete(result: Pixels, before: Pixels, mask: Pixels) -> float | None:
@@ -325,4 +351,14 @@ def _contact_shadow(
     return float(np.percentile(light[0] / light[1], 30))
 
 
-__all__ = ["COMPARED", "Measure", "expected_sprite", "measure", "shadow_zone"]
+__all__ = [
+    "COMPARED",
+    "Measure",
+    "Sought",
+    "expected_sprite",
+    "in_photo",
+    "measure",
+    "outside_change",
+    "seek_product",
+    "shadow_zone",
+]

@@ -3,7 +3,7 @@
 Models answer in sizes of their own, shift, zoom, squeeze or tilt by a little, and now and then crop or add bars.
 
 1. Both are brought to one small canvas, so that the identity is a plain resize.
-2. Corners of the room (ORB, Rublee et al. 2011) outside of the product's surroundings, matched, give a first affine map.
+2. Corners of the room (ORB, Rublee et al. 2011) outside of the product's surroundings give a first affine map.
 3. It is refined on textured blocks there, each laid over its counterpart by phase correlation (Kuglin and Hines 1975),
    which does not care about brightness and contrast; at last as a homography where that explains the picture better.
 4. What the blocks are still apart then is the residual, whatever the map says.
@@ -87,7 +87,7 @@ def _grey(pixels: Pixels, size: tuple[int, int]) -> Float:
 
 def _by_corners(room: Float, picture: Float, alike: Mask) -> Matrix | None:
     """The affine map (3, 3) that most corners agree on, or None where too few do."""
-    orb = cv2.ORB_create(FEATURES, fastThreshold=7)
+    orb = cv2.ORB.create(FEATURES, fastThreshold=7)
     grey = [np.clip(each, 0, 255).astype(np.uint8) for each in (room, picture)]
     points, words = orb.detectAndCompute(grey[0], alike.astype(np.uint8) * 255)
     others, names = orb.detectAndCompute(grey[1], None)
@@ -167,7 +167,7 @@ def _moved(matrix: Matrix, points: Matrix) -> Matrix:
 
 def _inside(matrix: Matrix, shape: tuple[int, ...], picture: tuple[int, ...]) -> Mask:
     """Where (H, W) of the photo the picture shows it."""
-    corners = _moved(np.linalg.inv(matrix), _frame(picture))
+    corners = _moved(np.asarray(np.linalg.inv(matrix), np.float64), _frame(picture))
     covered = np.zeros(shape[:2], np.uint8)
     cv2.fillPoly(covered, [np.rint(np.clip(corners, -30000, 30000)).astype(np.int32)], 1)
     return np.asarray(covered > 0)
@@ -181,12 +181,13 @@ def _described(
     up, down = _scaling(own[1] / width, own[0] / height), _scaling(width / photo[1], height / photo[0])
     matrix = up @ small @ down
     matrix /= matrix[2, 2]
-    middle = np.array([photo[1] / 2, photo[0] / 2]) + [[0, 0], [1, 0], [0, 1]]
+    across, below = photo[1] / 2, photo[0] / 2
+    middle = np.array([[across, below], [across + 1, below], [across, below + 1]])
     spot = _moved(matrix, middle)
-    across, below = spot[1] - spot[0], spot[2] - spot[0]
+    right, lower = spot[1] - spot[0], spot[2] - spot[0]
     plain = np.array([own[1] / photo[1], own[0] / photo[0]])
     away = (spot[0] + 0.5) / plain - middle[0] - 0.5
-    wide, high = float(np.linalg.norm(across)), float(np.linalg.norm(below))
+    wide, high = float(np.linalg.norm(right)), float(np.linalg.norm(lower))
     fits = abs(cv2.contourArea(_moved(matrix, _frame(photo)).astype(np.float32)))
     shown = float(_inside(matrix, photo, own).mean())
     return Registration(
@@ -194,7 +195,7 @@ def _described(
         shift_px=float(np.linalg.norm(away)),
         scale=float(np.sqrt(wide * high / (plain[0] * plain[1]))),
         stretch=wide / high,
-        turn_deg=float(np.degrees(np.arctan2(across[1], across[0]))),
+        turn_deg=float(np.degrees(np.arctan2(right[1], right[0]))),
         coverage=shown,
         filled=min(1.0, float(fits) * shown / (own[0] * own[1])),
         residual_px=_residual(room, picture, small, alike) * photo[1] / width,

@@ -45,6 +45,10 @@ ERRORS: Mapping[str, tuple[str, str | None]] = {
         "gate_rejected",
         "The picture was not good enough to show. Please try another photo, or tap where the product should stand.",
     ),
+    "picture_refused": (
+        "gate_rejected",
+        "The picture was not good enough to show. Please try another photo, or tap where the product should stand.",
+    ),
     "no_placement": ("no_placement", None),
     "size_unknown": ("size_unknown", "The shop has not told us the size of this product, so we cannot show it truly."),
     "vendor_refused": ("vendor_refused", REFUSED),

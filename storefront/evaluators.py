@@ -25,7 +25,8 @@ def composite_picture(
     mask = ir.get("product_mask")
     # A model does not say where it painted: its product is sought in the picture.
     outline = decode(mask.read()) if mask else None
-    measures = measure(decode(ir["result"].read()), pixels, room, cutout, product, place, outline)
+    repaint = ir.get("repaint")
+    measures = measure(decode(ir["result"].read()), pixels, room, cutout, product, place, outline, repaint)
     return [
         MetricValue(item.key, item.value, {"note": item.note} if item.note else {}, applies=item.asked)
         for item in measures

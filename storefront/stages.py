@@ -5,14 +5,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from core.pictures import PictureRef
-from runs.errors import StageError
+from runs.errors import AttemptFailed, StageError
 from runs.registry import NO_PARAMS, stage
 from runs.step import StepHandle
+from storefront.painting import Setting, draw_guide, media_type_of, restore_answer
 from storefront.scene import product_of, room_of
 from storefront.wording import DOUBTS, REASONS, doubts_why, nowhere_why, selection_why
+from vendors.base import Image, Reply
 
 if TYPE_CHECKING:
     from imaging.placement import Placement, Verdict
+
+# The vendor that composes by itself, and needs no guide; what its picture is called where others were asked first.
+OWN_ENGINE, FALLBACK = "local", "our own composite, in place of an image model's"
 
 # The picture engine is imported where it is used: the process that computes pays for it, web processes do not.
 
@@ -185,7 +190,7 @@ def _nowhere(reasons: Counter[str], *, tapped: bool) -> StageError:
     )
 
 
-@stage("composite", version=1, type="image", params=COMPOSITE_PARAMS, task="composite", prompt="composite")
+@stage("composite", version=1, type="image", params=COMPOSITE_PARAMS)
 async def composite(
     step: StepHandle,
     *,
@@ -195,35 +200,84 @@ async def composite(
     room: Mapping[str, Any],
     cutout: PictureRef,
 ) -> dict[str, Any]:
-    """Put the product into the room at the chosen place; the gate then judges the picture."""
+    """Put the product into the room at the chosen place; the gate then judges the picture.
+
+    1. Our own engine gets what it computes from; an image model gets room, cutout, and our composite as its guide.
+    2. A model's picture is brought back into exactly this photo; what it changed elsewhere is measured, then undone.
+    """
     geometry = {name: value for name, value in placement["room"].items() if name != "regions"}
-    chosen = select["selected"]
-    reply = await step.ask(
-        "composite",
-        prompt="composite",
-        variables={"facts": facts, "placement": chosen, "room": geometry},
-        images={"room": room["photo"], "regions": placement["room"]["regions"], "cutout": cutout},
-        # A prompt may ask for another size on purpose; the gate still measures against the true one.
-        params={name: value for name, value in placement.get("params", {}).items() if name == "scale"},
-    )
+    chosen, photo, regions = select["selected"], room["photo"], placement["room"]["regions"]
+    # A prompt may ask for another size on purpose; the gate still measures against the true one.
+    params = {name: value for name, value in placement.get("params", {}).items() if name == "scale"}
+    images, given = {"room": photo, "regions": regions, "cutout": cutout}, None
+    if step.route("composite").vendor != OWN_ENGINE:
+        read = [await step.read(each) for each in (photo, regions, cutout)]
+        size = photo.width or 0, photo.height or 0
+        given = Setting(read[0], size, read[1], read[2], facts, geometry, chosen, params.get("scale"))
+        guide = step.artifact("guide", await step.compute(draw_guide, given), "image/jpeg")
+        images = {"room": photo, "cutout": cutout, "guide": guide}
+    variables = {"facts": facts, "placement": chosen, "room": geometry}
+    reply = await step.ask("composite", prompt="composite", variables=variables, images=images, params=params)
     pictures = {image.role: image for image in reply.images}
     if "result" not in pictures:
-        raise StageError("vendor_bad_response", "The model answered without a picture.", retryable=True)
-    result = step.artifact("result", pictures["result"].content, pictures["result"].media_type, role="result")
-    mask = pictures.get("product_mask")
-    mask_ref = step.artifact("product_mask", mask.content, mask.media_type) if mask else None
-    local = step.recording.call is not None and step.recording.call.vendor == "local"
-    notes = [str(note) for note in (reply.data or {}).get("notes", [])]
-    sizes = facts["dimensions_m"]
-    step.why(
+        text = "The model answered without a picture."
+        raise StageError("vendor_bad_response", text, retryable=True, kind="metric_failed")
+    if given is not None and "product_mask" not in pictures:
+        made = await _restored(step, given, pictures["result"].content, images["guide"])
+    else:
+        made = _pasted(step, pictures, reply, _standing(facts, chosen))
+    result: PictureRef = made["result"]
+    return {**made, "width": result.width, "height": result.height}
+
+
+def _standing(facts: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
+    """Where the product stands and how large it is, as a sentence."""
+    return (
         f"Placed the product {chosen['distance_m']:.1f} m from the camera at {chosen['px_per_m']:.0f} px per metre, "
-        f"{(sizes['height'] or 0) * 100:.0f} cm tall, turned {chosen['yaw_deg']:.0f}°."
+        f"{(facts['dimensions_m']['height'] or 0) * 100:.0f} cm tall, turned {chosen['yaw_deg']:.0f}°."
     )
+
+
+def _pasted(step: StepHandle, pictures: Mapping[str, Image], reply: Reply, standing: str) -> dict[str, Any]:
+    """The picture of whoever says where it painted: our own engine, which touches nothing else."""
+    call, picture, mask = step.recording.call, pictures["result"], pictures.get("product_mask")
+    local = call is not None and call.vendor == OWN_ENGINE
+    notes = [str(note) for note in (reply.data or {}).get("notes", [])]
+    if local and step.spec.attempt > 1:
+        standing = f"Our own composite, after {step.spec.attempt - 1} attempts whose picture was not used. {standing}"
+        notes.append(FALLBACK)
+    step.why(standing)
     return {
-        "result": result,
-        "product_mask": mask_ref,
-        "width": result.width,
-        "height": result.height,
+        "result": step.artifact("result", picture.content, picture.media_type, role="result"),
+        "product_mask": step.artifact("product_mask", mask.content, mask.media_type) if mask else None,
         "source": "local" if local else "model",
         "notes": notes,
+    }
+
+
+async def _restored(step: StepHandle, given: Setting, answer: bytes, guide: PictureRef) -> dict[str, Any]:
+    """A model's picture on the photo's grid, the room put back; with every picture on the way and every number."""
+    raw = step.artifact("raw", answer, media_type_of(answer))
+    call = step.recording.call
+    painter = call.model if call else "The model"
+    try:
+        done = await step.compute(restore_answer, given, answer, await step.read(guide), painter)
+    except AttemptFailed as failure:
+        step.reasoning(repaint=failure.details)
+        step.why(failure.message)
+        raise
+    step.reasoning(repaint=done.numbers)
+    step.why(done.told)
+    pictures = {
+        "raw": raw,
+        "aligned": step.artifact("aligned", done.aligned, "image/jpeg"),
+        "kept": step.artifact("kept", done.kept, "image/png"),
+        "guide": guide,
+    }
+    return {
+        "result": step.artifact("result", done.picture, "image/jpeg", role="result"),
+        "product_mask": None,
+        "source": "model",
+        "notes": [],
+        "repaint": {**pictures, **done.numbers},
     }

@@ -21,6 +21,7 @@ KEYS = [
     "inside_image", "on_support", "scale_error", "contact_gap", "outside_drift", "outside_changed_share",
     "product_found", "product_complete", "second_product", "product_delta_e", "product_ssim", "sharpness",
     "place_iou", "silhouette_iou", "seam", "contact_shadow", "size_kept",
+    "frame_residual", "tone_shift", "guide_change",
 ]  # fmt: skip
 # The measure that has to notice each break; the drawn sofa is nearly symmetrical and even, so it cannot look mirrored.
 NOTICED_BY = {

@@ -95,11 +95,11 @@ def test_an_edited_prompt_shows_its_effect_without_any_key(chair: ProductAsset) 
 
 
 class Spoiler(LocalVendor):
-    """Our own engine, spoiled: it makes the product half as large again as it is."""
-
-    name = "spoiler"
+    """Our own engine, spoiled where a route asks for it: it makes the product half as large again as it is."""
 
     async def call(self, call: Call) -> Reply:
+        if not call.params.get("spoil"):
+            return await super().call(call)
         place = call.variables["placement"]
         box, middle = place["box"], place["contact"]["x"]
         larger = {
@@ -111,16 +111,17 @@ class Spoiler(LocalVendor):
         return await super().call(replace(call, variables={**call.variables, "placement": {**place, "box": larger}}))
 
 
-def routed(*vendors: object) -> dict[str, object]:
+def routed(*composite: Route, **vendors: object) -> dict[str, object]:
     local = Route("local", "local-1")
     tasks = dict.fromkeys(("cutout", "facts", "placement"), (local,))
-    composite = tuple(Route(vendor.name, "local-1") for vendor in vendors)
-    named = {vendor.name: vendor for vendor in (LocalVendor(), *vendors)}
-    return {"vendors": named, "routes": Routes({**tasks, "composite": composite})}
+    return {"vendors": {"local": Spoiler(), **vendors}, "routes": Routes({**tasks, "composite": composite})}
+
+
+SPOILED, SOUND = Route("local", "local-1", {"spoil": True}), Route("local", "local-1")
 
 
 def test_a_picture_that_is_not_true_to_size_never_reaches_a_shopper(chair: ProductAsset) -> None:
-    run = execute_composite_run(CompositeParams(chair, room(chair)), default_deps(**routed(Spoiler())))
+    run = execute_composite_run(CompositeParams(chair, room(chair)), default_deps(**routed(SPOILED)))
     assert (run.status, run.error_code, run.error_stage) == (Run.Status.FAILED, "gate_rejected", "composite")
     assert "scale_error" in run.error_message
     assert run.error_signature.startswith("composite: gate_rejected: ")
@@ -129,7 +130,7 @@ def test_a_picture_that_is_not_true_to_size_never_reaches_a_shopper(chair: Produ
 
 
 def test_after_a_rejected_picture_the_next_route_is_tried(chair: ProductAsset) -> None:
-    run = execute_composite_run(CompositeParams(chair, room(chair)), default_deps(**routed(Spoiler(), LocalVendor())))
+    run = execute_composite_run(CompositeParams(chair, room(chair)), default_deps(**routed(SPOILED, SOUND)))
     assert run.status == Run.Status.COMPLETED
     step = run.steps.get(node_key="composite")
     assert (step.attempt, step.vendor) == (2, "local")
@@ -138,7 +139,7 @@ def test_after_a_rejected_picture_the_next_route_is_tried(chair: ProductAsset) -
 
 
 def test_a_model_that_answers_without_a_picture_fails_the_run(chair: ProductAsset) -> None:
-    given = default_deps(**routed(ScriptedVendor([{"sorry": True}])))
+    given = default_deps(**routed(Route("scripted", "s-1"), scripted=ScriptedVendor([{"sorry": True}])))
     run = execute_composite_run(CompositeParams(chair, room(chair)), given)
     assert (run.status, run.error_code) == (Run.Status.FAILED, "vendor_bad_response")
 
