@@ -9,6 +9,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from core.ids import parse_id
+from monitor.error_groups import read_error_page
 from monitor.evidence import find_or_404, for_readers
 from monitor.groups import read_group
 from monitor.queue import read_queue
@@ -27,6 +28,12 @@ def group(request: HttpRequest, group_id: str) -> HttpResponse:
         messages.warning(request, "There is no such group of runs.")
         return HttpResponseRedirect(reverse("admin:runs_run_changelist"))
     return console_page(request, "monitor/group_page.html", title=f"Group, {found.percent} % done", group=found)
+
+
+@for_readers
+def errors(request: HttpRequest) -> HttpResponse:
+    """Failures by what makes them alike."""
+    return console_page(request, "monitor/error_page.html", title="Errors", errors=read_error_page(request.GET))
 
 
 @for_readers

@@ -12,7 +12,7 @@ SECTIONS = (
     ("Runs", "runs.run"),
     ("Queue", "runs.run", "monitor_queue"),
     ("Steps", "runs.step"),
-    ("Errors", "runs.runerror"),
+    ("Errors", "runs.run", "monitor_errors"),
     ("Pipelines", "runs.pipeline"),
     ("Products", "prep.productasset"),
     ("Prompts", "prompts.promptoverride"),

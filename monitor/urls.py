@@ -52,6 +52,7 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
         path(f"{two}patch/verify/", view(patching.verify), name="monitor_patch_verify"),
         path("runs/run/<str:run_id>/older/", view(pages.older), name="monitor_older"),
         path("runs/run/<str:run_id>/newer/", view(pages.newer), name="monitor_newer"),
+        path("errors/", view(pages.errors), name="monitor_errors"),
         path("queue/", view(pages.queue), name="monitor_queue"),
         path("runs/run/group/<str:group_id>/", view(pages.group), name="monitor_group"),
         path("runs/run/group/<str:group_id>/live/", view(steering.group_live), name="monitor_group_live"),

@@ -1,5 +1,5 @@
 "use strict";
-// The run list: a chosen filter applies at once; the button stays for those who type. j and k walk, o opens.
+// Runs and errors: a chosen filter applies at once; the button stays for those who type. j and k walk, o opens.
 {
   const form = document.getElementById("filters");
   form.addEventListener("change", (event) => {
