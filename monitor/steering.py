@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
-from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import render
-from django.urls import reverse
 
 from core.errors import SeeItError
 from core.ids import Ulid, parse_id
@@ -23,7 +21,6 @@ from monitor.run_page import read_run_page
 from runs.cancelling import cancel_run
 from runs.groups import cancel_group, rerun_failed
 from runs.models import Run
-from runs.rerunning import rerun_run
 
 View = Callable[..., HttpResponse]
 RUNS = ("pipeline", "pipeline_version", "shop", "parent")
@@ -69,11 +66,6 @@ def log_change(request: HttpRequest, rows: Iterable[Model], text: str) -> None:
     LogEntry.objects.log_actions(request.user.pk or 0, rows, CHANGE, text, single_object=True)
 
 
-def page_url(run: Run) -> str:
-    """A run's page."""
-    return reverse("admin:runs_run_change", args=[str(run.pk)])
-
-
 @by_operators("runs.change_run")
 def cancel(request: HttpRequest, run_id: str) -> HttpResponse:
     """End a run that waits or runs; the reason is kept on the run."""
@@ -87,17 +79,6 @@ def cancel(request: HttpRequest, run_id: str) -> HttpResponse:
     run = Run.objects.select_related(*RUNS).get(pk=run.pk)
     notice = "The run is cancelled." if done else f"Nothing was cancelled: the run had ended before, {run.status}."
     return render(request, "monitor/_run_answer.html", {"run": run, "page": read_run_page(run), "notice": notice})
-
-
-@by_operators("runs.change_run")
-def rerun(request: HttpRequest, run_id: str) -> HttpResponse:
-    """Start a fork of a run that has ended, and go to its page."""
-    run = find_or_404(Run.objects.all(), run_id)
-    node = request.POST.get("node", "").strip()
-    fork = rerun_run(run, from_node=node or None, by=request.user.get_username())
-    log_change(request, [run], f"Run again from {fork.fork_node}: {fork.pk}")
-    messages.success(request, f"Runs again from {fork.fork_node}. What came before is taken over.")
-    return go_to(page_url(fork))
 
 
 @by_operators("runs.change_run")

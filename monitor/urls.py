@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.urls import URLPattern, path
 
-from monitor import comparing, evidence, pages, patching, publishing, schema_views, steering
+from monitor import comparing, evidence, forking, pages, patching, publishing, schema_views, steering
 
 if TYPE_CHECKING:
     from monitor.site import ConsoleSite
@@ -42,7 +42,8 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
         path("evidence/runs/<str:run_id>/live/", view(evidence.live), name="monitor_live"),
         path("evidence/runs/<str:run_id>/input.json", view(evidence.run_input), name="monitor_input"),
         path("runs/run/<str:run_id>/cancel/", view(steering.cancel), name="monitor_cancel"),
-        path("runs/run/<str:run_id>/rerun/", view(steering.rerun), name="monitor_rerun"),
+        path("runs/run/<str:run_id>/rerun/", view(forking.page), name="monitor_rerun"),
+        path("runs/run/<str:run_id>/rerun/check/", view(forking.check), name="monitor_rerun_check"),
         path("runs/run/<str:run_id>/compare/", view(comparing.entrance), name="monitor_compare_with"),
         path(two, view(comparing.compare), name="monitor_compare"),
         path(f"{two}live/", view(comparing.live), name="monitor_compare_live"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from runs.changes import Changes
+from runs.changes import Changes, split_route
 from runs.dag import Dag, Node, published_dag
 from runs.errors import ChangesInvalid, NodeUnknown, NotRerunnable, PipelineInvalid, RunActive, StageMissing
 from runs.models import Run, Step
@@ -121,6 +121,8 @@ def _concerns(dag: Dag, key: str, step: Step | None, changes: Changes) -> Iterat
 
 def _require_use(dag: Dag, steps: Mapping[str, Step], changes: Changes) -> None:
     """Nobody is left believing in a change that nothing looks at."""
+    for task, name in changes.routes.items():
+        split_route(task, name)
     prompts = {prompt_of(node, steps.get(key)) for key, node in dag.nodes.items()} - {""}
     tasks = {task_of(node) for node in dag.nodes.values()} - {""}
     names = frozenset().union(*(reads(dag, key) for key in dag.nodes))

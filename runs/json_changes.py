@@ -23,6 +23,11 @@ class JsonChange:
     def __str__(self) -> str:
         return f"{self.path or 'all of it'} {self.before} → {self.after}"
 
+    def under(self, name: str) -> str:
+        """In words, as the change of a member of something larger."""
+        dot = "." if self.path and not self.path.startswith("[") else ""
+        return f"{name}{dot}{self.path} {self.before} → {self.after}"
+
     def to_json(self) -> dict[str, str]:
         """As a step's reasoning keeps it."""
         return {"path": self.path, "before": self.before, "after": self.after}
