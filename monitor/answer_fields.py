@@ -76,9 +76,12 @@ def with_value(answer: Any, path: str, value: Any) -> Any:
 def _fields(
     root: Mapping[str, Any], schema: Mapping[str, Any], answer: Mapping[str, Any], path: tuple[str, ...]
 ) -> Iterator[AnswerField]:
-    for name, declared in schema.get("properties", {}).items():
-        if name not in answer:
+    properties = schema.get("properties", {})
+    # The database keeps the members of an object in an order of its own; lists stay as they were written.
+    for name in dict.fromkeys([*schema.get("required", ()), *properties]):
+        if name not in answer or name not in properties:
             continue
+        declared = properties[name]
         rule, value, here = _resolved(root, declared), answer[name], (*path, name)
         if isinstance(value, Mapping) and "$blob" not in value and len(here) < MAX_DEPTH:
             yield from _fields(root, rule, value, here)

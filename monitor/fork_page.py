@@ -1,8 +1,9 @@
 """The re-run page's read model: what can be changed at each node, and what a fork with these changes would do."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.template import TemplateDoesNotExist
 from django.template.loader import get_template
@@ -53,6 +54,12 @@ class PromptEditor:
     recorded: bool = True
     problem: str = ""
     diff: TextDiff | None = None
+
+    @property
+    def line(self) -> int | None:
+        """The line that the problem is about."""
+        found = re.search(r"\bLine (\d+)", self.problem)
+        return int(found[1]) if found else None
 
     @property
     def moved(self) -> bool:
@@ -165,22 +172,18 @@ def _input_template(slug: str) -> str:
 
 def preview_fork(base: ForkPlan, draft: Draft) -> tuple[list[NodeEditor], ForkPreview]:
     """The editors with what is typed in them, and what starting it now would do."""
-    problems = list(draft.problems.values())
-    plan = base
-    nodes: list[NodeEditor] = []
+    problems, plan, deps = list(draft.problems.values()), base, default_deps()
+    filled_with = base  # values that are wrong themselves are filled into nothing
     try:
         plan = plan_fork(base.parent, from_node=draft.from_node or None, changes=draft.changes)
+        check_changes(replace(plan, changes=replace(plan.changes, prompts={})), deps.vendors)
+        filled_with = plan
     except SeeItError as error:
         problems.append(refused(error))
-    deps = default_deps()
+    nodes: list[NodeEditor] = []
     for key in base.dag.order:
-        nodes.append(_editor(plan, key, draft, deps, nodes))
+        nodes.append(_editor(filled_with, key, draft, deps, nodes))
     problems += [node.prompt.problem for node in nodes if node.prompt and node.prompt.problem]
-    if not problems:
-        try:
-            check_changes(plan, deps.vendors)
-        except SeeItError as error:
-            problems.append(refused(error))
     messages = {node.key: _as_asked(node.prompt) for node in nodes if node.prompt}
     estimate = estimate_fork(plan, deps, messages)
     preview = ForkPreview(_rows(plan, estimate), plan.node, draft.from_node, estimate, _changed(plan, nodes), problems)

@@ -62,12 +62,10 @@ def check_changes(plan: ForkPlan, vendors: Mapping[str, Vendor] | None = None) -
     changes = plan.changes
     if changes.routes:
         check_routes(changes.routes, vendors if vendors is not None else default_deps().vendors)
-    return replace(
-        changes,
-        prompts={name: fill_prompt(plan, name, text).selection.template for name, text in changes.prompts.items()},
-        input=check_input(plan.parent, changes.input) if changes.input else {},
-        answers={node: check_answer(plan, node, answer) for node, answer in changes.answers.items()},
-    )
+    given = check_input(plan.parent, changes.input) if changes.input else {}
+    answers = {node: check_answer(plan, node, answer) for node, answer in changes.answers.items()}
+    prompts = {name: fill_prompt(plan, name, text).selection.template for name, text in changes.prompts.items()}
+    return replace(changes, input=given, answers=answers, prompts=prompts)
 
 
 def check_routes(routes: Mapping[str, str], vendors: Mapping[str, Vendor]) -> None:

@@ -120,12 +120,13 @@ def _concerns(dag: Dag, key: str, step: Step | None, changes: Changes) -> Iterat
 
 
 def _require_use(dag: Dag, steps: Mapping[str, Step], changes: Changes) -> None:
-    """Nobody is left believing in a change that nothing looks at."""
+    """Nobody is left believing in a change that nothing looks at; a node answered by hand looks at none."""
     for task, name in changes.routes.items():
         split_route(task, name)
-    prompts = {prompt_of(node, steps.get(key)) for key, node in dag.nodes.items()} - {""}
-    tasks = {task_of(node) for node in dag.nodes.values()} - {""}
-    names = frozenset().union(*(reads(dag, key) for key in dag.nodes))
+    nodes = {key: node for key, node in dag.nodes.items() if key not in changes.answers}
+    prompts = {prompt_of(node, steps.get(key)) for key, node in nodes.items()} - {""}
+    tasks = {task_of(node) for node in nodes.values()} - {""}
+    names = frozenset().union(*(reads(dag, key) for key in nodes))
     for what, given, known in (
         ("asks with the prompt", changes.prompts, prompts),
         ("asks a model for", changes.routes, tasks),

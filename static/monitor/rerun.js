@@ -26,8 +26,9 @@
       const share = (value, all) => Math.min(100, Math.max(0, (value / all) * 100)).toFixed(1);
       point(picture.dataset.point, share(event.clientX - box.left, box.width), share(event.clientY - box.top, box.height));
     }
-    const { clear, undo, fill } = event.target.dataset;
+    const { clear, undo, fill, goto } = event.target.dataset;
     if (clear) point(clear, "", "");
+    if (goto) show(document.getElementById(event.target.dataset.in), Number(goto) - 1);
     const field = document.getElementById(undo ?? fill ?? "");
     if (!field) return;
     field.value = undo ? field.defaultValue : document.getElementById(event.target.dataset.with).value;
@@ -39,11 +40,18 @@
     if (key && (name === "x" || name === "y")) mark(key);
   });
   // -- what is edited are the messages, not the header above them
+  const show = (field, line) => {
+    const lines = field.value.split("\n");
+    const start = lines.slice(0, line).join("\n").length + (line > 0 ? 1 : 0);
+    field.focus();
+    field.setSelectionRange(start, start + (lines[line] ?? "").length);
+    field.scrollTop = (field.scrollHeight / lines.length) * Math.max(0, line - 2); // lines that wrap make it a guess
+  };
   const open = (field) => {
     const lines = field.value.split("\n");
-    const first = lines.findIndex((line) => /^<<.+>>\s*$/.test(line));
-    field.scrollTop = (field.scrollHeight / lines.length) * Math.max(0, first);
-    const at = first < 0 ? 0 : lines.slice(0, first + 1).join("\n").length + 1;
+    const first = Math.max(0, lines.findIndex((line) => /^<<.+>>\s*$/.test(line)));
+    field.scrollTop = (field.scrollHeight / lines.length) * first;
+    const at = lines.slice(0, first + 1).join("\n").length + 1;
     field.setSelectionRange(at, at);
   };
   for (const field of form?.querySelectorAll("[data-body]") ?? []) {

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -85,29 +86,23 @@ def test_what_cannot_be_run_again_is_said_in_one_line(capsys: pytest.CaptureFixt
     assert "node_unknown" in failed(capsys, "rerun", str(run.pk), node="z")[1]
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"prompt": ["placement"]}, "--prompt placement: expected a name, an equals sign and a value."),
-        ({"prompt": ["a=x", "a=y"]}, "--prompt: a is given twice."),
-        ({"prompt": ["placement=/nowhere/x.prompt"]}, "/nowhere/x.prompt cannot be read as text: No such file"),
-        ({"prompt": ["placement=bad.prompt"]}, "changes_invalid: The prompt placement: Line 2: "),
-        ({"prompt": ["placement=binary.prompt"]}, "cannot be read as text: not UTF-8"),
-        ({"input": "list.json"}, "has to hold a JSON object"),
-        ({"input": "bad.prompt"}, "is not JSON"),
-        ({"input": "tap.json"}, "validation: The edited input, tap.x: Input should be less than or equal to 1"),
-        ({"model": ["placement=gone/x"]}, "The vendor 'gone' is not set up here"),
-        ({"model": ["placement=local"]}, "has to be vendor/model"),
-        ({"model": ["story=local/x"]}, "asks a model for 'story'"),
-    ],
-)
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"prompt": ["placement"]}, "--prompt placement: expected a name, an equals sign and a value."),
+    ({"prompt": ["a=x", "a=y"]}, "--prompt: a is given twice."),
+    ({"prompt": ["placement=/nowhere/x.prompt"]}, "/nowhere/x.prompt cannot be read as text: No such file"),
+    ({"prompt": ["placement=bad.prompt"]}, "changes_invalid: The prompt placement: Line 2: "),
+    ({"prompt": ["placement=binary.prompt"]}, "cannot be read as text: not UTF-8"),
+    ({"input": "list.json"}, "has to hold a JSON object"),
+    ({"input": "bad.prompt"}, "is not JSON"),
+    ({"input": "tap.json"}, "validation: The edited input, tap.x: Input should be less than or equal to 1"),
+    ({"model": ["placement=gone/x"]}, "The vendor 'gone' is not set up here"),
+    ({"model": ["placement=local"]}, "has to be vendor/model"),
+    ({"model": ["story=local/x"]}, "asks a model for 'story'"),
+]
+
+
 def test_a_change_that_cannot_be_is_one_line_and_exit_2(
-    published: None,
-    options: dict,
-    said: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    published: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("bad.prompt").write_text("<<user>>\n{{ nonsense }}")
@@ -116,7 +111,8 @@ def test_a_change_that_cannot_be_is_one_line_and_exit_2(
     Path("tap.json").write_text('{"tap": {"x": 7, "y": 0.5}}')
     run = finished_composite()
     capsys.readouterr()
-    options = {name: Path(value) if name == "input" else value for name, value in options.items()}
-    code, text = failed(capsys, "rerun", str(run.pk), **options)
-    assert code == 2 and said in text
+    for options, said in REFUSED:
+        given = {name: Path(value) if name == "input" else value for name, value in options.items()}
+        code, text = failed(capsys, "rerun", str(run.pk), **given)
+        assert code == 2 and said in text
     assert Run.objects.count() == 1

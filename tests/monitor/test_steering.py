@@ -81,9 +81,9 @@ def test_a_run_that_ended_meanwhile_is_not_cancelled_and_the_page_says_so(consol
 def test_a_failed_run_is_run_again_from_where_it_failed(console: Client, pending: Run) -> None:
     run = failed(pending)
     assert "Re-run from placement" in page_of(console, run)
-    answer = act(console, run, "rerun", node="")
+    answer = act(console, run, "rerun")
     fork = Run.objects.get(parent=run)
-    assert answer.headers["HX-Redirect"] == f"/admin/runs/run/{fork.pk}/change/"
+    assert answer.headers["HX-Redirect"] == f"/admin/runs/run/{run.pk}/compare/{fork.pk}/"
     assert fork.fork_node == "placement"
     assert fork.steps.get(node_key="facts").reused_from_id == run.steps.get(node_key="facts").pk
     assert "taken over" in page_of(console, fork)
@@ -91,13 +91,9 @@ def test_a_failed_run_is_run_again_from_where_it_failed(console: Client, pending
 
 
 def test_what_the_service_refuses_is_said_in_its_words(console: Client, pending: Run) -> None:
-    answer = act(console, pending, "rerun", node="facts")
+    answer = act(console, pending, "rerun")
     assert answer.status_code == 409
     assert answer.content.decode().startswith("This run has not ended yet.")
-    failed(pending)
-    answer = act(console, pending, "rerun", node="nowhere")
-    assert answer.status_code == 422
-    assert "no node 'nowhere'" in answer.content.decode()
 
 
 def test_who_may_only_look_has_no_buttons_and_is_refused(reader: Client, pending: Run) -> None:
@@ -109,8 +105,10 @@ def test_who_may_only_look_has_no_buttons_and_is_refused(reader: Client, pending
 
 
 def test_a_look_at_a_buttons_address_changes_nothing(console: Client, pending: Run) -> None:
-    for verb in ("cancel", "rerun"):
-        assert console.get(f"/admin/runs/run/{pending.pk}/{verb}/").status_code == 405
+    for verb in ("cancel/", "rerun/check/"):
+        assert console.get(f"/admin/runs/run/{pending.pk}/{verb}").status_code == 405
+    assert console.get(f"/admin/runs/run/{pending.pk}/rerun/").status_code == 200
+    assert Run.objects.get().status == "pending"
     assert console.post("/admin/runs/run/nonsense/cancel/", {"reason": "x"}).status_code == 404
 
 

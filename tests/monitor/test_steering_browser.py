@@ -40,39 +40,8 @@ def test_a_run_is_cancelled_by_keyboard_alone_and_the_page_shows_it(
     expect(page.locator("#headline")).to_contain_text("by operator: the shop asked")
     expect(page.locator("#notice")).to_have_text("The run is cancelled.")
     expect(dialog).to_be_hidden()
-    expect(page.get_by_role("button", name="Re-run from facts")).to_be_visible()
+    expect(page.get_by_role("link", name="Re-run from facts")).to_be_visible()
     assert operator.trouble() == []
-
-
-def test_a_run_is_run_again_from_a_step_and_the_page_of_the_new_run_opens(
-    live_server: Any,
-    session: str,
-    chromium: Browser,
-) -> None:
-    publish_dag("composite", PIPELINE)
-    run = start_run(pipeline="composite", shop=ShopFactory(), input={}, title="Halden sofa")
-    run.steps.update(status="failed")
-    Run.objects.filter(pk=run.pk).update(status="failed", error_stage="facts", finished_at=timezone.now())
-    operator = Operator(chromium, live_server.url, session, "desk", "light")
-    page = operator.opens(f"/admin/runs/run/{run.pk}/change/")
-    page.locator("#node-placement").click()
-    page.locator("details[open] >> text=Re-run from here").first.click()
-    page.get_by_role("button", name="Run again").click()
-    expect(page.get_by_text("A fork of run")).to_be_visible()
-    assert str(Run.objects.get(parent=run).pk) in page.url
-    assert operator.trouble() == []
-
-
-def test_what_is_refused_stands_in_the_dialog(live_server: Any, session: str, chromium: Browser) -> None:
-    version, _ = publish_dag("composite", PIPELINE)
-    run = RunFactory(status="failed", error_stage="facts", pipeline_version=version)
-    operator = Operator(chromium, live_server.url, session, "desk", "light")
-    page = operator.opens(f"/admin/runs/run/{run.pk}/change/")
-    Run.objects.filter(pk=run.pk).update(status="pending", finished_at=None)
-    page.get_by_role("button", name="Re-run from facts").click()
-    page.get_by_role("button", name="Run again").click()
-    expect(page.get_by_role("alert")).to_contain_text("This run has not ended yet.")
-    expect(page.get_by_role("dialog")).to_be_visible()
 
 
 def test_a_groups_bar_moves_and_then_rests(live_server: Any, session: str, chromium: Browser) -> None:

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from prompts.library import library
 from runs.changes import Changes
@@ -13,6 +15,7 @@ from runs.estimating import estimate_fork, money
 from runs.fork_plan import plan_fork
 from runs.inline import default_deps
 from runs.models import Run, Step
+from runs.services import publish_pipeline
 from tests.runs.finished import finished_composite
 from vendors.base import Message
 from vendors.prices import Price, Prices
@@ -24,7 +27,8 @@ GEMINI = Changes(routes={"placement": "gemini/gemini-x"})
 
 
 @pytest.fixture
-def run(published: None) -> Run:
+def run() -> Run:
+    publish_pipeline(Path(settings.BASE_DIR) / "storefront" / "pipelines" / "composite.json")
     return finished_composite()
 
 
