@@ -57,6 +57,16 @@ class MetricPair:
         return "" if old is None or new is None or old == new else ("passes" if new else "fails")
 
     @property
+    def size(self) -> float:
+        """How far it moved, as a share of its threshold, or of the greater value where there is none; 0 if unknown."""
+        values = self._values
+        if values is None:
+            return 0.0
+        before, after = values
+        measure = abs(self.row.result.threshold or 0.0) or max(abs(before), abs(after)) or 1.0
+        return abs(after - before) / measure
+
+    @property
     def quiet(self) -> bool:
         """Whether there is nothing to see: the same, or unknown in both."""
         return self.verdict in ("same", "unknown") and not self.turned
@@ -70,9 +80,9 @@ class MetricPair:
 
 
 def pair_metrics(pairs: Mapping[str, tuple[StepView | None, StepView | None]]) -> list[MetricPair]:
-    """Every metric that either run has: what turned first, then by how it moved, then in the order of the nodes."""
+    """Every metric that either run has: what turned first, then worse before better, what moved farthest first."""
     found = [metric for key, (old, new) in pairs.items() for metric in _of_a_node(key, old, new)]
-    return sorted(found, key=lambda metric: (not metric.turned, RANK.index(metric.verdict)))
+    return sorted(found, key=lambda metric: (not metric.turned, RANK.index(metric.verdict), -metric.size))
 
 
 def _of_a_node(key: str, old: StepView | None, new: StepView | None) -> Iterator[MetricPair]:
