@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 from playwright.sync_api import Locator, Page, expect
 
@@ -24,7 +25,7 @@ from shops.models import Shop
 from storefront.demo_shop import ensure_demo_shop
 from storefront.execution import CompositeParams, execute_composite_run
 from storefront.photos import store_room_photo
-from tests.lamp import FAINT, TITLE, faint_shadow, lamp_asset, small_room
+from tests.lamp import ENOUGH, FAINT, TITLE, faint_shadow, lamp_asset, small_room
 
 PATIENCE_MS = 60_000
 Look = Callable[[str], None]
@@ -61,8 +62,11 @@ def _yesterday_at_five() -> datetime:
 
 
 def _happened(run: Run, moment: datetime) -> Run:
-    """As if it had been made then."""
-    Run.objects.filter(pk=run.pk).update(created_at=moment, started_at=moment, finished_at=moment)
+    """As if it had been made then: the run and its steps, with the times between them."""
+    ago = run.created_at - moment
+    for rows, columns in ((Run.objects.filter(pk=run.pk), ("created_at", "started_at", "finished_at")),
+                          (run.steps.all(), ("created_at", "started_at", "finished_at"))):  # fmt: skip
+        rows.update(**{column: F(column) - ago for column in columns})
     run.refresh_from_db()
     return run
 
@@ -146,7 +150,8 @@ class DebugFlow:
             self.click(again, "edit its prompt")
             prompt = self.page.locator("#prompt-composite")
             expect(prompt).to_be_focused()
-            prompt.fill(prompt.input_value().replace(f"shadow: {FAINT}", "shadow: 1.0"))
+            prompt.fill(prompt.input_value().replace(f"shadow: {FAINT}", f"shadow: {ENOUGH}"))
+            expect(self.page.locator("#plan .fork-changed")).to_contain_text("composite")
             expect(self.page.locator("#plan")).to_contain_text("1 node runs, 3 reused")
 
     def compare(self) -> None:

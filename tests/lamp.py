@@ -16,6 +16,7 @@ from tests.factories import FACTS, ProductAssetFactory
 
 TITLE = "Paper floor lamp"
 FAINT = 0.04  # of the shadow it should have: the gate lets it pass, a shopper sees a lamp that floats
+ENOUGH = 0.8  # still soft, and it stands
 
 
 def lamp_asset(shop: Shop) -> ProductAsset:
