@@ -1,6 +1,7 @@
 """Identifiers: UUIDv7 in the database (byte order is time order), ULID text everywhere outside."""
 
 import uuid
+from datetime import datetime
 
 import uuid_utils.compat
 from ulid import ULID
@@ -35,3 +36,8 @@ def parse_id(value: str | uuid.UUID) -> Ulid:
     if len(text) == 26:
         return Ulid(bytes=ULID.from_str(text.upper()).bytes)
     return Ulid(text)
+
+
+def first_id(moment: datetime) -> Ulid:
+    """The smallest identifier of a moment: those of later have larger ones (RFC 9562, 5.7: milliseconds first)."""
+    return Ulid(int=int(moment.timestamp() * 1000) << 80)

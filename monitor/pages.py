@@ -12,6 +12,7 @@ from core.ids import parse_id
 from monitor.error_groups import read_error_page
 from monitor.evidence import find_or_404, for_readers
 from monitor.groups import read_group
+from monitor.model_routes import read_models
 from monitor.queue import read_queue
 from monitor.run_list import BACK, back_query, find_neighbour
 from runs.models import Run
@@ -62,6 +63,12 @@ def _beside(request: HttpRequest, run_id: str, *, older: bool) -> HttpResponse:
 def queue(request: HttpRequest) -> HttpResponse:
     """Who waits, who works on what, and what holds them back."""
     return console_page(request, "monitor/queue_page.html", title="Queue", queue=read_queue())
+
+
+@for_readers
+def models(request: HttpRequest) -> HttpResponse:
+    """Who answers which task, how well, and what it costs."""
+    return console_page(request, "monitor/models_page.html", title="Models", models=read_models())
 
 
 def console_page(request: HttpRequest, template: str, console: AdminSite = site, **context: Any) -> HttpResponse:

@@ -11,6 +11,7 @@ from django.urls import NoReverseMatch, URLPattern, URLResolver, reverse
 SECTIONS = (
     ("Runs", "runs.run"),
     ("Queue", "runs.run", "monitor_queue"),
+    ("Models", "runs.run", "monitor_models"),
     ("Steps", "runs.step"),
     ("Errors", "runs.run", "monitor_errors"),
     ("Pipelines", "runs.pipeline"),

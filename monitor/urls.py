@@ -55,6 +55,7 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
         path("runs/run/<str:run_id>/newer/", view(pages.newer), name="monitor_newer"),
         path("errors/", view(pages.errors), name="monitor_errors"),
         path("queue/", view(pages.queue), name="monitor_queue"),
+        path("models/", view(pages.models), name="monitor_models"),
         path("runs/run/group/<str:group_id>/", view(pages.group), name="monitor_group"),
         path("runs/run/group/<str:group_id>/live/", view(steering.group_live), name="monitor_group_live"),
         path("runs/run/group/<str:group_id>/cancel/", view(steering.cancel_all), name="monitor_group_cancel"),

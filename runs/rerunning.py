@@ -26,7 +26,7 @@ M = TypeVar("M", bound=models.Model)
 # What a step has cost was paid by the run that it was executed in; when it ran is that run's story, too.
 NOT_TAKEN_OVER = (
     "id", "run", "seq", "step", "reused_from", "created_at", "started_at", "finished_at", "latency_ms",
-    "tokens_in", "tokens_out", "tokens_cached", "tokens_thinking", "tokens_image",
+    "call_ms", "tokens_in", "tokens_out", "tokens_cached", "tokens_thinking", "tokens_image",
     "cost_usd", "cost_source",
 )  # fmt: skip
 

@@ -74,6 +74,7 @@ def closed_step(context: RunContext, attempt: Attempt, status: str, now: datetim
         columns |= {"prompt_sha256": used.sha256, "prompt_source": used.source}
     if recording.call:
         columns |= {name: getattr(recording.call, name) for name in CALL_COLUMNS}
+        columns["call_ms"] = recording.call.latency_ms
     return columns
 
 

@@ -64,6 +64,13 @@ class Price:
         midnight = since.time() == time.min
         return f"{since:%Y-%m-%d}" if midnight else f"{since:%Y-%m-%dT%H:%MZ}"
 
+    @property
+    def shown(self) -> list[tuple[str, Decimal]]:
+        """What it charges for, in words for a page, with the amounts that there are."""
+        per_million = (("in", self.input), ("out", self.output), ("cached", self.cached), ("thinking", self.thinking))
+        more = (("picture tokens", self.image_tokens), ("a picture", self.image), ("a call", self.call))
+        return [(word, amount) for word, amount in (*per_million, *more) if amount is not None]
+
     def cost_of(self, usage: Usage) -> Decimal | None:
         """The cost of an answer in US dollars, unrounded; None when a bucket that counts, or its price, is not known.
 

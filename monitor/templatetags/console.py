@@ -11,6 +11,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from monitor.pictures import Picture, find_picture
+from monitor.spending import Spend, spend_of
+from shops.models import Shop
 
 register = template.Library()
 UNKNOWN = format_html('<span class="unknown">{}</span>', "unknown")
@@ -37,6 +39,12 @@ def spent(cost: Decimal | None, unknown: int | None) -> str | SafeString:
         return format_html('<span class="unknown" title="What {} cost is not known">unknown</span>', calls)
     title = f"At least this much: what {calls} cost is not known"
     return format_html('<span class="at-least" title="{}">{} + {} unknown</span>', title, money(cost), unknown)
+
+
+@register.simple_tag
+def shop_spend(shop: Shop) -> Spend:
+    """What a shop has cost lately."""
+    return spend_of(timezone.now(), shop)
 
 
 @register.filter

@@ -70,6 +70,7 @@ class Step(models.Model):
     prompt_version = models.CharField(max_length=31, blank=True)
     prompt_sha256 = models.CharField(max_length=64, blank=True)
     prompt_source = models.CharField(max_length=10, blank=True)
+    call_ms = models.PositiveIntegerField(null=True, help_text="How long the model took to answer.")
     tokens_in = models.PositiveIntegerField(null=True)
     tokens_out = models.PositiveIntegerField(null=True)
     tokens_cached = models.PositiveIntegerField(null=True)
