@@ -112,7 +112,9 @@ def read_dashboard() -> Dashboard:
         hours=_hours(now),
         failures=list(_runs().filter(status=Run.Status.FAILED).order_by("-id")[:LATEST]),
         gallery=[(run, pictures[run.pk]) for run in completed],
-        steep=list(Step.objects.filters_dropping_more_than(STEEP).select_related("run")[:5]),
+        steep=list(
+            Step.objects.filters_dropping_more_than(STEEP).filter(run__mode=Run.Mode.LIVE).select_related("run")[:5]
+        ),
         workers=list(Worker.objects.filter(beat_at__gte=now - ALIVE).order_by("name")),
         waiting=waiting["number"],
         waiting_since=waiting["since"],
@@ -120,7 +122,8 @@ def read_dashboard() -> Dashboard:
 
 
 def _runs() -> QuerySet[Run]:
-    return Run.objects.select_related("shop").defer("input")
+    """Of shoppers and products: what staff try out is theirs to look at where they do."""
+    return Run.objects.shoppers().select_related("shop").defer("input")
 
 
 def _today(now: datetime) -> Today:

@@ -143,7 +143,7 @@ class ProductAssetAdmin(admin.ModelAdmin):
         if not group.started:
             messages.info(request, f"Prep started for 0 product(s).{skipped}")
             return
-        url = reverse("admin:index") + f"runs/run/group/{group.group_id}/"
+        url = reverse("admin:monitor_group", args=[str(group.group_id)])
         text = 'Prep started for {} product(s).{} <a href="{}">Watch them</a>'
         messages.success(request, format_html(text, group.started, skipped, url))
 

@@ -31,7 +31,7 @@ SELECT own.n, (SELECT coalesce(sum(least(line.n, own.n + 1)), 0) FROM line WHERE
        (SELECT coalesce(sum(capacity), 0) FROM runs_worker
         WHERE beat_at > statement_timestamp() - interval '30 seconds'),
        (SELECT avg(extract(epoch FROM finished_at - started_at)) FROM (
-            SELECT pipeline_slug, started_at, finished_at FROM runs_run WHERE status = 'completed'
+            SELECT pipeline_slug, started_at, finished_at FROM runs_run WHERE status = 'completed' AND mode = 'live'
             ORDER BY id DESC LIMIT 200) AS recent WHERE pipeline_slug = %(pipeline)s)
 FROM own
 """

@@ -78,7 +78,7 @@ def _fork_row(plan: ForkPlan, changes: Changes, evidence: list[Artifact], by: st
     parent = plan.parent
     taken_over = (
         "pipeline", "pipeline_version", "pipeline_slug", "shop", "subject_type", "subject_id", "subject_label",
-        "environment", "priority", "run_group_id",
+        "environment", "priority",
     )  # fmt: skip
     given = {**parent.input, **changes.input}
     merged = changes.over(Changes.from_json(parent.fork_changes), executed=plan.executed)
@@ -87,6 +87,7 @@ def _fork_row(plan: ForkPlan, changes: Changes, evidence: list[Artifact], by: st
         parent=parent,
         fork_node=plan.node,
         fork_changes=merged.to_json(),
+        run_group_id=None if merged else parent.run_group_id,  # a trial takes nobody's place in a group
         mode=Run.Mode.FORK,
         trigger=f"rerun by {by}"[:63],
         input=given,

@@ -199,9 +199,10 @@ def start_run(
     try:
         _write_run(run, body, version.dag, pictures or {}, inline_owner)
     except IntegrityError:
-        if idempotency_key is None:
+        same = _same_run(shop, idempotency_key, run.input_sha256)
+        if same is None:
             raise
-        return _same_run(shop, idempotency_key, run.input_sha256)
+        return same
     return run
 
 
@@ -253,9 +254,9 @@ def _planned_steps(run: Run, dag: Dag, running: list[str]) -> list[Row]:
     return steps
 
 
-def _same_run(shop: "Shop | None", idempotency_key: str | None, input_sha256: str) -> Run:
-    """Somebody was faster with the same key: theirs is the answer, if it is about the same thing."""
-    run = Run.objects.get(shop=shop, idempotency_key=idempotency_key)
-    if run.input_sha256 != input_sha256:
+def _same_run(shop: "Shop | None", idempotency_key: str | None, input_sha256: str) -> Run | None:
+    """Somebody was faster with the same key: theirs is the answer, if it is about the same thing; else None."""
+    run = Run.objects.filter(shop=shop, idempotency_key=idempotency_key).first() if idempotency_key else None
+    if run is not None and run.input_sha256 != input_sha256:
         raise DuplicateKey()
     return run

@@ -1,7 +1,9 @@
 """The life of a node and of a run, executed inline on a real database."""
 
+from typing import Any
+
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
 from irschemas.services import activate_schema, create_schema
@@ -258,6 +260,13 @@ def test_the_same_idempotency_key_is_the_same_run_and_another_input_is_refused()
     with pytest.raises(DuplicateKey):
         start_run(pipeline="noops", shop=shop, input={"n": 2}, idempotency_key="k")
     assert start_run(pipeline="noops", shop=ShopFactory(), input={"n": 2}, idempotency_key="k") != first
+
+
+def test_another_broken_rule_is_not_taken_for_a_repeated_key() -> None:
+    publish("noops", *chain("noop@1"))
+    without: Any = {"environment": None}
+    with pytest.raises(IntegrityError, match="environment"):
+        start_run(pipeline="noops", shop=ShopFactory(), input={}, idempotency_key="k", **without)
 
 
 PNG = bytes.fromhex(

@@ -10,10 +10,12 @@ from django.utils import timezone
 
 from core.ids import new_id
 from runs.blobs import store_blob
+from runs.changes import Changes
 from runs.claims import Room, claim_runs
 from runs.errors import PipelineUnknown
 from runs.groups import Member, cancel_group, group_progress, rerun_failed, start_group
 from runs.models import Run
+from runs.rerunning import rerun_run
 from tests.factories import ShopFactory, room_jpeg
 from tests.runs.engine import chain, publish
 
@@ -101,6 +103,24 @@ def test_cancelling_a_group_ends_what_has_not_ended_and_counts_it() -> None:
     progress = group_progress(runs[0].run_group_id)
     assert (progress.completed, progress.cancelled, progress.is_over) == (1, 3, True)
     assert Run.objects.get(pk=others[0].pk).status == "pending"
+
+
+def test_cancelling_takes_no_more_statements_for_more_runs() -> None:
+    small, large = a_group(2), a_group(9)
+    with CaptureQueriesContext(connection) as few:
+        cancel_group(small[0].run_group_id, by="ada")
+    with CaptureQueriesContext(connection) as many:
+        assert cancel_group(large[0].run_group_id, by="ada") == 9
+    assert len(few) == len(many)
+
+
+def test_what_is_tried_on_a_run_of_a_group_takes_nobodys_place_in_it() -> None:
+    runs = a_group(2, "computed@1", "noop@1")
+    for run in runs:
+        end(run, "completed")
+    trial = rerun_run(runs[0], by="ada", changes=Changes(input={"number": 9}))
+    assert trial.run_group_id is None and trial.is_trial
+    assert group_progress(runs[0].run_group_id).completed == 2
 
 
 def test_the_failed_of_a_group_are_run_again_once_and_take_their_place() -> None:

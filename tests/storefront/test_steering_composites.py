@@ -4,15 +4,20 @@ from pathlib import Path
 
 import pytest
 
+from monitor.dashboard import read_dashboard
+from runs.blobs import store_blob
 from runs.cancelling import cancel_run
+from runs.changes import Changes
 from runs.claims import claim_runs
 from runs.errors import BlobsExpired
 from runs.models import Artifact, Run
+from runs.registry import NodeOutput
 from runs.rerunning import rerun_run
 from shops.models import Usage
 from storefront.endings import delete_composite
 from storefront.models import CompositeRun
-from tests.factories import CompositeFactory
+from storefront.outputs import composite_ended, picture_made
+from tests.factories import CompositeFactory, room_jpeg
 from tests.storefront.doors import Page, fail, finish
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +77,31 @@ def test_a_fork_is_shown_to_no_shopper_and_counts_in_no_figure(door: Path) -> No
     cancel_run(fork.pk, by="ada")
     assert used(composite) == before, "nothing was counted, so nothing is given back"
     assert seen(composite)["error"]["code"] == "vendor_unavailable"
+
+
+def test_what_staff_try_out_replaces_no_shoppers_picture_and_is_in_no_answer(door: Path) -> None:
+    composite = CompositeFactory()
+    shown = finish(composite)
+    before, counted = seen(composite), used(composite)
+    trial = rerun_run(composite.run, by="ada", changes=Changes(input={"tap": {"x": 0.3, "y": 0.8}}))
+    other = store_blob(shop=composite.shop, content=room_jpeg(seed=8), media_type="image/jpeg")
+    trial.refresh_from_db()
+    assert picture_made(NodeOutput(trial, trial.steps.get(node_key="composite"), {}, {"result": other})) == []
+    Run.objects.filter(pk=trial.pk).update(status="completed")
+    composite_ended(Run.objects.get(pk=trial.pk))
+    composite.refresh_from_db()
+    after = seen(composite)
+    same = ("status", "placement", "dimensions_text", "remaining_refinements", "error")
+    assert [after[name] for name in same] == [before[name] for name in same]
+    assert composite.result == shown and used(composite) == counted
+    page = Page.of(composite.shop)
+    for verb, body in (("refine", {"hint": "left"}), ("feedback", {"verdict": "up"})):
+        body = {**body, "visitor": composite.visitor}
+        assert page.post(f"composites/{trial.pk}/{verb}", body).status_code == 404
+    assert page.delete(f"composites/{trial.pk}?visitor={composite.visitor}").status_code == 404
+    assert list(Run.objects.shoppers()) == [composite.run]
+    today = read_dashboard()
+    assert (today.today.total, today.today.completed, [run for run, _ in today.gallery]) == (1, 1, [composite.run])
 
 
 def test_deleted_pictures_cannot_be_gone_on_with(door: Path) -> None:
