@@ -95,3 +95,40 @@ class BodyTooLarge(SeeItError):
 
     code = "body_too_large"
     status = 413
+
+
+class ProfileMoved(SeeItError):
+    """Somebody else changed this gate in the meantime. Please look at it again."""
+
+    code = "profile_moved"
+    status = 409
+
+
+class ProfileUnchanged(SeeItError):
+    """That is exactly what is in force already; there is nothing to save."""
+
+    code = "profile_unchanged"
+    status = 409
+
+
+class ProfileRefused(Invalid):
+    """The gate cannot work as it is; every problem is listed."""
+
+    code = "profile_refused"
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(problems[0], details={"problems": problems})
+        self.problems = problems
+
+
+class DefinitionRefused(ProfileRefused):
+    """The metric cannot work as it is; every problem is listed."""
+
+    code = "metric_refused"
+
+
+class MetricMoved(SeeItError):
+    """Somebody else changed this metric in the meantime. Please look at it again."""
+
+    code = "metric_moved"
+    status = 409

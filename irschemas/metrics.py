@@ -8,6 +8,7 @@ from typing import Any
 from irschemas.records import Direction, Profile, ProfileItem
 
 Value = float | bool | None
+NOT_APPLICABLE = "it does not apply here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def _judge(item: ProfileItem, found: MetricValue | None) -> MetricOutcome:
     passed: bool | None
     reason: str | None
     if found is not None and not found.applies:
-        value, passed, reason = None, None, "it does not apply here"
+        value, passed, reason = None, None, NOT_APPLICABLE
     elif _is_usable(value):
         passed, reason = _compare(item, value)
     else:

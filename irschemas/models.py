@@ -153,27 +153,39 @@ class MetricDefinition(models.Model):
 
 
 class MetricProfile(models.Model):
-    """A named set of metrics with thresholds: a quality gate that a pipeline's node can name."""
+    """One revision of a quality gate: a named set of metrics with thresholds that a pipeline's node can name.
+
+    A revision never changes. The newest one is in force for the runs that start after it; a run keeps the one it began
+    with.
+    """
 
     key = models.CharField(
         max_length=80,
-        unique=True,
         validators=[
             RegexValidator(PROFILE_KEY.replace("$", r"\Z"), "Write a snake_case name that ends in _v1, _v2, …")
         ],
     )
+    revision = models.PositiveIntegerField(default=1, editable=False)
     description = models.TextField(blank=True)
-    library_sha256 = models.CharField(max_length=64, blank=True, editable=False)
+    library_sha256 = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="Of the library's text that this is; empty: an operator's."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", editable=False
+    )
 
     objects = MetricProfileQuerySet.as_manager()
 
     class Meta:
-        ordering = ["key"]
+        ordering = ["key", "-revision"]
+        constraints = [
+            # Two operators who save at once cannot both write the next one. Also serves `in_force`.
+            models.UniqueConstraint(fields=["key", "revision"], name="irschemas_metricprofile_key_revision_unique"),
+        ]
 
     def __str__(self) -> str:
-        return self.key
+        return f"{self.key}, revision {self.revision}"
 
 
 class MetricProfileItem(models.Model):

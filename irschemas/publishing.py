@@ -9,8 +9,9 @@ from typing import Any
 from django.db import transaction
 
 from core.canonical import json_hash
-from irschemas.library import ITEM_DEFAULTS, LIBRARY, METRIC_DEFAULTS, LibrarySchema, library_metrics, library_schemas
-from irschemas.models import IRSchema, MetricDefinition, MetricProfile, MetricProfileItem
+from irschemas.library import LIBRARY, METRIC_DEFAULTS, LibrarySchema, library_metrics, library_schemas
+from irschemas.models import IRSchema, MetricDefinition, MetricProfile
+from irschemas.profiles import newest_revision, profile_content, write_revision
 from irschemas.services import activate_schema, create_schema, lock_target
 
 logger = logging.getLogger(__name__)
@@ -92,28 +93,15 @@ def _sync_metric(key: str, fields: Mapping[str, Any], report: SyncReport) -> Non
 
 
 def _sync_profile(key: str, fields: Mapping[str, Any], report: SyncReport) -> None:
-    row = MetricProfile.objects.filter(key=key).with_items().first()
-    if row is None:
-        row = MetricProfile.objects.create(key=key)
-        report.updated.append(key)
-    elif not _may_write(row, _profile_content(row), fields, key, report):
+    """The library's newer text is a new revision, unless an operator's is in force."""
+    row, sha256 = newest_revision(key), json_hash(fields)
+    published = MetricProfile.objects.filter(key=key).exclude(library_sha256="").order_by("-revision").first()
+    if published is not None and published.library_sha256 == sha256:
         return
-    row.description, row.library_sha256 = fields["description"], json_hash(fields)
-    row.save()
-    row.items.all().delete()
-    metrics = {metric.key: metric for metric in MetricDefinition.objects.all()}
-    MetricProfileItem.objects.bulk_create(
-        MetricProfileItem(profile=row, metric=metrics[item["metric"]], **{name: item[name] for name in ITEM_DEFAULTS})
-        for item in fields["items"]
-    )
-
-
-def _profile_content(row: MetricProfile) -> dict[str, Any]:
-    """A profile as the library would write it."""
-    items = [
-        {"metric": item.metric.key} | {name: getattr(item, name) for name in ITEM_DEFAULTS} for item in row.items.all()
-    ]
-    return {"description": row.description, "items": items}
+    if row is None or _may_write(row, profile_content(row), fields, key, report):
+        if row is None:
+            report.updated.append(key)
+        write_revision(key, fields["description"], fields["items"], library_sha256=sha256)
 
 
 def _may_write(row: MetricDefinition | MetricProfile, content: Any, wanted: Any, key: str, report: SyncReport) -> bool:

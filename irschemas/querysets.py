@@ -1,6 +1,7 @@
 """Questions about sets of schemas and profiles."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
@@ -30,7 +31,14 @@ class IRSchemaQuerySet(models.QuerySet["IRSchema"]):
 
 
 class MetricProfileQuerySet(models.QuerySet["MetricProfile"]):
-    """Profiles with what they consist of."""
+    """Revisions of profiles, with what they consist of."""
+
+    def in_force(self, at: datetime | None = None) -> Self:
+        """The newest revision of each key, or the newest of a moment; the first one where none is that old."""
+        if at is None:
+            return self.order_by("key", "-revision").distinct("key")
+        known = models.Case(models.When(created_at__lte=at, then=models.F("revision")), default=-models.F("revision"))
+        return self.order_by("key", models.F("known").desc()).annotate(known=known).distinct("key")
 
     def with_items(self) -> Self:
         """Each with its items and their metrics: two queries, however many profiles."""

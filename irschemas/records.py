@@ -41,6 +41,7 @@ class Profile:
 
     key: str
     items: tuple[ProfileItem, ...]
+    revision: int = 0
 
     @property
     def evaluators(self) -> tuple[str, ...]:

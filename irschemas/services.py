@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -162,9 +163,12 @@ def load_profile(key: str) -> Profile:
     return profile
 
 
-def load_profiles(keys: Iterable[str]) -> dict[str, Profile]:
-    """Profiles by key, in two queries; one that does not exist is missing."""
-    rows = MetricProfile.objects.filter(key__in=sorted(set(keys))).with_items()
+def load_profiles(keys: Iterable[str], at: datetime | None = None) -> dict[str, Profile]:
+    """Profiles by key, in two queries; one that does not exist is missing.
+
+    With `at`, as they were at that moment: what a run that began then is judged by.
+    """
+    rows = MetricProfile.objects.filter(key__in=sorted(set(keys))).in_force(at).with_items()
     return {row.key: _to_profile(row) for row in rows}
 
 
@@ -243,4 +247,4 @@ def _to_profile(row: MetricProfile) -> Profile:
         )
         for item in row.items.all()
     )
-    return Profile(row.key, tuple(items))
+    return Profile(row.key, tuple(items), row.revision)

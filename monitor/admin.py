@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from monitor import pipeline_admin, schema_admin  # noqa: F401 - register themselves
+from monitor import metric_admin, pipeline_admin, schema_admin  # noqa: F401 - register themselves
 from monitor.keyset import AFTER, BEFORE, KeysetPage, read_page
 from monitor.known_values import known_values
 from monitor.run_filters import RunQuestion

@@ -18,6 +18,7 @@ SECTIONS = (
     ("Products", "prep.productasset"),
     ("Prompts", "prompts.promptoverride"),
     ("Schemas", "irschemas.irschema"),
+    ("Gates", "irschemas.metricprofile"),
     ("Shops", "shops.shop"),
 )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.urls import URLPattern, path
 
-from monitor import comparing, evidence, forking, pages, patching, publishing, schema_views, steering
+from monitor import comparing, evidence, forking, gate_views, pages, patching, publishing, schema_views, steering
 
 if TYPE_CHECKING:
     from monitor.site import ConsoleSite
@@ -64,6 +64,9 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
         path("runs/pipeline/<str:pipeline_id>/check/", view(publishing.check), name="monitor_pipeline_check"),
         path("runs/pipeline/<str:pipeline_id>/publish/", view(publishing.publish), name="monitor_pipeline_publish"),
         path("runs/pipelineversion/<str:version_id>/activate/", view(publishing.activate), name="monitor_activate"),
+        path("irschemas/metricprofile/check/", view(gate_views.check), name="monitor_gate_check"),
+        path("irschemas/metricprofile/save/", view(gate_views.save), name="monitor_gate_save"),
+        path("irschemas/metricprofile/<slug:key>/library/", view(gate_views.library), name="monitor_gate_library"),
         path("irschemas/irschema/check/", view(schema_views.check), name="monitor_schema_check"),
         path("irschemas/irschema/save/", view(schema_views.save), name="monitor_schema_save"),
         path("irschemas/irschema/<str:schema_id>/edit/", view(schema_views.edit), name="monitor_schema_edit"),

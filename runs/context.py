@@ -297,12 +297,16 @@ def _load_ended(context: RunContext, ends: Mapping[str, tuple[Any, Mapping[str, 
 
 
 def _load_rules(context: RunContext) -> None:
-    """The rules that hold now: whoever changes one while the run goes on changes the next run."""
+    """The rules that hold now: whoever changes one while the run goes on changes the next run.
+
+    Quality gates are those of the moment when the run was started, however often it is claimed again.
+    """
     nodes = context.dag.nodes.values()
     context.overrides = load_live_overrides(context.run.shop.id) if context.run.shop else {}
     context.schemas = active_schemas(sorted({_target(node.step) for node in nodes}))
     profiles = sorted({node.metric_profile for node in nodes if node.metric_profile})
-    context.profiles = load_profiles(profiles) if profiles else {}
+    began = context.recorded.run.created_at if context.recorded else context.run.created_at
+    context.profiles = load_profiles(profiles, began) if profiles else {}
 
 
 def _unused_replies(context: RunContext) -> dict[str, bytes]:

@@ -206,6 +206,7 @@ def metric_rows(context: RunContext, attempt: Attempt) -> list[Row]:
             step_id=context.steps[attempt.node_key].id,
             attempt=attempt.number,
             profile_key=attempt.profile,
+            profile_revision=context.profiles[attempt.profile].revision,
             key=result.key,
             value=finite(result.value),
             passed=result.passed,

@@ -110,6 +110,7 @@ class MetricResult(models.Model):
     step = models.ForeignKey(Step, on_delete=models.CASCADE, null=True, related_name="metrics")
     attempt = models.PositiveSmallIntegerField(default=1)
     profile_key = models.CharField(max_length=63, blank=True)
+    profile_revision = models.PositiveIntegerField(null=True, help_text="Which revision of the profile judged it.")
     key = models.CharField(max_length=63)
     value = models.FloatField(null=True)
     passed = models.BooleanField(null=True)

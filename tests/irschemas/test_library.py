@@ -11,7 +11,8 @@ from core.ids import new_id
 from irschemas.geometry import check_sight
 from irschemas.library import LIBRARY, library_metrics
 from irschemas.lint import lint_schema
-from irschemas.models import IRSchema, MetricDefinition, MetricProfile
+from irschemas.models import IRSchema, MetricDefinition
+from irschemas.profiles import save_profile, take_librarys
 from irschemas.publishing import sync_library
 from irschemas.records import ActiveSchema
 from irschemas.services import activate_schema, active_schemas, create_schema, edit_schema, load_profile
@@ -209,11 +210,25 @@ def test_a_changed_threshold_in_the_library_takes_effect(tmp_path: Path) -> None
 
 
 @pytest.mark.django_db
-def test_an_operators_threshold_is_not_overwritten(tmp_path: Path) -> None:
+def test_an_operators_gate_is_not_overwritten_until_the_librarys_is_taken_over(tmp_path: Path) -> None:
     sync_library()
-    profile = MetricProfile.objects.get(key="composite_gate_v1")
-    profile.items.filter(metric__key="seam").update(threshold=1.5)
+    first = load_profile("composite_gate_v1")
+    items = [item | {"threshold": 3.5} if item["metric"] == "seam" else item for item in gate_items()]
+    save_profile(key="composite_gate_v1", description="Mine", items=items)
+    assert not sync_library().held_back
     loosen_gate(root := copied(tmp_path))
     report = sync_library(root)
     assert (report.updated, report.held_back) == ([], ["composite_gate_v1"])
-    assert {item.metric_key: item.threshold for item in load_profile("composite_gate_v1").items}["seam"] == 1.5
+    assert threshold("seam") == 3.5
+    take_librarys(key="composite_gate_v1")
+    assert (threshold("seam"), load_profile("composite_gate_v1").items) == (4.0, first.items)
+    assert sync_library(root).updated == ["composite_gate_v1"]
+    assert (threshold("scale_error"), load_profile("composite_gate_v1").revision) == (0.35, 4)
+
+
+def gate_items() -> list[dict[str, Any]]:
+    return [dict(item) for item in library_metrics().profiles["composite_gate_v1"]["items"]]
+
+
+def threshold(key: str) -> float | None:
+    return {item.metric_key: item.threshold for item in load_profile("composite_gate_v1").items}[key]

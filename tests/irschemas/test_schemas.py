@@ -214,7 +214,7 @@ def test_profiles_come_whole_in_two_queries_and_travel_between_processes(
         found = load_profiles(["a_v1", "b_v1", "missing_v1"])
     assert sorted(found) == ["a_v1", "b_v1"]
     assert found["a_v1"].items[1] == ProfileItem("a_v1_1", "picture", 1.0, "lower", True, 2.0, "px")
-    assert found["b_v1"] == Profile("b_v1", ())
+    assert found["b_v1"] == Profile("b_v1", (), 1)
     assert pickle.loads(pickle.dumps(found)) == found
 
 

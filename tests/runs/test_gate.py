@@ -4,7 +4,10 @@ import pytest
 
 from irschemas.metrics import MetricValue, evaluator
 from irschemas.models import MetricDefinition, MetricProfile, MetricProfileItem
+from irschemas.profiles import save_profile
+from runs.inline import execute_inline
 from runs.models import MetricResult, Run, RunError
+from runs.services import start_run
 from tests.runs.engine import ScriptedVendor, chain, deps, publish, run_inline
 
 pytestmark = pytest.mark.django_db
@@ -57,3 +60,20 @@ def test_when_no_route_passes_the_run_fails_and_every_rejected_answer_is_kept() 
     assert (run.status, run.error_code, run.error_retryable) == (Run.Status.FAILED, "gate_rejected", True)
     assert "quality" in run.error_message
     assert set(run.artifacts.filter(role="reply").values_list("attempt", flat=True)) >= {1, 2}
+
+
+def tighten(threshold: float) -> None:
+    item = {"metric": "quality", "threshold": threshold, "must_pass": True}
+    save_profile(key="quality_v1", description="", items=[item])
+
+
+def test_a_run_is_judged_by_the_gate_of_its_beginning_and_a_later_one_by_the_new() -> None:
+    publish("gated", *chain("asking@1", metric_profile="quality_v1"))
+    started = start_run(pipeline="gated", shop=None, input={}, inline_owner="inline")
+    tighten(0.95)
+    first = execute_inline(started, deps(ScriptedVendor([0.9])))
+    assert first.status == Run.Status.COMPLETED
+    second = run_inline("gated", given=deps(ScriptedVendor([0.9])))
+    assert (second.status, second.error_code) == (Run.Status.FAILED, "gate_rejected")
+    judged = MetricResult.objects.order_by("id").values_list("profile_revision", "threshold", "must_pass", "passed")
+    assert list(judged) == [(1, 0.8, True, True), (2, 0.95, True, False)]
