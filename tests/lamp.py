@@ -44,7 +44,7 @@ def lamp_png() -> bytes:
     return out.getvalue()
 
 
-def small_room(width: int = 640) -> bytes:
+def small_room(width: int = 480) -> bytes:
     """The demo's first room, small, with its camera's EXIF."""
     with Image.open(load_catalog().rooms[0].photo_path) as photo:
         exif = photo.info.get("exif", b"")
