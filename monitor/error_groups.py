@@ -30,9 +30,7 @@ class ErrorFilters(forms.Form):
 
     range = forms.ChoiceField(label="Time", choices=[(key, text) for key, (text, _) in RANGES.items()], required=False)
     shop = forms.ChoiceField(label="Shop", required=False)
-    reruns = forms.ChoiceField(
-        label="Runs", choices=[("", "shoppers' runs"), ("yes", "with runs of staff")], required=False
-    )
+    reruns = forms.ChoiceField(label="Whose runs", choices=[("", "shoppers'"), ("yes", "and staff's")], required=False)
 
     def __init__(self, query: QueryDict) -> None:
         data = query.copy()

@@ -85,7 +85,7 @@ def _failed(story: Story) -> str:
     if run.error_code == GATE and failed:
         meant = list(filter(None, (_means(story, metric) for metric in failed)))
         what = f"{did}, but {_listed(meant[:METRICS_TOLD])}" if did and meant else did or f"Failed{at}{took}"
-        return f"{what}; the gate refused it: {_refusals(failed)}."
+        return f"{what}; the gate failed {_refusals(failed)}."
     if run.error_stage in story.steps:
         step = story.steps[run.error_stage]
         if step.candidates_in and step.candidates_out == 0:
@@ -127,20 +127,20 @@ def _failing(story: Story) -> list[Judged]:
 
 
 def _refusals(failed: Sequence[Judged]) -> str:
-    """The failed metrics with value and threshold: `contact_gap 0.2 where at most 0.12 is allowed`."""
+    """The failed metrics with value and threshold: `on_support (20 %, at least 85 % is required)`."""
     told = [_measured(metric) for metric in failed[:METRICS_TOLD]]
     more = len(failed) - METRICS_TOLD
-    return ", ".join(told) + (f" and {more} more" if more > 0 else "")
+    return f"{', '.join(told)} and {more} more" if more > 0 else _listed(told)
 
 
 def _measured(metric: Judged) -> str:
     if metric.value is None or metric.direction == "boolean":
-        return f"{metric.key}: {metric.reason or 'it failed'}"
-    text = f"{metric.key} {_figure(metric.value, metric.unit)}"
-    if metric.threshold is None:
-        return text
-    bound = {"lower": "at most", "higher": "at least"}.get(metric.direction, "against")
-    return f"{text} where {bound} {_figure(metric.threshold, metric.unit)} is required"
+        return f"{metric.key} ({metric.reason or 'no value'})"
+    text = _figure(metric.value, metric.unit)
+    if metric.threshold is not None:
+        bound = {"lower": "at most ", "higher": "at least "}.get(metric.direction, "")
+        text += f", {bound}{_figure(metric.threshold, metric.unit)} is required"
+    return f"{metric.key} ({text})"
 
 
 def _figure(value: float, unit: str) -> str:

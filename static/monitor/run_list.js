@@ -11,7 +11,7 @@
       if (value === "" || (name === "within" && !around) || (name === "range" && around)) event.formData.delete(name);
     }
   });
-  const links = () => [...document.querySelectorAll(".run-name > a")];
+  const links = () => [...document.querySelectorAll(".run-name > a, .error-group h2 > a")];
   const here = () => links().indexOf(document.activeElement);
   document.addEventListener("click", (event) => {
     const walk = event.target.closest("[data-walk]");

@@ -51,14 +51,14 @@ def test_a_refused_picture_says_where_the_product_was_put_and_what_is_wrong_with
     assert write_headline(*failed_at_gate()).sentence == (
         "Halden sofa was put on the floor, 2.1 m from the camera, but only 20 % of its foot rests on the floor (it "
         "touches at 41 % of the photo's height, the horizon is at 44 %) and it seems to float: there is hardly any "
-        "shadow where it touches; the gate refused it: on_support 20 % where at least 85 % is required, "
-        "contact_shadow 97 % where at most 92 % is required."
+        "shadow where it touches; the gate failed on_support (20 %, at least 85 % is required) and contact_shadow "
+        "(97 %, at most 92 % is required)."
     )
 
 
 def test_another_pipelines_gate_is_told_in_general_words() -> None:
     told = write_headline(*failed_at_gate(pipeline_slug="elsewhere")).sentence
-    assert told.startswith("Failed at composite after 3.2 s; the gate refused it: on_support 20 % where at least 85 %")
+    assert told.startswith("Failed at composite after 3.2 s; the gate failed on_support (20 %, at least 85 %")
     assert "floor" not in told
 
 
@@ -107,7 +107,7 @@ def error(vendor: str, model: str, code: str) -> RunError:
         ({"mode": "fork", "fork_changes": {"prompts": {"placement": {"template": "t"}}, "routes": {"facts": "a/b"}}},
          [], "Run again with a prompt of its own: placement; a model of its own: facts."),
         ({}, [view("composite", metrics=(metric("seam", 5.0, 4.0, must_pass=False, unit="levels"),))],
-         "Not required, but failed: seam 5 levels where at most 4 levels is required."),
+         "Not required, but failed: seam (5 levels, at most 4 levels is required)."),
     ],
 )  # fmt: skip
 def test_what_else_one_has_to_know_is_a_note(values: dict[str, Any], views: list[StepView], note: str) -> None:
