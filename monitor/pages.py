@@ -11,6 +11,7 @@ from django.urls import reverse
 from core.ids import parse_id
 from monitor.error_groups import read_error_page
 from monitor.evidence import find_or_404, for_readers
+from monitor.experiments import PERIODS, read_experiments
 from monitor.groups import read_group
 from monitor.model_routes import read_models
 from monitor.queue import read_queue
@@ -69,6 +70,17 @@ def queue(request: HttpRequest) -> HttpResponse:
 def models(request: HttpRequest) -> HttpResponse:
     """Who answers which task, how well, and what it costs."""
     return console_page(request, "monitor/models_page.html", title="Models", models=read_models())
+
+
+@for_readers
+def experiments(request: HttpRequest) -> HttpResponse:
+    """How the versions of each prompt do, and which may be called better."""
+    asked = request.GET.get("days", "")
+    days = int(asked) if asked in {str(period) for period in PERIODS} else PERIODS[1]
+    cards = read_experiments(days)
+    return console_page(
+        request, "monitor/experiments.html", title="Experiments", cards=cards, periods=PERIODS, chosen=days
+    )
 
 
 def console_page(request: HttpRequest, template: str, console: AdminSite = site, **context: Any) -> HttpResponse:

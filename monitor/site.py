@@ -17,6 +17,7 @@ SECTIONS = (
     ("Pipelines", "runs.pipeline"),
     ("Products", "prep.productasset"),
     ("Prompts", "prompts.promptoverride"),
+    ("Experiments", "runs.run", "monitor_experiments"),
     ("Schemas", "irschemas.irschema"),
     ("Gates", "irschemas.metricprofile"),
     ("Shops", "shops.shop"),

@@ -54,6 +54,7 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
         path("runs/run/<str:run_id>/older/", view(pages.older), name="monitor_older"),
         path("runs/run/<str:run_id>/newer/", view(pages.newer), name="monitor_newer"),
         path("errors/", view(pages.errors), name="monitor_errors"),
+        path("experiments/", view(pages.experiments), name="monitor_experiments"),
         path("queue/", view(pages.queue), name="monitor_queue"),
         path("models/", view(pages.models), name="monitor_models"),
         path("runs/run/group/<str:group_id>/", view(pages.group), name="monitor_group"),

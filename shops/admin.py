@@ -1,5 +1,6 @@
 """Shops and their keys in the operator console."""
 
+import json
 from typing import Any
 
 from django import forms
@@ -9,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from shops.features import Features
 from shops.models import ApiKey, Shop
 from shops.services import issue_api_key, revoke_api_key
 from shops.validators import normalise_origin
@@ -32,9 +34,45 @@ class OriginListField(SimpleArrayField):
         return [normalise_origin(origin) for origin in super().clean(lines) or []]
 
 
+FLAGS = {
+    "composites": ("Pictures", "Shoppers may make pictures."),
+    "experimental_prompts": ("Experimental prompts", "Gets every prompt version that is under trial."),
+    "new_model": ("New model", "Gets the routes that are marked for it first."),
+}
+
+
+class FlagsWidget(forms.CheckboxSelectMultiple):
+    """Flags as boxes to tick."""
+
+    def format_value(self, value: Any) -> list[str]:
+        """The names of the flags that are on."""
+        stored = json.loads(value) if isinstance(value, str) else value
+        return [name for name, on in (stored or {}).items() if on] if isinstance(stored, dict) else list(stored or [])
+
+
+class FlagsField(forms.MultipleChoiceField):
+    """A shop's feature flags, each a box; the JSON column keeps all of them."""
+
+    widget = FlagsWidget
+
+    def __init__(self, **kwargs: Any) -> None:
+        choices = [(name, f"{label}: {text}") for name, (label, text) in FLAGS.items()]
+        super().__init__(choices=choices, required=False, **kwargs)
+
+    def clean(self, value: Any) -> dict[str, bool]:
+        """Every flag, on or off."""
+        chosen = super().clean(value)
+        return Features(**{name: name in chosen for name in FLAGS}).to_json()
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Whether a box was ticked or cleared."""
+        return {name for name, on in (initial or {}).items() if on} != set(data or [])
+
+
 class ShopForm(forms.ModelForm):
     """A shop without its tokens."""
 
+    features = FlagsField()
     allowed_origins = OriginListField(help_text="Pages that may use the shop's publishable keys, one origin a line.")
 
     class Meta:

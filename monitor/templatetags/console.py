@@ -118,6 +118,12 @@ def signed_percent(value: float) -> str:
 
 
 @register.filter
+def points(value: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{value * 100:+.1f} points".replace("-", "−")
+
+
+@register.filter
 def signed_duration(value: float) -> str:
     """A difference of times with its sign."""
     return f"{'−' if value < 0 else '+'}{duration(abs(value))}"

@@ -87,7 +87,8 @@ def everything() -> list[str]:
     forms = [
         f"runs/run/{run.pk}/change", f"runs/run/{failed.pk}/change", f"prep/productasset/{asset.pk}/change",
         f"shops/shop/{run.shop_id}/change", "prompts/promptoverride/add", "irschemas/irschema/add", "shops/apikey/add",
-        "irschemas/metricprofile/add", "auth/user/add", "password_change", "queue", "models", f"runs/run/group/{group}",
+        "irschemas/metricprofile/add", "auth/user/add", "password_change", "queue", "models", "experiments", "errors",
+        f"runs/run/group/{group}",
         f"runs/run/{drawn.pk}/change", f"runs/pipelineversion/{version.pk}/change",
         f"runs/pipelineversion/{earlier.pk}/change", f"runs/pipeline/{version.pipeline_id}/edit",
     ]  # fmt: skip
