@@ -18,6 +18,7 @@ MEASUREMENTS = {
     "fairness": "Fairness between shops",
     "recovery": "Leases under load, and killed workers",
     "chaos": "Processes killed at random",
+    "errors": "A model service that fails often",
     "widget": "Widget",
     "placing": "Placing products in rendered rooms",
     "cutout": "Cutouts",

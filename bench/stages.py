@@ -43,6 +43,14 @@ async def bench_ask(step: StepHandle) -> dict[str, Any]:
     return {"answer": reply.data}
 
 
+@stage("bench_facts", version=1, type="llm")
+async def bench_facts(step: StepHandle) -> dict[str, Any]:
+    """Asks for a product's facts with the library's prompt."""
+    variables = {"title": "Oak chair", "description": "45 x 50 x 90 cm", "product_type": "chair", "tags": []}
+    reply = await step.ask("facts", prompt="facts_extraction", variables=variables)
+    return {"answered_by": reply.model}
+
+
 @stage("bench_burn", version=1, type="transform", params=SECONDS)
 def bench_burn(step: StepHandle) -> dict[str, Any]:
     """Computes without a pause, `seconds` from its params."""

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 MAX_BODY = 100 * 2**20
@@ -180,7 +180,7 @@ class VendorServer:
         self.requests: list[Request] = []
         self.url = ""
 
-    def __enter__(self) -> "VendorServer":
+    def __enter__(self) -> Self:
         self._thread.start()
         if not self._ready.wait(READY_S):
             raise RuntimeError("the vendor's server did not start")
