@@ -115,7 +115,7 @@ async def _extract(step: StepHandle, product: Mapping[str, Any], cutout: Any) ->
         for name in ("title", "description", "product_type", "tags")
     }
     images = {"cutout": picture} if picture is not None else {}
-    reply = await step.ask("facts", prompt="facts_extraction", variables=variables, images=images)
+    reply = await step.ask("facts", prompt="facts_extraction", variables=variables, images=images, answers=())
     return dict(reply.data)
 
 

@@ -21,6 +21,7 @@ from runs.limits import TurnTooLate
 from runs.models import Artifact
 from runs.pools import SMALL, off_loop, off_loop_if_large, weighs_at_most
 from runs.recording import ArtifactDraft, ModelCall, PromptUse, Recorder
+from runs.repairing import answer_schema, ask_again, problems_of, refuse, repair_of
 from runs.rules import AttemptRules
 from runs.step import Question
 from runs.turns import PATIENCE, Patience
@@ -64,6 +65,8 @@ class Asker:
         self._rules = rules
         self._chooser: Chooser | None = None
         self.choice: Choice | None = None
+        self._target = ""  # of the schema that an answer is held against
+        self._mends = False
 
     def route_for(self, task: str) -> Route:
         """The route that this attempt takes for a task; the same however often it is asked.
@@ -102,9 +105,12 @@ class Asker:
         call = await self._call(question, recorder, route)
         record = ModelCall(question.task, route.vendor, call.model, call.idempotency_key)
         recorder.recording.call = record
-        answered = await self._rules.answer(call, record, recorder)
-        if answered is not None:
-            return answered
+        reply = await self._rules.answer(call, record, recorder) or await self._answer(call, route, record, recorder)
+        await self._refuse_words(call, route, reply)
+        return reply
+
+    async def _answer(self, call: Call, route: Route, record: ModelCall, recorder: Recorder) -> Reply:
+        """What arrived while a worker was being lost, else what the service answers now."""
         known = self._context.replies.pop(call.idempotency_key, None)
         if known is not None:
             record.answered_from = "recording"
@@ -116,6 +122,20 @@ class Asker:
         except (OperationalError, InterfaceError) as error:  # not the stage's crash
             raise DatabaseAway(*error.args) from error
 
+    async def _refuse_words(self, call: Call, route: Route, reply: Reply) -> None:
+        """Fail the attempt whose answer does not hold what was asked for; the next one shows the model what is wrong.
+
+        Raises:
+            AttemptFailed: `vendor_bad_response`, with what is wrong and, the first time, what is to be mended.
+        """
+        step = self._context.steps[self._node_key]
+        problems = await off_loop_if_large(reply.data, problems_of, call, self._target, reply)
+        step.repair = None
+        if problems:
+            if not self._mends:
+                step.repair = repair_of(route.name, reply.text or "", problems)
+            raise refuse(route.name, problems, mended=self._mends)
+
     async def _call(self, question: Question, recorder: Recorder, route: Route) -> Call:
         """The call as the vendor gets it: messages rendered, pictures loaded in order, params merged."""
         messages: tuple[Message, ...] = ()
@@ -124,8 +144,9 @@ class Asker:
         if question.prompt is not None:
             selection = self._rules.select(question.prompt)
             rendered = render_selection(selection, variables, question.params)
-            messages = tuple(rendered.messages)
+            messages = self._mended(tuple(rendered.messages), route)
             params = {**route.params, **selection.params, **question.params}
+            self._target = selection.ir_schema
             recording = recorder.recording
             recording.prompt = PromptUse(selection.prompt_name, selection.version, selection.sha256, selection.source)
             recording.variables = variables
@@ -137,6 +158,7 @@ class Asker:
             }
             recorder.artifact("prompt", sent, role=Artifact.Role.PROMPT)
         images = await off_loop(_read_images, question.images) if question.images else ()
+        schema = answer_schema(self._rules.schema(self._target) if self._target else None, question.answers)
         key = await off_loop_if_large(
             [variables, params],
             json_hash,
@@ -144,13 +166,14 @@ class Asker:
                 "run": str(self._context.told_as),
                 "node": self._node_key,
                 "route": [route.vendor, route.model],
-                "purpose": question.task,
+                "purpose": f"{question.task}:repair" if self._mends else question.task,
                 "messages": [[message.role, message.text] for message in messages],
                 "images": [
                     [image.role, ref.sha256] for image, ref in zip(images, question.images.values(), strict=True)
                 ],
                 "variables": variables,
                 "params": params,
+                **({"schema": json_hash(schema)} if schema is not None else {}),
             },
         )
         return Call(
@@ -160,9 +183,23 @@ class Asker:
             images=images,
             variables=variables,
             params=params,
+            response_schema=schema,
+            seed=self._seed(key),
             timeout_s=self._timeout_s(route),
             idempotency_key=key,
         )
+
+    def _mended(self, messages: tuple[Message, ...], route: Route) -> tuple[Message, ...]:
+        """The question, or, where this route's last answer is to be mended, that answer with it."""
+        repair = self._context.steps[self._node_key].repair
+        if repair is None or repair.route != route.name:
+            return messages
+        self._mends = True
+        return ask_again(messages, repair)
+
+    def _seed(self, key: str) -> int:
+        """The same call has the same seed; another attempt, which is to come to something else, has another."""
+        return (int(key[:8], 16) + self._context.steps[self._node_key].attempt) % 2**31
 
     def _timeout_s(self, route: Route) -> float:
         """How long the service may take: the route's time, within the node's, and what the run has left for it.

@@ -30,6 +30,7 @@ from runs.limits import Limiter
 from runs.models import Artifact, MetricResult, PipelineVersion, Run, RunError, Step
 from runs.recorded import RecordedRun, load_recorded, schema_ids
 from runs.registry import find_stage
+from runs.repairing import Repair, repair_of
 from runs.summary import RunSummary
 from runs.writing import prepared_cursor
 from vendors.base import Vendor
@@ -135,6 +136,7 @@ class StepFacts:
     asked: Mapping[str, Any] | None = (
         None  # whom an attempt in hand had asked when the run was read, and if it answered
     )
+    repair: Repair | None = None  # what the next attempt is to have mended
 
     @property
     def has_begun(self) -> bool:
@@ -257,9 +259,26 @@ def load_context(claim: Claim) -> RunContext:
         context.schema_ids = schema_ids(context.recorded)
     _load_ended(context, ends)
     _load_rules(context)
+    _load_repairs(context)
     if claim.token > 1 and any(step.status == Step.Status.RUNNING for step in context.steps.values()):
         context.replies = _unused_replies(context)
     return context
+
+
+def _load_repairs(context: RunContext) -> None:
+    """What an attempt of an earlier claim has left to be mended."""
+    again = {step.id: step for step in context.steps.values() if step.attempt > 1 and step.status not in Step.ENDED}
+    if not again:
+        return
+    errors = RunError.objects.filter(run=context.run.id, step__in=again, details__has_key="repair")
+    for error in errors.order_by("attempt"):
+        reply = Artifact.objects.filter(step=error.step_id, attempt=error.attempt, role=Artifact.Role.REPLY)
+        kept = reply.filter(blob__isnull=False).select_related("blob").first()
+        if kept is not None and kept.blob is not None and error.step_id is not None:
+            with contextlib.suppress(BlobMissing):  # then the question is asked as if for the first time
+                answer = json.loads(read_blob(kept.blob))["text"] or ""
+                repair = repair_of(error.details["repair"], answer, error.details["problems"])
+                again[error.step_id].repair = repair
 
 
 def _run(raw: dict[str, Any], shop: ShopFacts | None) -> RunFacts:

@@ -13,6 +13,7 @@ from runs.conditions import Condition, ConditionError, evaluate_condition, seen_
 from runs.dag import Dag, Node
 from runs.errors import AttemptFailed
 from runs.recording import WHY_LIMIT
+from vendors.base import BadResponse
 from vendors.routes import IR_INVALID
 
 COMPLETED, FAILED, SKIPPED = "completed", "failed", "skipped"
@@ -169,9 +170,13 @@ def after_failure(node: Node, failure: AttemptFailed, *, retries: int, moves: bo
     """What follows a failed attempt; None when the node is given up.
 
     `retries` is how many repetitions the node has had, `moves` whether the failure moves on to a next route and there
-    is one. Moving on does not count as a repetition; an answer that the schema refused is asked for again first. What
-    is external and may have happened is not repeated.
+    is one. Neither moving on nor having an answer mended counts as a repetition; an answer that the schema refused is
+    asked for again first. What is external and may have happened is not repeated.
     """
+    if (
+        failure.code == BadResponse.code and "repair" in failure.details
+    ):  # the same model, shown what was wrong with its answer
+        return Retry(0.0, next_route=False, counts=False)
     rest = failure.retry_after_s or 0.0
     mendable = failure.retryable and failure.kind in node.retry_on
     if moves and not (failure.kind == IR_INVALID and mendable and retries < node.retries):

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,13 +40,18 @@ class StepSpec:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A model call as a stage puts it: the task, the prompt's name and variables, pictures by role in order."""
+    """A model call as a stage puts it: the task, the prompt's name and variables, pictures by role in order.
+
+    `answers` names the properties of the stage's answer that the model is to give as JSON: none for all of them, None
+    where it is not asked for JSON.
+    """
 
     task: str
     prompt: str | None
     variables: Mapping[str, Any]
     images: Mapping[str, PictureRef]
     params: Mapping[str, Any]
+    answers: tuple[str, ...] | None = None
 
 
 class Asker(Protocol):
@@ -90,8 +95,12 @@ class StepHandle(Recorder):
         variables: Mapping[str, Any] | None = None,
         images: Mapping[str, PictureRef] | None = None,
         params: Mapping[str, Any] | None = None,
+        answers: Sequence[str] | None = None,
     ) -> Reply:
         """Ask the model that the task is routed to.
+
+        `answers` asks for JSON: the named properties of this stage's answer, or with `()` all of it. It is held against
+        the schema before it gets here, whatever the model is.
 
         Raises:
             RuntimeError: a second call in one step; make two nodes, so that each has its own prompt, schema and cost.
@@ -106,7 +115,9 @@ class StepHandle(Recorder):
             known = f"the task {stage.task} with {f'the prompt {stage.prompt}' if stage.prompt else 'no prompt'}"
             raise RuntimeError(f"Stage {stage.key} is registered as one that asks for {known}.")
         self._asked = True
-        question = Question(task, prompt, variables or {}, images or {}, {**self.params, **(params or {})})
+        asked = {**self.params, **(params or {})}
+        names = None if answers is None else tuple(answers)
+        question = Question(task, prompt, variables or {}, images or {}, asked, names)
         return await self._asker(question, self)
 
     def route(self, task: str) -> Route:

@@ -91,6 +91,7 @@ async def placement(
         variables={"facts": facts, "room": geometry, "tap": tap, "cutout_aspect": round(aspect, 4)},
         images={"room": photo, "regions": regions},
         params=hint_params(hints),
+        answers=("candidates",),
     )
     candidates = reply.data["candidates"]
     step.artifact("candidates", candidates)
