@@ -20,6 +20,7 @@ MEASUREMENTS = {
     "chaos": "Processes killed at random",
     "errors": "A model service that fails often",
     "widget": "Widget",
+    "debugflow": "From a complaint to a verified patch",
     "placing": "Placing products in rendered rooms",
     "cutout": "Cutouts",
     "pictures": "Pictures beside renders of the truth",

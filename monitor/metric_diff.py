@@ -7,8 +7,9 @@ from typing import Literal
 
 from monitor.steps import MetricRow, StepView
 
-Verdict = Literal["better", "worse", "changed", "only one", "same", "unknown"]
-RANK = ("worse", "better", "changed", "only one", "same", "unknown")
+Verdict = Literal["better", "worse", "changed", "only one", "hardly better", "hardly worse", "same", "unknown"]
+RANK = ("worse", "better", "changed", "only one", "hardly worse", "hardly better", "same", "unknown")
+HARDLY = 0.01  # of the threshold: what another compression of the same picture does
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,12 @@ class MetricPair:
         if isclose(before, after, rel_tol=1e-9, abs_tol=1e-12):
             return "same"
         direction = self.row.definition.direction if self.row.definition else ""
-        if direction in ("higher", "boolean"):
-            return "better" if after > before else "worse"
-        if direction == "lower":
-            return "better" if after < before else "worse"
-        return "changed"
+        if direction not in ("higher", "lower", "boolean"):
+            return "changed"
+        better = after < before if direction == "lower" else after > before
+        if self.size < HARDLY and not self.turned:
+            return "hardly better" if better else "hardly worse"
+        return "better" if better else "worse"
 
     @property
     def turned(self) -> str:
@@ -68,8 +70,8 @@ class MetricPair:
 
     @property
     def quiet(self) -> bool:
-        """Whether there is nothing to see: the same, or unknown in both."""
-        return self.verdict in ("same", "unknown") and not self.turned
+        """Whether there is nothing to see: hardly moved, the same, or unknown in both."""
+        return RANK.index(self.verdict) >= RANK.index("hardly worse") and not self.turned
 
     @property
     def _values(self) -> tuple[float, float] | None:

@@ -46,9 +46,9 @@ def _judged(page: "ComparePage") -> str:
     for word, found in (("better", page.better), ("worse", page.worse)):
         if found:
             parts.append(f"{len(found)} {word} ({_names(found)})")
-    same = len(page.metrics_that("same"))
-    if same:
-        parts.append(f"{same} the same")
+    quiet = len(page.metrics) - len(page.loud_metrics)
+    if quiet:
+        parts.append(f"{quiet} as before")
     turned = [f"{pair.row.name} now {pair.turned}" for pair in page.metrics if pair.turned]
     said = f"Metrics of B: {', '.join(parts)}." if parts else ""
     return f"{said} {'; '.join(turned)}.".strip() if turned else said
@@ -61,7 +61,7 @@ def _names(pairs: Sequence[MetricPair]) -> str:
 
 def _spent(page: "ComparePage") -> str:
     """Only between runs that were executed whole: what a fork took over it did not spend."""
-    if page.after.run.fork_node or page.before.run.fork_node or page.latency_ms is None:
+    if page.after.run.fork_node or page.before.run.fork_node or not page.latency_ms:
         return ""
     time = f"B took {duration(abs(page.latency_ms))} {'more' if page.latency_ms > 0 else 'less'}"
     if not page.cost_usd:

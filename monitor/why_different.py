@@ -73,6 +73,9 @@ def _of_a_node(key: str, old: StepView | None, new: StepView | None) -> Iterator
         yield Cause("stage", a.name, b.name, key)
     if not (_ended(a) and _ended(b)):
         return  # what it is asked with is not known before it is asked
+    if (a.type == Step.Type.HUMAN) is not (b.type == Step.Type.HUMAN):
+        yield Cause("answered by", _by(a), _by(b), key, f"answer-{key}")
+        return  # a person is asked with no prompt and by no model
     yield from _of_a_prompt(key, a, b)
     if (a.vendor, a.model) != (b.vendor, b.model):
         yield Cause("model", _model(a), _model(b), key)
@@ -80,8 +83,6 @@ def _of_a_node(key: str, old: StepView | None, new: StepView | None) -> Iterator
     if a.ir_schema_id != b.ir_schema_id:
         yield Cause("IR schema", _schema(a), _schema(b), key)
     yield from _of_a_profile(key, old, new)
-    if (a.type == Step.Type.HUMAN) is not (b.type == Step.Type.HUMAN):
-        yield Cause("answered by", _by(a), _by(b), key, f"answer-{key}")
 
 
 def _ended(step: Step) -> bool:

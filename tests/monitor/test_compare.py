@@ -1,5 +1,6 @@
 """Two runs beside each other: why they differ, their metrics, answers, prompts and pictures."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -80,6 +81,12 @@ def test_the_same_text_from_another_source_and_another_gate_are_causes() -> None
     ]
 
 
+def test_an_answer_that_a_person_gave_is_one_cause() -> None:
+    before, after = pair()
+    steps(before, after, PROMPT | {"vendor": "local", "model": "a"}, {"type": "human"})
+    assert causes(before, after) == [("placement", "answered by", "the stage", "a person")]
+
+
 def test_a_node_that_has_not_been_asked_yet_is_no_cause() -> None:
     before, after = pair()
     steps(before, after, PROMPT, {"status": "pending"})
@@ -108,7 +115,7 @@ def test_metrics_go_by_the_definitions_direction() -> None:
     old, new = steps(before, after, {}, {}, "composite")
     for key, direction, was, now in [
         ("drift", "lower", 0.4, 0.1), ("alpha", "higher", 0.9, 0.8), ("clean", "boolean", 0.0, 1.0),
-        ("still", "lower", 0.3, 0.3),
+        ("still", "lower", 0.3, 0.3), ("noise", "lower", 0.3, 0.301),
     ]:  # fmt: skip
         metric(key, direction)
         MetricFactory(step=old, key=key, value=was, passed=was > 0)
@@ -117,9 +124,11 @@ def test_metrics_go_by_the_definitions_direction() -> None:
     page = read_compare(before, after)
     assert [(pair.row.result.key, pair.verdict, pair.turned) for pair in page.metrics] == [
         ("clean", "better", "passes"), ("alpha", "worse", ""), ("drift", "better", ""),
-        ("unheard_of", "only one", ""), ("still", "same", ""),
+        ("unheard_of", "only one", ""), ("noise", "hardly worse", ""), ("still", "same", ""),
     ]  # fmt: skip
-    assert page.verdict.startswith("Metrics of B: 2 better (clean, drift), 1 worse (alpha), 1 the same. Clean now pass")
+    assert page.verdict.startswith(
+        "Metrics of B: 2 better (clean, drift), 1 worse (alpha), 2 as before. Clean now pass"
+    )
 
 
 def test_answers_differ_by_path_with_unit_and_items_by_their_id() -> None:
@@ -175,12 +184,14 @@ def test_pictures_are_paired_by_name_and_equal_ones_are_not_shown_twice() -> Non
 def test_a_picture_that_is_gone_leaves_the_rest(console: Client) -> None:
     before = composite_run()
     after = composite_run(shop=before.shop)
-    Artifact.objects.filter(run=before, name="result").update(blob=None)
+    went = datetime(2026, 11, 1, 9, 30, tzinfo=UTC)
+    gone = Artifact.objects.filter(run=before, name="result")
+    gone.update(blob=None, deleted_at=went, deleted_for="retention")
     StepPayload.objects.filter(step__run=before, step__node_key="composite").update(ir={"result": None})
     Run.objects.filter(pk=before.pk).update(summary={})
     page = console.get(page_url(before, after))
     assert page.status_code == 200
-    assert "picture gone" in page.content.decode()
+    assert "picture gone by retention on 2026-11-01" in page.content.decode()
     assert not viewers(page.context["compare"])["result"][1]
 
 
