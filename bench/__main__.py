@@ -13,6 +13,7 @@ MEASUREMENTS = {
     "engine": "Engine overhead",
     "dispatch": "Dispatch",
     "pages": "Operator pages with 50,000 runs",
+    "rerun": "Re-runs from the composite",
     "waiting": "Many runs that wait",
     "many": "A thousand runs in flight",
     "fairness": "Fairness between shops",
