@@ -16,6 +16,7 @@
 The text is split into roles before anything is filled in, so no value can ever open a message of its own.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -142,19 +143,23 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 def _header(source: str) -> dict[str, Any]:
+    return dict(json.loads(_header_json(source)))
+
+
+@lru_cache(maxsize=256)
+def _header_json(source: str) -> str:
+    """The header as JSON. Reading YAML is what takes time with a prompt, and most edits leave the header alone."""
     try:
         header = yaml.load(source, Loader=_PlainLoader)  # noqa: S506 (a safe loader, narrowed)
         canonical_json(header)
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         raise PromptHeaderInvalid(f"The header is not plain YAML: {' '.join(str(error).split())}") from error
-    if header is None:
-        return {}
-    if not isinstance(header, dict):
+    if not isinstance(header, dict | None):
         raise PromptHeaderInvalid("The header has to be a list of `key: value` lines.")
-    unknown = set(header) - set(HEADER_KEYS)
+    unknown = set(header or ()) - set(HEADER_KEYS)
     if unknown:
         raise PromptHeaderInvalid(f"The header has unknown keys: {_listed(unknown)}; there are {_listed(HEADER_KEYS)}.")
-    return header
+    return json.dumps(header or {})  # in the order of the file: an example may be printed whole
 
 
 def _check_header(header: Mapping[str, Any]) -> None:
