@@ -17,6 +17,7 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("admin/", admin.site.urls),
     path("", include("irschemas.urls")),
+    path("", include("monitor.api_urls")),
     path("", include("storefront.urls")),
     path("", include("storefront.demo_urls")),
 ]

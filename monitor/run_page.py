@@ -8,6 +8,7 @@ from django.template.loader import select_template
 from django.urls import reverse
 from django.utils import timezone
 
+from core.errors import SeeItError
 from core.pictures import BLOB_KEY, picture_refs
 from monitor.graph import Graph, draw_graph
 from monitor.headline import write_headline
@@ -16,9 +17,11 @@ from monitor.steps import WORKER_LOST, JsonBlock, StepView, is_picture, json_blo
 from monitor.subjects import subject_url
 from monitor.timeline import Timeline, draw_timeline
 from runs.models import Artifact, Blob, Run, RunError, Step
+from runs.verdicts import Verdict, read_verdict
 
 INLINE_STEPS = 24
 RECENT = 6
+REPLAYS = 2
 MANY_ALIKE = 1000
 
 
@@ -58,6 +61,13 @@ class RunPage:
     graph: Graph | None = None
     alike: "Alike | None" = None
     gone_text: str = ""
+    replays: list[Run] = field(default_factory=list)
+    verdict: Verdict | None = None
+
+    @property
+    def more_differences(self) -> int:
+        """How many differences of a replay are not listed."""
+        return self.verdict.differing - len(self.verdict.differences) if self.verdict else 0
 
     @property
     def subject_url(self) -> str:
@@ -144,6 +154,7 @@ def read_run_page(run: Run, *, payloads: bool = False) -> RunPage:
     stepless = list(run.errors.filter(step=None))
     pictures = _pictures(run, views, [*own, *artifacts])
     headline, gone = write_headline(run, views, stepless), gone_text([*own, *artifacts])
+    forks = list(run.forks.order_by("-id")[: RECENT * 3])
     return RunPage(
         run=run,
         headline=headline.sentence,
@@ -159,7 +170,9 @@ def read_run_page(run: Run, *, payloads: bool = False) -> RunPage:
         evidence=own,
         errors=stepless,
         recent=_recent(run),
-        forks=list(run.forks.order_by("-id")[:RECENT]),
+        forks=[fork for fork in forks if fork.mode != Run.Mode.RECORDED][:RECENT],
+        replays=[fork for fork in forks if fork.mode == Run.Mode.RECORDED][:REPLAYS],
+        verdict=_verdict(run),
         graph=_graph(run, steps),
         alike=_alike(run),
         gone_text=gone,
@@ -215,6 +228,16 @@ def _pictures_template(slug: str) -> str:
     """A pipeline's own pictures, or the plain gallery."""
     names = [f"monitor/pipelines/{slug}.html", "monitor/pipelines/any.html"]
     return str(select_template(names).template.name)
+
+
+def _verdict(run: Run) -> Verdict | None:
+    """Whether a replay that has ended met its original."""
+    if run.mode != Run.Mode.RECORDED or not run.is_over or run.parent_id is None:
+        return None
+    try:
+        return read_verdict(run)
+    except SeeItError:  # this release has lost a stage of it since
+        return None
 
 
 def _recent(run: Run) -> list[tuple[Run, Pictures]]:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 from django.urls import URLPattern, path
 
-from monitor import comparing, evidence, forking, gate_views, pages, patching, publishing, schema_views, steering
+from monitor import (
+    comparing,
+    evidence,
+    forking,
+    gate_views,
+    pages,
+    patching,
+    publishing,
+    reproducing,
+    schema_views,
+    steering,
+)
 
 if TYPE_CHECKING:
     from monitor.site import ConsoleSite
@@ -41,6 +52,9 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
         path("evidence/steps/<str:step_id>/<slug:field>.json", view(evidence.payload), name="monitor_payload"),
         path("evidence/runs/<str:run_id>/live/", view(evidence.live), name="monitor_live"),
         path("evidence/runs/<str:run_id>/input.json", view(evidence.run_input), name="monitor_input"),
+        path("evidence/runs/<str:run_id>/bundle.zip", view(reproducing.bundle), name="monitor_bundle"),
+        path("runs/run/import/", view(reproducing.import_page), name="monitor_import"),
+        path("runs/run/<str:run_id>/reproduce/", view(reproducing.reproduce), name="monitor_reproduce"),
         path("runs/run/<str:run_id>/cancel/", view(steering.cancel), name="monitor_cancel"),
         path("runs/run/<str:run_id>/rerun/", view(forking.page), name="monitor_rerun"),
         path("runs/run/<str:run_id>/rerun/check/", view(forking.check), name="monitor_rerun_check"),

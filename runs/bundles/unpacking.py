@@ -57,8 +57,8 @@ def import_bundle(file: IO[bytes] | Path, *, by: str, store: BlobStore | None = 
     """Take in a bundle; returns its run, and whether it is new here. The same bundle again is the same run.
 
     Every file is held against its hash before anything is stored. The run keeps its id, so that links and recorded
-    answers still fit, and gets mode `imported`: it counts in no figure, and nothing of it is ever executed but its
-    replays.
+    answers still fit, and gets mode `imported`: it counts in no figure, and it is never executed; replays and forks of
+    it are staff's.
 
     Raises:
         BundleUnreadable, BundleVersionUnknown, BundleUnsafe, BundleTooLarge, BundleDamaged, BundleInvalid: see there;
