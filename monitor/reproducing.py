@@ -56,7 +56,7 @@ def bundle_response(run: Run, *, photos: bool) -> StreamingHttpResponse:
 class BundleForm(forms.Form):
     """One zip."""
 
-    bundle = forms.FileField(label="Bundle", help_text="The zip that a run page or `manage.py bundle` made.")
+    bundle = forms.FileField(label="Bundle", help_text="The zip that a run's page offers as “Download bundle”.")
 
 
 def import_page(request: HttpRequest) -> HttpResponseBase:

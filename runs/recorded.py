@@ -278,7 +278,7 @@ class RecordedRules(AttemptRules):
         vendor = self._deps.vendors.get(record.vendor)
         if self._deps.recompute and vendor is not None and vendor.kind == "cpu":
             return None
-        record.answered_from, record.cost_usd, record.cost_source = "recording", Decimal(0), "recording"
+        _note_free(record)
         replies = self._attempt.of_role(Artifact.Role.REPLY)
         if not replies and self._attempt.failure is not None:
             _keep(recorder.recording, self._attempt.of_role(*EXCHANGE))
@@ -363,9 +363,14 @@ def _said(step: Step) -> Recording:
         recording.call = ModelCall("", step.vendor, step.model, call.get("idempotency_key") or "")
         recording.call.finish_reason = call.get("finish_reason") or ""
         recording.call.response_id = call.get("response_id")
-        recording.call.answered_from, recording.call.cost_usd = "recording", Decimal(0)
-        recording.call.cost_source = "recording"
+        _note_free(recording.call)
     return recording
+
+
+def _note_free(call: ModelCall) -> None:
+    """Nobody was asked, so nothing was spent; that is known."""
+    call.answered_from, call.cost_usd, call.cost_source = "recording", Decimal(0), "recording"
+    call.tokens_in = call.tokens_out = 0
 
 
 def _evidence(recording: Recording, known: RecordedAttempt) -> Recording:

@@ -270,7 +270,7 @@ def test_a_replay_is_nobodys(gate: MetricProfileItem) -> None:
     made = execute_inline(start_replay(run, by="anna", inline_owner="test"), deps())
     assert (made.mode, made.parent_id, made.trigger) == ("recorded", run.pk, "reproduced by anna")
     assert list(Run.objects.shoppers()) == [run]
-    assert (made.cost_usd, made.tokens_in) == (0, None), "nothing was spent"
+    assert (made.cost_usd, made.tokens_in, made.cost_unknown) == (0, 0, 0), "nothing was spent"
     again = start_replay(made, by="anna", inline_owner="test")
     assert again.parent_id == run.pk, "a replay of a replay is one of the original"
     assert again.priority > run.priority, "shoppers go first"
