@@ -8,12 +8,13 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from core.errors import SeeItError
 from monitor.evidence import SANDBOX, find_or_404
 from monitor.pages import console_page
-from monitor.steering import by_operators, go_to, log_change, page_url, refusal
+from monitor.steering import by_operators, go_to, log_change, refusal
 from runs.bundles.layout import MAX_TOTAL, BundleTooLarge, BundleUnreadable
 from runs.bundles.packing import bundle_name, pack_run
 from runs.bundles.unpacking import import_bundle
@@ -21,6 +22,11 @@ from runs.models import Run
 from runs.replaying import start_replay
 
 PACKED = ("pipeline", "pipeline_version", "shop")
+
+
+def page_url(run: Run) -> str:
+    """A run's page."""
+    return reverse("admin:runs_run_change", args=[str(run.pk)])
 
 
 @by_operators("runs.change_run")
