@@ -51,6 +51,8 @@ def _note(record: ModelCall, outcome: Reply | VendorError, cost: Cost | None) ->
     usage = outcome.usage
     record.model = outcome.model or record.model
     record.tokens_in, record.tokens_out = usage.tokens_in, usage.tokens_out
+    if record.tokens_in is not None:
+        record.tokens_in += usage.tokens_in_image or 0
     record.tokens_cached, record.tokens_thinking = usage.tokens_cached, usage.tokens_thinking
     record.tokens_image = usage.tokens_image
     record.cost_usd, record.cost_source = (cost.usd, cost.source) if cost is not None else (None, "")

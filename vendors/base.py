@@ -63,7 +63,8 @@ class Usage:
     """Token and picture counts in exclusive buckets; None where the vendor does not say (never 0 for unknown).
 
     Every token is in one bucket: `tokens_in` without the cached ones, `tokens_out` without thinking and without the
-    tokens that a drawn picture was made of (`tokens_image`). `images` are the pictures that were drawn.
+    tokens that a drawn picture was made of (`tokens_image`). `images` are the pictures that were drawn. Tokens of the
+    pictures that were shown are input as any other, but for services that bill them apart (`tokens_in_image`).
     """
 
     tokens_in: int | None = None
@@ -72,10 +73,11 @@ class Usage:
     tokens_thinking: int | None = None
     tokens_image: int | None = None
     images: int | None = None
+    tokens_in_image: int | None = None
 
 
 # Of a call that never reached its service, which is known to have cost nothing.
-NOTHING_USED = Usage(0, 0, 0, 0, 0, 0)
+NOTHING_USED = Usage(0, 0, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)

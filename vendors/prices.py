@@ -50,6 +50,7 @@ class Price:
     model: str
     since: datetime
     input: Decimal | None = None
+    input_image: Decimal | None = None
     output: Decimal | None = None
     cached: Decimal | None = None
     thinking: Decimal | None = None
@@ -67,9 +68,11 @@ class Price:
     @property
     def shown(self) -> list[tuple[str, Decimal]]:
         """What it charges for, in words for a page, with the amounts that there are."""
-        per_million = (("in", self.input), ("out", self.output), ("cached", self.cached), ("thinking", self.thinking))
-        more = (("picture tokens", self.image_tokens), ("a picture", self.image), ("a call", self.call))
-        return [(word, amount) for word, amount in (*per_million, *more) if amount is not None]
+        words = {
+            "in": self.input, "pictures in": self.input_image, "out": self.output, "cached": self.cached,
+            "thinking": self.thinking, "picture tokens": self.image_tokens, "a picture": self.image, "a call": self.call,
+        }  # fmt: skip
+        return [(word, amount) for word, amount in words.items() if amount is not None]
 
     def cost_of(self, usage: Usage) -> Decimal | None:
         """The cost of an answer in US dollars, unrounded; None when a bucket that counts, or its price, is not known.
@@ -78,6 +81,7 @@ class Price:
         """
         parts = [
             _part(usage.tokens_in, self.input, told=self.input is not None),
+            _part(usage.tokens_in_image, self.input_image, told=self.input_image is not None),
             _part(usage.tokens_out, self.output, told=self.output is not None),
             _part(usage.tokens_cached, self.cached),
             _part(usage.tokens_thinking, self.thinking if self.thinking is not None else self.output),
@@ -172,8 +176,11 @@ class Prices:
         if price is None:
             return None
         makes = price.image is not None or price.image_tokens is not None
+        text, pictures = characters // CHARACTERS_PER_TOKEN, TOKENS_PER_IMAGE * images
+        apart = price.input_image is not None
         usage = Usage(
-            tokens_in=characters // CHARACTERS_PER_TOKEN + TOKENS_PER_IMAGE * images,
+            tokens_in=text if apart else text + pictures,
+            tokens_in_image=pictures if apart else None,
             tokens_out=0 if makes or price.output is None else TOKENS_OUT,
             tokens_image=TOKENS_OF_PICTURE if price.image_tokens is not None else None,
             images=int(makes),
@@ -206,6 +213,7 @@ class _Entry(BaseModel):
     model: str = Field(min_length=1)
     since: Annotated[datetime, BeforeValidator(_moment)]
     input: _Amount
+    input_image: _Amount
     output: _Amount
     cached: _Amount
     thinking: _Amount

@@ -132,7 +132,7 @@ def test_a_model_that_only_draws_is_asked_to_edit(vendor, account):
     assert [(image.role, image.media_type, image.content) for image in reply.images] == [
         ("result", "image/png", CUTOUT.content)
     ]
-    assert reply.usage == Usage(900, 0, None, None, 1056, 1)
+    assert reply.usage == Usage(100, 0, None, None, 1056, 1, tokens_in_image=800)
 
 
 def test_a_chat_that_draws_answers_with_pictures(vendor, account):

@@ -9,6 +9,7 @@ import pytest
 
 from vendors.base import RateLimited, Refused, Reply, TimedOut, Usage
 from vendors.prices import Prices, PricesInvalid, load_prices
+from vendors.routes import TASKS, load_routes
 
 DEFAULT = Path(__file__).parents[2] / "config" / "prices.toml"
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -72,6 +73,21 @@ def test_a_drawn_picture_costs_its_tokens_or_its_piece(prices):
     assert usd(prices, drawn, model=banana) is None  # of what size?
     assert usd(prices, drawn, model=lite) == Decimal("0.0341")
     assert usd(prices, replace(drawn, images=None), model=lite) is None
+
+
+def test_pictures_shown_to_a_model_may_be_billed_apart(prices):
+    used = Usage(tokens_in=200, tokens_out=0, tokens_in_image=3000, tokens_image=4000, images=1)
+    name = {"vendor": "openai", "model": "gpt-image-2.5-flare"}
+    assert usd(prices, used, **name) == Decimal("0.145")
+    assert usd(prices, replace(used, tokens_in_image=None), **name) is None
+    assert usd(prices, replace(USED, tokens_in_image=1)) is None
+    assert prices.estimate("openai", "gpt-image-2.5-flare", NOW, characters=4000, images=1) == Decimal("0.0474")
+
+
+def test_every_model_of_the_default_routes_has_a_price(prices):
+    routes = load_routes(DEFAULT.with_name("models.toml"))
+    named = {(route.vendor, route.model) for task in TASKS for route in routes.for_task(task)}
+    assert [name for name in sorted(named) if not prices.knows(*name, NOW)] == []
 
 
 def test_a_call_may_have_a_price(prices):

@@ -188,13 +188,15 @@ def usage_of(body: Mapping[str, Any], pictures: int = 0) -> Usage:
     drawn = _count(of_output, "image_tokens")
     if drawn is None and pictures and "choices" not in body:
         drawn = answered  # an image edit makes nothing else
+    shown = _count(of_input, "image_tokens") if "choices" not in body else None  # an image edit bills them apart
     return Usage(
-        tokens_in=None if asked is None else max(0, asked - (cached or 0)),
+        tokens_in=None if asked is None else max(0, asked - (cached or 0) - (shown or 0)),
         tokens_out=None if answered is None else max(0, answered - (thinking or 0) - (drawn or 0)),
         tokens_cached=cached,
         tokens_thinking=thinking,
         tokens_image=drawn,
         images=pictures,
+        tokens_in_image=shown,
     )
 
 
