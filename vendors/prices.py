@@ -70,7 +70,8 @@ class Price:
         """What it charges for, in words for a page, with the amounts that there are."""
         words = {
             "in": self.input, "pictures in": self.input_image, "out": self.output, "cached": self.cached,
-            "thinking": self.thinking, "picture tokens": self.image_tokens, "a picture": self.image, "a call": self.call,
+            "thinking": self.thinking, "picture tokens": self.image_tokens, "a picture": self.image,
+            "a call": self.call,
         }  # fmt: skip
         return [(word, amount) for word, amount in words.items() if amount is not None]
 
