@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import connection, models
 
+from core.ids import new_id
 from runs.models import Artifact, MetricResult, Run, RunError, Step, StepPayload
 from shops.models import Shop
 from shops.services import create_shop
@@ -15,6 +16,7 @@ from storefront.photos import store_room_photo
 
 SHOPS, FAILED_EVERY, STEEP_EVERY, RARE_EVERY = 20, 25, 100, 10_000
 RARE_MODEL = "rare-1"
+KINDS, SIGNATURE, METRIC = 25, "placement: vendor_timeout: kind ", "contact_gap"
 
 
 def make_model_run() -> Run:
@@ -55,13 +57,47 @@ def seed_runs(model: Run, count: int, *, newest_s: int, oldest_s: int, whole: bo
         if not whole:
             cursor.execute(
                 """
-                INSERT INTO runs_runerror (id, run_id, stage, attempt, code, message, retryable, vendor, model, details,
-                                           created_at)
+                INSERT INTO runs_runerror (id, run_id, stage, attempt, code, message, retryable, vendor, model, cost_source,
+                                           details, created_at)
                 SELECT uuidv7(new.at - statement_timestamp()), new.id, 'placement', 1, 'vendor_timeout', 'No answer.',
-                       true, 'local', 'local-1', '{}', new.at FROM bench_new new WHERE new.failed
+                       true, 'local', 'local-1', '', '{}', new.at FROM bench_new new WHERE new.failed
                 """
             )
+            cursor.execute(
+                """
+                INSERT INTO runs_metricresult (id, run_id, attempt, profile_key, key, value, passed, threshold,
+                                               must_pass, unit, details, source, created_at)
+                SELECT uuidv7(new.at - statement_timestamp()), new.id, 1, 'bench', measured.key, 0.5,
+                       NOT (new.failed AND measured.key = %(metric)s), 0.2, true, 'share', '{}', 'auto', new.at
+                FROM bench_new new CROSS JOIN unnest(ARRAY[%(metric)s, 'seam', 'on_support']) AS measured(key)
+                """,
+                {"metric": METRIC},
+            )
     _analyse()
+
+
+def make_large_run(model: Run, *, steps: int, artifacts: int) -> Run:
+    """A run of many steps and pieces of evidence, with payloads as large as the model's."""
+    run = Run.objects.get(pk=model.pk)
+    run.pk, run.idempotency_key, run.subject_label = new_id(), None, "A large run"
+    run._state.adding = True
+    run.save()
+    blobs = list(Artifact.objects.filter(run=model, blob__isnull=False).values_list("blob_id", "role"))
+    originals = list(model.steps.select_related("payload"))
+    for number in range(steps):
+        step = originals[number % len(originals)]
+        payload = step.payload
+        step.pk, step.run, step.node_key, step.seq = new_id(), run, f"{step.name}_{number}", number
+        step._state.adding = payload._state.adding = True
+        step.save()
+        payload.step = step
+        payload.save()
+        share = range(number, artifacts, steps)
+        pieces = ((f"piece-{piece}", *blobs[piece % len(blobs)]) for piece in share)
+        Artifact.objects.bulk_create(
+            Artifact(run=run, step=step, name=name, blob_id=blob, role=role) for name, blob, role in pieces
+        )
+    return run
 
 
 def _copy_runs(cursor: Any, model: Run, *, whole: bool) -> None:
@@ -77,6 +113,7 @@ def _copy_runs(cursor: Any, model: Run, *, whole: bool) -> None:
         "subject_label": "old.subject_label || ' ' || new.number",
         "status": "CASE WHEN new.failed THEN 'failed' ELSE 'completed' END",
         "error_code": "CASE WHEN new.failed THEN 'vendor_timeout' ELSE '' END",
+        "error_signature": f"CASE WHEN new.failed THEN '{SIGNATURE}' || new.number %% {KINDS} ELSE '' END",
     }
     if not whole:
         changed["shop_id"] = "(%(shops)s::uuid[])[1 + new.number %% cardinality(%(shops)s::uuid[])]"
