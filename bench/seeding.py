@@ -57,8 +57,8 @@ def seed_runs(model: Run, count: int, *, newest_s: int, oldest_s: int, whole: bo
         if not whole:
             cursor.execute(
                 """
-                INSERT INTO runs_runerror (id, run_id, stage, attempt, code, message, retryable, vendor, model, cost_source,
-                                           details, created_at)
+                INSERT INTO runs_runerror (id, run_id, stage, attempt, code, message, retryable, vendor, model,
+                                           cost_source, details, created_at)
                 SELECT uuidv7(new.at - statement_timestamp()), new.id, 'placement', 1, 'vendor_timeout', 'No answer.',
                        true, 'local', 'local-1', '', '{}', new.at FROM bench_new new WHERE new.failed
                 """

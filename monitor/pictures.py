@@ -97,7 +97,7 @@ def summary_pictures(runs: Iterable[Run]) -> dict[Any, Pictures]:
         by_shop.setdefault(run.shop_id, set()).update(named[run.pk].values())
     for shop_id, hashes in by_shop.items():
         wanted |= Q(shop_id=shop_id, sha256__in=hashes)
-    blobs = {(blob.shop_id, blob.sha256): blob for blob in Blob.objects.kept().filter(wanted)}
+    blobs = {(blob.shop_id, blob.sha256): blob for blob in Blob.objects.kept().filter(wanted).defer("body")}
     found: dict[Any, Pictures] = {}
     for run in runs:
         pairs = ((name, sha256, blobs.get((run.shop_id, sha256))) for name, sha256 in named[run.pk].items())

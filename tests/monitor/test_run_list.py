@@ -223,6 +223,18 @@ def test_queries_do_not_grow_with_the_list_and_nothing_is_counted(console: Clien
     assert not [query["sql"] for query in five if "COUNT(" in query["sql"].upper()]
 
 
+def test_a_list_reads_no_payload_no_input_and_no_bytes(console: Client) -> None:
+    composite_run()
+    RunFactory(status="failed", error_signature="a: b: c")
+    for address in (URL, f"{URL}?metric=seam&error=x&prompt=a:b&model=m", "/admin/errors/?range=30d"):
+        with CaptureQueriesContext(connection) as queries:
+            page = console.get(address).content.decode()
+        asked = " ".join(query["sql"] for query in queries)
+        for heavy in ("runs_steppayload", '"runs_run"."input",', '"runs_blob"."body"', '"runs_artifact"'):
+            assert heavy not in asked
+        assert "/1280/" not in page
+
+
 def test_what_is_not_known_is_never_a_zero(console: Client) -> None:
     RunFactory(latency_ms=None, cost_usd=None)
     page = console.get(URL).content.decode()
