@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -148,7 +148,8 @@ def _hours(now: datetime) -> list[Hour]:
     first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=23)
     rows = (
         Run.objects.shoppers().since(first)
-        .annotate(hour=TruncHour("created_at")).values("hour", "status").annotate(number=Count("id")).order_by("hour")
+        .annotate(hour=TruncHour("created_at", tzinfo=UTC)).values("hour", "status")
+        .annotate(number=Count("id")).order_by("hour")
     )  # fmt: skip
     counts: dict[tuple[Any, str], int] = {(row["hour"], row["status"]): row["number"] for row in rows}
     found = []

@@ -1,7 +1,7 @@
 """What models have cost, by day and by shop. Everything counts that was paid for, trials of staff included."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -73,7 +73,7 @@ def spend_by_day(now: datetime, *, shop: Shop | None = None, days: int = DAYS) -
     first = _midnight(now) - timedelta(days=days - 1)
     runs = Run.objects.since(first)
     runs = runs if shop is None else runs.for_shop(shop)
-    rows: list[Any] = list(_summed(runs.annotate(day=TruncDate("created_at")).values("day")))
+    rows: list[Any] = list(_summed(runs.annotate(day=TruncDate("created_at", tzinfo=UTC)).values("day")))
     known = {row["day"]: row for row in rows}
     most = max((row["cost"] or 0 for row in rows), default=0)
     found = []

@@ -70,8 +70,8 @@ def age(moment: datetime | None) -> str | SafeString:
         return UNKNOWN
     exact = timezone.localtime(moment)
     return format_html(
-        '<time datetime="{}" title="{} UTC">{}</time>',
-        exact.isoformat(), exact.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], _ago(timezone.now() - moment),
+        '<time datetime="{}" title="{} {}">{}</time>',
+        exact.isoformat(), exact.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], exact.tzname(), _ago(timezone.now() - moment),
     )  # fmt: skip
 
 

@@ -1,9 +1,10 @@
 """The dashboard: today in numbers that are true, and in a fixed number of queries."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+import time_machine
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
@@ -93,3 +94,19 @@ def test_who_may_not_see_runs_gets_no_numbers(db: None) -> None:
     page = client.get("/admin/")
     assert page.context["dashboard"] is None
     assert "Nothing here is open to you" in page.content.decode()
+
+
+@time_machine.travel("2026-11-21T16:50:00Z", tick=False)
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York"])
+def test_hours_and_days_are_counted_alike_in_every_zone(console: Client, zone: str) -> None:
+    console.cookies["console_zone"] = zone
+    RunFactory(created_at=datetime(2026, 11, 21, 16, 40, tzinfo=UTC))
+    RunFactory(created_at=datetime(2026, 11, 21, 15, 10, tzinfo=UTC))
+    page = console.get("/admin/")
+    assert [hour.total for hour in page.context["dashboard"].hours[-2:]] == [1, 1]
+
+
+def test_a_tooltip_tells_its_zone(console: Client) -> None:
+    console.cookies["console_zone"] = "Asia/Kolkata"
+    RunFactory(created_at=timezone.now())
+    assert ' IST">' in console.get("/admin/runs/run/").content.decode()
