@@ -40,29 +40,29 @@ class Exchange:
 
 
 def request_record(url: str, headers: Mapping[str, str], body: Any, *, secret: tuple[str, ...]) -> dict[str, Any]:
-    """A request as it is kept: everything but the headers that hold a key."""
+    """A request as it is kept: everything but the headers that hold a key; without a body it is a GET."""
     shown = {name: value for name, value in headers.items() if name.lower() not in secret}
-    return {"method": "POST", "url": url, "headers": shown, "body": body}
+    return {"method": "GET" if body is None else "POST", "url": url, "headers": shown, "body": body}
 
 
-async def post(
+async def send(
     client: httpx.AsyncClient,
     url: str,
     *,
     headers: Mapping[str, str],
-    content: AsyncIterable[bytes],
+    content: AsyncIterable[bytes] | None,
     request: Mapping[str, Any],
     timeout_s: float,
     service: str,
 ) -> Exchange:
-    """Send a request and read the answer to its end, whatever its status.
+    """Send a request (a POST, or a GET where there is no content) and read the answer to its end, whatever its status.
 
     Raises:
         TimedOut: all of it took longer than `timeout_s` seconds.
         Unavailable: no connection, or it ended before there was an answer.
         BadResponse: the answer ended in the middle, is too large, or is not HTTP.
     """
-    started = time.monotonic()
+    started, method = time.monotonic(), "GET" if content is None else "POST"
     status, body = 0, bytearray()
     kept: Mapping[str, str] = {}
 
@@ -72,7 +72,7 @@ async def post(
 
     try:
         async with asyncio.timeout(timeout_s):
-            async with client.stream("POST", url, headers=dict(headers), content=content) as answer:
+            async with client.stream(method, url, headers=dict(headers), content=content) as answer:
                 status, kept = answer.status_code, _kept(answer.headers)
                 async for piece in answer.aiter_bytes():
                     body += piece

@@ -24,7 +24,7 @@ from vendors.base import (
     Usage,
     VendorError,
 )
-from vendors.exchange import Exchange, post, request_record, retry_after
+from vendors.exchange import Exchange, request_record, retry_after, send
 from vendors.http import LoopClients
 
 MODEL = "segment-v1"
@@ -75,7 +75,7 @@ class PhotoroomVendor:
         url = self._base_url + PATH
         # The endpoint has one model; its name is kept with the request, it is not sent.
         body = {**FIELDS, "image_file": named, "model": call.model}
-        exchange = await post(
+        exchange = await send(
             await self._clients.here(),
             url,
             headers={**headers, "Content-Length": str(form.length)},

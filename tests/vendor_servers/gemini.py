@@ -132,6 +132,8 @@ class Gemini:
 
     def answer(self, request: Request) -> Response:
         """Answer a request, or refuse it as the real service would."""
+        if request.method == "GET" and request.path == "/v1beta/models":
+            return self._listed(request)
         refused = self._refusal(request)
         if refused is not None:
             return refused
@@ -143,6 +145,14 @@ class Gemini:
             return Response(picture_answer(model, *_nth(self.pictures, number), asked=body, number=number))
         text = _nth(self.texts, number)
         return Response(text_answer(model, text, asked=body, number=number, thinks=self.thinks))
+
+    def _listed(self, request: Request) -> Response:
+        if request.headers.get("x-goog-api-key") != self.key:
+            return INVALID_KEY
+        models = [{"name": f"models/{name}", "supportedGenerationMethods": ["generateContent", "countTokens"]}
+                  for name in self.models]  # fmt: skip
+        embedding = {"name": "models/gemini-embedding-2", "supportedGenerationMethods": ["embedContent"]}
+        return Response({"models": [*models, embedding]})
 
     def _refusal(self, request: Request) -> Response | None:
         found = PATH.fullmatch(request.path)

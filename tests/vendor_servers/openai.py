@@ -161,6 +161,10 @@ class OpenAI:
 
     def answer(self, request: Request) -> Response:
         """Answer a request, or refuse it as OpenAI would."""
+        allowed = self.key is None or request.headers.get("authorization") == f"Bearer {self.key}"
+        if request.method == "GET" and request.path == "/v1/models" and allowed:
+            data = [{"id": name, "object": "model", "created": 1, "owned_by": "us"} for name in self.models]
+            return Response({"object": "list", "data": data})
         refused = self._refusal(request)
         if refused is not None:
             return refused

@@ -61,6 +61,28 @@ def read_reply(call: Call, exchange: Exchange) -> Reply:
     )
 
 
+def read_models(exchange: Exchange) -> frozenset[str]:
+    """The names in a list of models, of those that answer questions.
+
+    Raises:
+        VendorError: by meaning.
+    """
+    known = {"request": exchange.request, "response": exchange.response(exchange.shown())}
+    try:
+        body = parse(exchange.body).value
+    except NotJson as error:
+        raise _unreadable(exchange, str(error)) from error
+    if isinstance(body, dict) and isinstance(body.get("error"), Mapping):
+        raise failures.failure(exchange, body["error"], **known)
+    listed = body.get("models") if isinstance(body, dict) and exchange.status == 200 else None
+    if not isinstance(listed, list):
+        raise failures.by_status(
+            exchange.status, f"Gemini answered {exchange.status} without models.", exchange, **known
+        )
+    asked = [item for item in listed if "generateContent" in item.get("supportedGenerationMethods", ())]
+    return frozenset(str(item.get("name", "")).removeprefix("models/") for item in asked)
+
+
 def _unreadable(exchange: Exchange, why: str) -> VendorError:
     kept = exchange.response(exchange.shown())
     kind = exchange.headers.get("content-type", "no content type").split(";")[0]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from vendors.base import Call, Rejected, Reply
-from vendors.exchange import post, request_record
-from vendors.gemini.answer import read_reply
+from vendors.exchange import request_record, send
+from vendors.gemini.answer import read_models, read_reply
 from vendors.gemini.request import GeminiParams, request_body
 from vendors.http import LoopClients
 from vendors.params import read_params
@@ -50,7 +50,7 @@ class GeminiVendor:
             "x-goog-api-key": self._key,
         }
         content = Body(body)
-        exchange = await post(
+        exchange = await send(
             await self._clients.here(),
             url,
             headers={**headers, "Content-Length": str(content.length)},
@@ -60,3 +60,18 @@ class GeminiVendor:
             service="Gemini",
         )
         return read_reply(call, exchange)
+
+    async def list_models(self, timeout_s: float = 30.0) -> frozenset[str]:
+        """The models that this key may ask for content; costs nothing (`models.list`).
+
+        Raises:
+            VendorError: by meaning.
+        """
+        url = f"{self._base_url}/v1beta/models?pageSize=1000"
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "x-goog-api-key": self._key}
+        request = request_record(url, headers, None, secret=SECRET)
+        client = await self._clients.here()
+        exchange = await send(
+            client, url, headers=headers, content=None, request=request, timeout_s=timeout_s, service="Gemini"
+        )
+        return read_models(exchange)

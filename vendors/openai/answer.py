@@ -64,6 +64,27 @@ def read_reply(call: Call, exchange: Exchange, service: str) -> Reply:
     )
 
 
+def read_models(exchange: Exchange, service: str) -> frozenset[str]:
+    """The names in a list of models.
+
+    Raises:
+        VendorError: by meaning.
+    """
+    known = {"request": exchange.request, "response": exchange.response(exchange.shown())}
+    try:
+        body = parse(exchange.body).value
+    except NotJson as error:
+        raise _unreadable(exchange, service, str(error)) from error
+    said = failures.said_in(body)
+    if said is not None:
+        raise failures.failure(service, exchange, said, **known)
+    listed = body.get("data") if isinstance(body, dict) and exchange.status == 200 else None
+    if not isinstance(listed, list):
+        text = f"{service} answered {exchange.status} without models."
+        raise failures.by_status(exchange.status, text, exchange, **known)
+    return frozenset(str(item.get("id", "")) for item in listed if isinstance(item, Mapping))
+
+
 def _unreadable(exchange: Exchange, service: str, why: str) -> VendorError:
     kept = exchange.response(exchange.shown())
     kind = exchange.headers.get("content-type", "no content type").split(";")[0]

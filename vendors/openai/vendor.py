@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from vendors.base import Call, Rejected, Reply
-from vendors.exchange import post, request_record
+from vendors.exchange import request_record, send
 from vendors.http import LoopClients
-from vendors.openai.answer import read_reply
+from vendors.openai.answer import read_models, read_reply
 from vendors.openai.request import OpenAIParams, chat_body, draws, edit_body
 from vendors.params import read_params
 from vendors.wire import Body, recorded
@@ -57,7 +57,7 @@ class OpenAIVendor:
             **({"Authorization": f"Bearer {self._key}"} if self._key else {}),
         }
         content, url = Body(body), f"{self._base_url}{path}"
-        exchange = await post(
+        exchange = await send(
             await self._clients.here(),
             url,
             headers={**headers, "Content-Length": str(content.length)},
@@ -67,3 +67,19 @@ class OpenAIVendor:
             service=self._service,
         )
         return read_reply(call, exchange, self._service)
+
+    async def list_models(self, timeout_s: float = 30.0) -> frozenset[str]:
+        """The models that the server has for this key; costs nothing.
+
+        Raises:
+            VendorError: by meaning.
+        """
+        url = f"{self._base_url}/models"
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        headers |= {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        request = request_record(url, headers, None, secret=SECRET)
+        client = await self._clients.here()
+        exchange = await send(
+            client, url, headers=headers, content=None, request=request, timeout_s=timeout_s, service=self._service
+        )
+        return read_models(exchange, self._service)
