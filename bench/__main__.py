@@ -14,6 +14,7 @@ MEASUREMENTS = {
     "dispatch": "Dispatch",
     "pages": "Operator pages with 50,000 runs",
     "rerun": "Re-runs from the composite",
+    "schemas": "Trying stored answers before a schema is in force",
     "waiting": "Many runs that wait",
     "many": "A thousand runs in flight",
     "fairness": "Fairness between shops",

@@ -101,7 +101,10 @@ class Acceptance:
         def check(value: Any) -> bool:
             if not isinstance(value, dict):
                 return True
-            return all(named.get(name, rest)(member) for name, member in value.items())
+            for name, member in value.items():  # noqa: SIM110 - half the time of a generator
+                if not named.get(name, rest)(member):
+                    return False
+            return True
 
         return check
 
@@ -143,7 +146,14 @@ def _all(rules: list[Check]) -> Check:
     if len(rules) == 2:
         first, second = rules
         return lambda value: first(value) and second(value)
-    return lambda value: all(rule(value) for rule in rules)
+
+    def check(value: Any) -> bool:
+        for rule in rules:  # noqa: SIM110 - half the time of a generator
+            if not rule(value):
+                return False
+        return True
+
+    return check
 
 
 def _one(rules: list[Check]) -> Check:
@@ -158,7 +168,14 @@ CHOICES: dict[str, Callable[[list[Check]], Check]] = {"allOf": _all, "anyOf": _a
 
 
 def _each(rule: Check) -> Check:
-    return lambda value: not isinstance(value, list) or all(rule(item) for item in value)
+    def check(value: Any) -> bool:
+        if isinstance(value, list):
+            for item in value:
+                if not rule(item):
+                    return False
+        return True
+
+    return check
 
 
 def _is_number(value: Any) -> bool:
@@ -198,7 +215,7 @@ def _among(choices: list[Any]) -> Check:
 
 
 def _for_numbers(compare: Callable[[Any], bool]) -> Check:
-    return lambda value: not _is_number(value) or compare(value)
+    return lambda value: not isinstance(value, (int, float)) or isinstance(value, bool) or compare(value)
 
 
 def _for_text(test: Callable[[str], bool]) -> Check:

@@ -37,8 +37,8 @@ INTEGRAL = "integral_float"
 class Validation:
     """The outcome for one value.
 
-    `errors` lists at most 20 of them; `error_count` counts on to 1,000. `notes` names the paths where a number such as
-    1.0 stood for an integer, which JSON Schema accepts and a stricter reader would not.
+    `errors` lists at most 20 of them; `error_count` counts on to 1,000. `notes` names the paths of a value that fits
+    where a number such as 1.0 stood for an integer, which JSON Schema accepts and a stricter reader would not.
     """
 
     passed: bool
@@ -171,7 +171,7 @@ class Checker:
             if compiled.strict is not None and compiled.strict.accepts(value):
                 return Validation(True)
             found = _run(compiled.usual, value, compiled.declared)
-            return _outcome(found, _integral_notes(compiled, value, found))
+            return _outcome(found) if found else _outcome([], _integral_notes(compiled, value))
         except (_TooComplex, RecursionError):
             return _outcome([findings.too_complex(value)])
 
@@ -207,13 +207,12 @@ def _run(ready: _Ready, value: Any, declared: frozenset[str]) -> list[Problem]:
         _turn.reset(token)
 
 
-def _integral_notes(compiled: _Compiled, value: Any, found: list[Problem]) -> tuple[str, ...]:
-    """Where 1.0 stands for an integer: what a reader without that liberty would find on top."""
+def _integral_notes(compiled: _Compiled, value: Any) -> tuple[str, ...]:
+    """Where 1.0 stands for an integer in a value that fits: what a reader without that liberty would find."""
     if compiled.strict is None or not strict_json.has_integral_float(value):
         return ()
-    known = {problem.json_path for problem in found}
     stricter = _run(compiled.strict, value, compiled.declared)
-    paths = [problem.json_path for problem in stricter if problem.json_path not in known and problem.keyword == "type"]
+    paths = [problem.json_path for problem in stricter if problem.keyword == "type"]
     return tuple(f"{INTEGRAL} {path}" for path in paths[:MAX_LISTED])
 
 
