@@ -127,7 +127,7 @@ def bill(response: Response) -> Decimal:
     if response.status != 200 or usage is None:
         return Decimal(0)
     out = usage.get("candidatesTokenCount", 0) + usage.get("thoughtsTokenCount", 0)
-    exact = (usage["promptTokenCount"] * INPUT + out * OUTPUT) / 1_000_000
+    exact: Decimal = (usage["promptTokenCount"] * INPUT + out * OUTPUT) / 1_000_000
     return exact.quantize(MICRO, ROUND_HALF_EVEN)
 
 
