@@ -31,6 +31,7 @@ from vendors.base import Message, Role
 
 MAX_RAW = 128 * 1024
 RECENT = 5
+BY_HAND = "by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,9 @@ class ForkPreview:
 
     @property
     def moved(self) -> bool:
-        """Whether it starts elsewhere than was asked for."""
-        return bool(self.wanted and self.node) and self.node != self.wanted
+        """Whether it starts elsewhere than was asked for, and not for an answer by hand there."""
+        wanted = self.states.get(self.wanted)
+        return wanted is not None and self.node != self.wanted and wanted.state != BY_HAND
 
 
 @dataclass(slots=True)
@@ -267,7 +269,7 @@ def _rows(plan: ForkPlan, estimate: Estimate) -> list[NodeRow]:
             why = "; ".join(reasons) or ("it starts here" if key == plan.node else _after(plan, key))
             rows.append(NodeRow(key, "runs", why, estimates.get(key)))
         else:
-            rows.append(NodeRow(key, "by hand" if key in plan.changes.answers else "reused"))
+            rows.append(NodeRow(key, BY_HAND if key in plan.changes.answers else "reused"))
     return rows
 
 

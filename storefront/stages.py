@@ -191,7 +191,7 @@ def _nowhere(reasons: Counter[str], *, tapped: bool) -> StageError:
     )
 
 
-@stage("composite", version=1, type="image", params=COMPOSITE_PARAMS)
+@stage("composite", version=1, type="image", params=COMPOSITE_PARAMS, task="composite", prompt="composite")
 async def composite(
     step: StepHandle,
     *,

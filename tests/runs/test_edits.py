@@ -14,6 +14,7 @@ from runs.errors import ChangesInvalid, NodeUnknown
 from runs.fork_plan import plan_fork
 from runs.inline import default_deps, execute_inline
 from runs.models import Run
+from runs.registry import find_stage
 from runs.rerunning import rerun_run
 from tests.factories import CompositeFactory, room_jpeg
 from tests.runs.engine import ScriptedVendor, chain, deps, publish, run_inline
@@ -148,6 +149,17 @@ def test_an_edited_answer_is_a_humans_step_and_everything_after_it_is_executed(t
 
 
 # -- a composite
+
+
+def test_the_stages_of_this_release_say_whom_they_ask() -> None:
+    asks = {key: (stage.task, stage.prompt) for key in ("cutout@1", "facts@1", "placement@1", "composite@1")
+            if (stage := find_stage(key))}  # fmt: skip
+    assert asks == {
+        "cutout@1": ("cutout", ""),
+        "facts@1": ("facts", "facts_extraction"),
+        "placement@1": ("placement", "placement"),
+        "composite@1": ("composite", "composite"),
+    }
 
 
 def test_a_composite_takes_an_edited_tap_and_edited_facts_and_says_so(published: None) -> None:
