@@ -22,6 +22,7 @@ MEASUREMENTS = {
     "chaos": "Processes killed at random",
     "errors": "A model service that fails often",
     "widget": "Widget",
+    "replay": "Runs replayed from their recordings",
     "debugflow": "From a complaint to a verified patch",
     "placing": "Placing products in rendered rooms",
     "cutout": "Cutouts",

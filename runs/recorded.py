@@ -67,6 +67,7 @@ class RecordedRun:
     attempts: Mapping[tuple[str, int], RecordedAttempt]
     store: BlobStore
     rank: Mapping[str, int]  # the nodes that ended, in the order in which they did
+    _rules: dict[UUID, dict[str, Any] | AttemptFailed] = field(default_factory=dict)
 
     @property
     def run_values(self) -> dict[str, Any]:
@@ -89,9 +90,26 @@ class RecordedRun:
         return self.attempts.get((node_key, number)) or RecordedAttempt()
 
     def rules_of(self, attempt: RecordedAttempt) -> dict[str, Any]:
-        """The rules that an attempt went by; empty where it went by none."""
+        """The rules that an attempt went by; empty where it went by none. Read once, so that no event loop waits.
+
+        Raises:
+            AttemptFailed: as `read`.
+        """
         kept = attempt.of_role(Artifact.Role.RULES)
-        return dict(json.loads(self.read(kept[0]))) if kept else {}
+        if not kept:
+            return {}
+        if kept[0].pk not in self._rules:
+            self._rules[kept[0].pk] = self._read_rules(kept[0])
+        known = self._rules[kept[0].pk]
+        if isinstance(known, AttemptFailed):
+            raise known
+        return known
+
+    def _read_rules(self, artifact: Artifact) -> dict[str, Any] | AttemptFailed:
+        try:
+            return dict(json.loads(self.read(artifact)))
+        except AttemptFailed as failure:
+            return failure
 
     def readable_rules(self, attempt: RecordedAttempt) -> dict[str, Any]:
         """The rules that an attempt went by; empty also where they cannot be read: whoever needs them will say so."""

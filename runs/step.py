@@ -182,7 +182,7 @@ class StepHandle(Recorder):
         """Bytes that an async function brings from outside. They are evidence, and a replay takes them from there."""
         if self._rules is None:
             raise RuntimeError("What is fetched is waited for; make the stage `async def`.")
-        content = self._rules.from_outside(name)
+        content = await off_loop(self._rules.from_outside, name)
         if content is None:
             content = await function(*arguments)
         self.artifact(name, content, media_type)
