@@ -130,6 +130,7 @@ def _today(now: datetime) -> Today:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     shoppers = Q(mode=Run.Mode.LIVE)
     done = shoppers & Q(status=Run.Status.COMPLETED)
+    here = ~Q(mode=Run.Mode.IMPORTED)
     row = Run.objects.since(midnight).aggregate(
         total=Count("id", filter=shoppers),
         completed=Count("id", filter=done),
@@ -137,8 +138,8 @@ def _today(now: datetime) -> Today:
         active=Count("id", filter=shoppers & Q(status__in=Run.ACTIVE)),
         p50_ms=Percentile("latency_ms", share="0.5", filter=done),
         p95_ms=Percentile("latency_ms", share="0.95", filter=done),
-        cost_unknown=Sum("cost_unknown", default=0),
-        spent=Sum("cost_usd"),
+        cost_unknown=Sum("cost_unknown", default=0, filter=here),
+        spent=Sum("cost_usd", filter=here),
     )
     return Today(cost_usd=row.pop("spent"), **row)
 

@@ -21,15 +21,18 @@ from vendors.routes import TASKS, Limit, Route, RunBudget, load_routes
 WINDOW, RECENT = timedelta(hours=24), timedelta(hours=1)
 FEW_CALLS, OFTEN = 3, 0.5  # so many calls, and so large a share of them failed: something is wrong
 
-# Every call has a row: the last attempt of a step that completed, or an attempt that failed. Replays call nobody.
+# Every call has a row: the last attempt of a step that completed, or an attempt that failed. Replays call nobody, and
+# what an imported run has asked it has asked from elsewhere.
 CALLS = """
 WITH call AS (
   SELECT vendor, model, coalesce(finished_at, created_at) AS at, call_ms AS ms, cost_usd, '' AS code FROM runs_step
   WHERE id >= %(day)s AND vendor <> '' AND status = 'completed' AND reused_from_id IS NULL
     AND cost_source <> 'recording'
+    AND NOT EXISTS (SELECT FROM runs_run WHERE runs_run.id = run_id AND mode = 'imported')
   UNION ALL
   SELECT vendor, model, created_at, latency_ms, cost_usd, code FROM runs_runerror
   WHERE id >= %(day)s AND vendor <> '' AND cost_source <> 'recording'
+    AND NOT EXISTS (SELECT FROM runs_run WHERE runs_run.id = run_id AND mode = 'imported')
 ), judged AS (SELECT *, code LIKE 'vendor\\_%%' OR code IN ('timeout', 'worker_lost') AS failed FROM call)
 SELECT vendor, model, count(*), count(*) FILTER (WHERE failed),
   count(*) FILTER (WHERE at >= %(hour)s), count(*) FILTER (WHERE failed AND at >= %(hour)s),

@@ -102,7 +102,11 @@ def spend_by_shop(now: datetime) -> list[ShopSpend]:
 
 
 def _summed(runs: Any) -> Any:
-    return runs.annotate(runs=Count("id"), cost=Sum("cost_usd"), unknown=Sum("cost_unknown")).order_by()
+    return (
+        runs.exclude(mode="imported")
+        .annotate(runs=Count("id"), cost=Sum("cost_usd"), unknown=Sum("cost_unknown"))
+        .order_by()
+    )
 
 
 def _midnight(now: datetime) -> datetime:

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from django.test import Client
 from playwright.sync_api import Browser, expect
 
 import tests.engineapp.policy_stages  # noqa: F401 - registers the test stages
+from monitor.spending import spend_by_shop
 from runs.blobs import store_blob
 from runs.bundles.packing import pack_run
+from runs.bundles.unpacking import import_bundle
 from runs.inline import execute_inline
 from runs.models import Run, StepPayload
 from runs.replaying import start_replay
@@ -108,6 +111,19 @@ def test_a_bundle_is_imported_in_the_console_and_opens_there(console: Client) ->
     assert "Imported by operator" in shown and run.subject_label in shown
     assert "Import a bundle" in console.get("/admin/runs/run/").content.decode()
     assert replayed(Run.objects.get()).status == "completed"
+
+
+def test_what_a_run_has_cost_elsewhere_is_no_spending_here(console: Client) -> None:
+    run = recorded_run()
+    Run.objects.filter(pk=run.pk).update(cost_usd="0.25", cost_unknown=0)
+    run.refresh_from_db()
+    body, now = b"".join(pack_run(run)), run.created_at
+    assert spend_by_shop(now)[0].cost_usd == Decimal("0.25")
+    Run.objects.all().delete()
+    imported, _ = import_bundle(io.BytesIO(body), by="anna")
+    assert imported.cost_usd == Decimal("0.25")
+    assert spend_by_shop(now) == []
+    assert console.get("/admin/models/").status_code == 200
 
 
 def bearer(plain: str) -> dict[str, Any]:
