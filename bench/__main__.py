@@ -20,6 +20,7 @@ MEASUREMENTS = {
     "fairness": "Fairness between shops",
     "recovery": "Leases under load, and killed workers",
     "chaos": "Processes killed at random",
+    "adapters": "What our code costs per model call",
     "errors": "A model service that fails often",
     "widget": "Widget",
     "replay": "Runs replayed from their recordings",

@@ -21,7 +21,7 @@ class Image:
     """Encoded picture bytes with the role they play (`room`, `cutout`, `regions`, `product`, `result`, ...)."""
 
     role: str
-    content: bytes
+    content: bytes = field(repr=False)  # megabytes, which a task's or an error's own words would repeat
     media_type: str
     digest: str = field(default="", compare=False, repr=False)
 

@@ -178,7 +178,7 @@ class OpenAI:
         return Response(chat_answer(body["model"], _nth(self.texts, number), number))
 
     def _refusal(self, request: Request) -> Response | None:
-        kinds = {"/v1/chat/completions": _Chat, "/v1/images/edits": _Edit}
+        kinds: dict[str, type[_Chat] | type[_Edit]] = {"/v1/chat/completions": _Chat, "/v1/images/edits": _Edit}
         if self.key is not None and request.headers.get("authorization") != f"Bearer {self.key}":
             return INVALID_KEY
         if request.method != "POST" or request.path not in kinds:
