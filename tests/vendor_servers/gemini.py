@@ -103,7 +103,7 @@ class _Config(_Strict):
 class _Body(_Strict):
     system_instruction: _System | None = None
     contents: list[_Content] = Field(min_length=1)
-    generation_config: _Config = Field(default_factory=lambda: _Config())
+    generation_config: _Config = Field(default_factory=lambda: _Config.model_validate({}))
 
 
 def _keywords(schema: Any) -> list[str]:
