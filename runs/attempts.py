@@ -54,10 +54,14 @@ class Attempt:
     profile: str = ""
     routes_left: bool = False  # whether another route could be taken if this attempt failed
     asked_route: Route | None = None
+    first_route: int = field(init=False)  # where choosing began: a repetition chooses anew from there
     cache_key: str = ""
     reused_from: UUID | None = None
     rules: AttemptRules | None = None
     taken: bool = False  # a replay's, with an answer that cannot be made again
+
+    def __post_init__(self) -> None:
+        self.first_route = self.route
 
     def moves_on(self, failure: AttemptFailed) -> bool:
         """Whether a failure leads to the next route, and there is one that can be taken."""

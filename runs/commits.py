@@ -110,7 +110,7 @@ def commit_failed_attempt(
     step, writing = context.steps[attempt.node_key], Writing(context.claim)
     writing.add_to_run(**totals(attempt))
     writing.insert(RunError, [error_row(context, attempt.node_key, failure, attempt)])
-    number, route = attempt.number + 1, attempt.route + retry.next_route
+    number, route = attempt.number + 1, attempt.route + 1 if retry.next_route else attempt.first_route
     retries = step.retries + (retry.counts and not retry.next_route)
     columns = {"status": Step.Status.PENDING, "attempt": number, "route": route, "retries": retries}
     writing.rest_step(step.id, retry.wait_s, **columns)

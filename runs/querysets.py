@@ -54,6 +54,10 @@ class RunQuerySet(models.QuerySet["Run"]):
 class StepQuerySet(models.QuerySet["Step"]):
     """Steps."""
 
+    def asking(self) -> Self:
+        """Steps at work that have asked somebody who may bill it: how that ended nobody has written down yet."""
+        return self.filter(status="running").exclude(vendor__in=("", *FREE))
+
     def filters_dropping_more_than(self, ratio: float) -> Self:
         """Completed filter steps that dropped more than a share of their candidates, steepest first."""
         return self.filter(type="filter", drop_ratio__gt=ratio).order_by("-drop_ratio", "-id")

@@ -128,6 +128,14 @@ def test_a_route_with_a_feature_is_for_shops_that_have_it_switched_on() -> None:
         assert run.steps.get().route == 1 - calls
 
 
+def test_a_repetition_chooses_anew_so_that_what_it_passes_over_is_told_with_the_answer() -> None:
+    one, two = vendor("one"), vendor("two", Unavailable("down"), 1)
+    run = asked(given(one, two, routes={"feature": "new_model"}), retries=1)
+    step = run.steps.get()
+    assert (run.status, step.attempt, step.route, len(two.calls)) == ("completed", 2, 1, 2)
+    assert skipped(run) == [("one/one-1", "feature")]
+
+
 def test_a_run_without_a_shop_has_no_feature_and_says_so_when_nothing_is_left() -> None:
     run = asked(given(vendor("one"), routes={"feature": "new_model"}))
     assert (run.status, run.error_code) == ("failed", "no_route")

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from runs.cancelling import cancel_run
+from runs.claims import Claim
 from runs.models import Artifact, Run, RunError
 from runs.services import start_run
+from runs.sweeping import park
 from tests.runs.engine import ScriptedVendor, chain, deps, publish, run_inline
 from tests.runs.test_bad_ends import claimed, execute
 from vendors.base import RateLimited, Refused, Reply, TimedOut, Usage
@@ -73,3 +76,21 @@ def test_a_call_that_was_under_way_when_its_worker_was_lost_is_unknown() -> None
     run.steps.update(status="running", vendor="scripted", model="scripted-1")
     ended = execute(claimed(run), replace(deps(ScriptedVendor([ANSWER])), prices=PRICES))
     assert (ended.status, ended.cost_usd, ended.cost_unknown) == ("completed", Decimal("0.002"), 1)
+
+
+def at_work(vendor: str) -> Run:
+    """A run that a worker has in hand, its model being asked."""
+    publish("asking", *chain("asking@1", "asking@1"))
+    run = start_run(pipeline="asking", shop=None, input={})
+    claimed(run)
+    run.steps.filter(node_key="a").update(status="running", vendor=vendor, model="m")
+    return run
+
+
+@pytest.mark.parametrize(("vendor", "unknown"), [("scripted", 1), ("local", 0), ("", 0)])
+def test_a_call_under_way_when_its_run_is_ended_from_outside_is_unknown(vendor: str, unknown: int) -> None:
+    cancelled, parked = at_work(vendor), at_work(vendor)
+    cancel_run(cancelled.pk, by="somebody")
+    parked.refresh_from_db()
+    park(Claim(parked.pk, parked.token, "w"))
+    assert [Run.objects.get(pk=run.pk).cost_unknown for run in (cancelled, parked)] == [unknown, unknown]
