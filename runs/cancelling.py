@@ -5,8 +5,8 @@ from collections.abc import Collection
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import DateTimeField, F, IntegerField, Value
-from django.db.models.functions import Cast, Extract, Greatest
+from django.db.models import Count, DateTimeField, F, IntegerField, OuterRef, Subquery, Value
+from django.db.models.functions import Cast, Coalesce, Extract, Greatest
 from django.utils import timezone
 
 from runs.models import Run, Step
@@ -33,6 +33,8 @@ def cancel_runs(run_ids: Collection[UUID], *, by: str, reason: str = "") -> int:
         found = list(open_runs.order_by("pk").values_list("pk", flat=True))
         now = timezone.now()
         age = Extract(Value(now, DateTimeField()) - F("created_at"), "epoch")
+        asking = Step.objects.asking().filter(run=OuterRef("pk")).order_by().values("run")
+        under_way = Coalesce(Subquery(asking.annotate(calls=Count("pk")).values("calls")), 0)
         Run.objects.filter(pk__in=found).update(
             status=Run.Status.CANCELLED,
             token=F("token") + 1,
@@ -44,6 +46,7 @@ def cancel_runs(run_ids: Collection[UUID], *, by: str, reason: str = "") -> int:
             finished_at=now,
             updated_at=now,
             latency_ms=Greatest(0, Cast(age * 1000, IntegerField())),
+            cost_unknown=F("cost_unknown") + under_way,
         )
         steps = Step.objects.filter(run__in=found)
         steps.filter(status=Step.Status.RUNNING).update(status=Step.Status.CANCELLED, finished_at=now)

@@ -248,6 +248,7 @@ def fail_run(claim: Claim, *, code: str, message: str, retryable: bool, stage: s
     run.latency_ms = milliseconds(run.created_at, now)
     run.error_stage, run.error_code, run.error_message, run.error_retryable = stage, code, message, retryable
     run.error_signature = error_signature(stage=stage, code=code, message=message)
+    run.cost_unknown += run.steps.asking().count()
     run.save()
     still_open = run.steps.filter(status__in=(Step.Status.PENDING, Step.Status.RUNNING))
     blamed = still_open.filter(node_key=stage).exclude(node_key="").first()

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models.functions import Cast, Now, Right
 
 from runs.references import HEX_DIGITS, hex_ends
+from vendors.prices import FREE
 
 if TYPE_CHECKING:
     from runs.models import Blob, Run, Step, Worker  # noqa: F401 - named in string subscripts
