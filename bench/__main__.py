@@ -29,6 +29,7 @@ MEASUREMENTS = {
     "cutout": "Cutouts",
     "pictures": "Pictures beside renders of the truth",
     "gate": "The composite gate",
+    "repaint": "Image models' pictures, brought back into the photo",
     "clone": "Clone to first picture",
 }
 ON_REQUEST = {"clone"}

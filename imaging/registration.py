@@ -25,8 +25,9 @@ SIDE, FEATURES, MATCH_RATIO, LEAST_MATCHES, REACH = 640, 1500, 0.8, 12, 3.0
 ROUNDS, AGREE = 3, 0.7
 # Blocks (px of the canvas) that have texture (levels) and give a clear peak tell how far the pictures are apart.
 BLOCK, TEXTURE, PEAK = 48, 6.0, 0.15
-# A homography may tilt by as much as moves no corner further than this share of the long side from the affine map.
-MOST_TILT, TILT_GAIN = 0.02, 0.002
+# A homography may tilt by as much as moves no corner further than this share of the long side from the affine
+# map, and is believed where it brings the blocks that are furthest apart closer by a fifth.
+MOST_TILT, TILT_PERCENTILE, TILT_GAIN = 0.03, 85, 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +146,13 @@ def _is_better(room: Float, picture: Float, flat: Matrix, tilted: Matrix, alike:
     height, width = room.shape
     corners = _frame((height, width))
     away = np.linalg.norm(_moved(flat, corners) - _moved(tilted, corners), axis=1).max()
-    gain = _likeness(room, picture, tilted, alike) - _likeness(room, picture, flat, alike)
-    return bool(away < MOST_TILT * max(width, height) and gain > TILT_GAIN)
+    if away > MOST_TILT * max(width, height):
+        return False
+    rest = [np.linalg.norm(_blocks(room, picture, each, alike)[1], axis=1) for each in (flat, tilted)]
+    if min(map(len, rest)) < LEAST_MATCHES:
+        return False
+    spread = [float(np.percentile(each, TILT_PERCENTILE)) for each in rest]
+    return spread[1] < TILT_GAIN * spread[0]
 
 
 def _likeness(room: Float, picture: Float, matrix: Matrix, alike: Mask) -> float:

@@ -13,16 +13,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.checks import pose_of
 from imaging.colour import disk, fit_within, luma
+from imaging.geometry import footprint
 from imaging.light import light_at
 from imaging.likeness import identity
-from imaging.metrics import Sought, expected_sprite, in_photo, outside_change, seek_product, shadow_zone
+from imaging.metrics import OUTSIDE_SIDE, Sought, expected_sprite, in_photo, outside_change, seek_product, shadow_zone
 from imaging.occlusion import cover_of, covered
 from imaging.photo import PhotoLimits, open_photo
 from imaging.registration import Registration, laid_over, register
 from imaging.room import Room
 from imaging.scene import Placement, Product
-from imaging.seen import changed
+from imaging.seen import changed, like_shadow
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -37,6 +39,10 @@ TONE_SIDE, GAINS, OFFSET = 320, (0.7, 1.4), 40.0
 REGION_SIDE, PAINTED, TOUCHED, LEAST_PART = 900, 7.0, 3.0, 0.0004
 # Borders as shares of the photo's width: how far beyond what was found, how soft, and how soft where the zone ends.
 GROWN, SOFT, ZONE_RAMP = 0.004, 0.004, 0.03
+# A shadow may fall this far (share of the photo's width) out of where we look for it, and is this faint (ΔE) there.
+SHADOW_REACH, CAST = 0.15, 2.5
+# A product may be drawn from another side than its photo shows it; its bulk is this much larger than its size.
+BULK_MARGIN = 0.08
 
 
 class NotThePhoto(ValueError):
@@ -118,7 +124,8 @@ def bring_back(
     """
     picture = open_photo(content, LIMITS).pixels
     expected = expected_sprite(room, cutout_rgba, product, placement)
-    place = shadow_zone(room, product, placement, in_photo(expected, photo.shape))
+    bulk = bulk_of(room, product, placement, photo.shape)
+    place = shadow_zone(room, product, placement, np.maximum(in_photo(expected, photo.shape), bulk))
     registration = register(picture, photo, place)
     refuse_misfit(registration, picture.shape, photo.shape)
     raw, seen = laid_over(picture, registration, photo.shape)
@@ -129,7 +136,8 @@ def bring_back(
     gains = light_at(photo, room, placement).gains
     sought = seek_product(aligned, photo, expected, gains)
     shown = np.maximum(sought.mask, in_photo(expected, photo.shape))
-    zone = shadow_zone(room, product, placement, shown)
+    zone = shadow_zone(room, product, placement, np.maximum(shown, bulk))
+    zone = with_cast_shadow(aligned, photo, zone)
     drift, share = outside_change(aligned, photo, zone)
     raw_drift, _ = outside_change(raw, photo, zone)
     kept = painted_region(aligned, photo, zone, shown)
@@ -171,6 +179,38 @@ def refuse_misfit(found: Registration, picture: tuple[int, ...], photo: tuple[in
     else:
         return
     raise NotThePhoto(f"The picture {text}.", found)
+
+
+def bulk_of(room: Room, product: Product, placement: Placement, shape: tuple[int, ...]) -> Pixels:
+    """The product's bulk in the photo (H, W; 0 or 255): all that a picture may show of it from another side."""
+    bulk = np.zeros(shape[:2], np.uint8)
+    pose = pose_of(room, product, placement) if placement.mount in ("floor", "tabletop") else None
+    if pose is None:
+        return bulk
+    wide, deep, high = (side * (1.0 + BULK_MARGIN) for side in (product.width_m, product.depth_m, product.height_m))
+    base = footprint(pose.x, pose.z, wide, deep, pose.yaw_deg, pose.level_m)
+    corners = np.vstack([base, np.add(base, (0.0, high, 0.0))])
+    corners[:, 2] = np.maximum(corners[:, 2], 0.5)
+    hull = cv2.convexHull(np.rint(np.clip(room.camera().project(corners), -8000, 8000)).astype(np.int32))
+    cv2.fillConvexPoly(bulk, hull, 255)
+    return bulk
+
+
+def with_cast_shadow(picture: Pixels, photo: Pixels, zone: Mask) -> Mask:
+    """The zone (H, W) with the shadow that leaves it, on a wall or far over the floor: darker, of the same hue."""
+    height, width = photo.shape[:2]
+    size = fit_within(width, height, OUTSIDE_SIDE)
+    small = [_reduced(each, size) for each in (picture, photo)]
+    inside = cv2.resize(zone.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    reach = 2 * round(SHADOW_REACH * size[0]) + 1
+    near = cv2.dilate(inside, np.ones((reach, reach), np.uint8)) > 0
+    dark = (like_shadow(*small) & (changed(*small) > CAST) & near) | (inside > 0)
+    dark = cv2.morphologyEx(dark.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    _, labels = cv2.connectedComponents(dark)
+    touching = np.unique(labels[(inside > 0) & (dark > 0)])
+    cast = np.isin(labels, touching[touching > 0]).astype(np.uint8)
+    soft = cv2.dilate(cast, np.ones((5, 5), np.uint8))
+    return np.asarray(zone | (cv2.resize(soft, (width, height), interpolation=cv2.INTER_NEAREST) > 0))
 
 
 def toned(picture: Pixels, photo: Pixels, differ: Mask) -> tuple[Pixels, float]:
@@ -274,4 +314,4 @@ def _change_of(picture: Pixels, guide: Pixels, where: Pixels) -> float | None:
     return float(changed(small[0], small[1])[there].mean()) if there.any() else None
 
 
-__all__ = ["NotThePhoto", "Repainted", "bring_back", "mixed", "painted_region", "toned"]
+__all__ = ["NotThePhoto", "Repainted", "bring_back", "bulk_of", "mixed", "painted_region", "toned"]
