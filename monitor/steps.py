@@ -26,6 +26,16 @@ class JsonBlock:
     note: str = ""
 
 
+# What becomes of an image model's picture, in order.
+PAINTED = (
+    ("guide", "the guide it was given"),
+    ("raw", "what it sent"),
+    ("aligned", "laid over the photo"),
+    ("kept", "what is kept of it"),
+    ("result", "room restored"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class MetricRow:
     """A metric beside its meaning."""
@@ -63,6 +73,13 @@ class AttemptView:
         """The pictures it made, each once."""
         made = [item for item in self.evidence if item.role in ("image", "result") and is_picture(item)]
         return list({item.blob_id or item.pk: item for item in made}.values())
+
+    @property
+    def painted(self) -> list[tuple[str, Artifact]]:
+        """An image model's picture on its way back into the photo, in words: as far as this attempt got with it."""
+        pictures = [item for item in self.evidence if is_picture(item)]
+        made = {item.name: item for item in pictures if (item.role == "result") == (item.name == "result")}
+        return [(words, made[name]) for name, words in PAINTED if name in made] if "raw" in made else []
 
     @property
     def asked(self) -> bool:
