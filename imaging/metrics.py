@@ -60,8 +60,8 @@ COMPARED = (
 )
 # A model may turn the product a little: likeness in every detail is asked only of a cutout that was pasted.
 PASTED = {"product_ssim", "silhouette_iou"}
-# Who says where it painted need not be found.
-SOUGHT = {"product_found"}
+# Who says where it painted need not be found, and paints it once.
+SOUGHT = {"product_found", "second_product"}
 
 
 def measure(
