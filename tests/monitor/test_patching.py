@@ -66,6 +66,8 @@ def test_the_next_run_that_uses_it_verifies_it(console: Client, forked: tuple[Ru
     [patch] = read_patches(*forked)
     asked_with = {"prompt_name": "placement", "prompt_version": patch.live.version_label, "prompt_source": "override"}
     StepFactory(run=RunFactory(), **asked_with)  # another shop's
+    earlier = timezone.now() - timedelta(days=9)  # the same text as a patch of last week
+    StepFactory(run=RunFactory(shop=forked[0].shop), node_key="placement", created_at=earlier, **asked_with)
     StepFactory(run=RunFactory(shop=forked[0].shop), node_key="placement", **USED)
     used = StepFactory(run=RunFactory(shop=forked[0].shop), node_key="placement", **asked_with)
     MetricFactory(step=used)
