@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -131,13 +131,14 @@ class StateFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[PromptOverride]) -> QuerySet[PromptOverride]:
         now = timezone.now()
+        ended_itself = Q(expires_at__lte=now) & (Q(revoked_at=None) | Q(revoked_at__gte=F("expires_at")))
         match self.value():
             case "live":
                 return queryset.filter(revoked_at=None, expires_at__gt=now)
             case "expired":
-                return queryset.filter(revoked_at=None, expires_at__lte=now)
+                return queryset.filter(ended_itself)
             case "closed":
-                return queryset.filter(revoked_at__isnull=False)
+                return queryset.filter(revoked_at__lt=F("expires_at"))
         return queryset
 
 

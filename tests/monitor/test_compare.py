@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 
 from core.ids import new_id
 from irschemas.models import MetricDefinition
@@ -17,6 +18,7 @@ from tests.monitor.factories import MetricFactory, RunFactory, StepFactory, arti
 
 pytestmark = pytest.mark.django_db
 PROMPT = {"prompt_name": "placement", "prompt_version": "v3", "prompt_sha256": "3" * 64, "prompt_source": "library"}
+MOST_QUERIES = 30
 EDITED = PROMPT | {"prompt_version": "sha256:abcdefabcdef", "prompt_sha256": "a" * 64, "prompt_source": "edit"}
 
 
@@ -162,6 +164,17 @@ def test_prompts_differ_word_by_word_and_one_that_is_gone_is_named(console: Clie
     assert "&lt;b&gt;" in page and "<b>{{" not in page
     Artifact.objects.filter(pk=sent.pk).update(blob=None)
     assert console.get(page_url(before, after)).status_code == 200
+
+
+def test_the_page_reads_two_runs_and_asks_no_more_for_more_steps(
+    console: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    before = composite_run()
+    after = composite_run(shop=before.shop)
+    for number in range(20):
+        steps(before, after, {}, {}, f"node_{number}")
+    with django_assert_max_num_queries(MOST_QUERIES):
+        console.get(page_url(before, after))
 
 
 # -- pictures

@@ -201,13 +201,16 @@ def test_selected_overrides_are_closed_together(admin_client: Client, shop: Shop
     assert PromptOverride.objects.open().count() == 0
 
 
-@pytest.mark.parametrize(("state", "count"), [("live", 1), ("expired", 1), ("closed", 1), ("", 3)])
+@pytest.mark.parametrize(("state", "count"), [("live", 1), ("expired", 2), ("closed", 1), ("", 4)])
 def test_the_list_filters_by_state(admin_client: Client, shop: Shop, state: str, count: int) -> None:
     patch(shop)
     patch(shop)
     expired = patch(ShopFactory())
     past = timezone.now() - timedelta(days=1)
-    PromptOverride.objects.filter(pk=expired.pk).update(created_at=past - timedelta(days=1), expires_at=past)
+    over = patch(ShopFactory())  # and closed when another took its place
+    rows = PromptOverride.objects.filter(pk__in=[expired.pk, over.pk])
+    rows.update(created_at=past - timedelta(days=1), expires_at=past)
+    rows.filter(pk=over.pk).update(revoked_at=past + timedelta(hours=1), revoked_by="grace")
     page = admin_client.get(reverse(LIST), {"state": state} if state else {})
     assert len(page.context["cl"].result_list) == count
 
