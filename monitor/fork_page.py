@@ -70,12 +70,16 @@ class PromptEditor:
 
 @dataclass(frozen=True, slots=True)
 class RouteChoice:
-    """Who may answer a task: `usual` would, `chosen` is what the run that this goes on from was given."""
+    """Who may answer a task: `usual` would, `chosen` is what the run that this goes on from was given.
+
+    `others` are the models that the installation routes it to, `vendors` those that can do it and are set up.
+    """
 
     task: str
     usual: str
     chosen: str
     others: tuple[str, ...]
+    vendors: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -256,8 +260,10 @@ def _as_asked(editor: PromptEditor | None) -> tuple[Message, ...]:
 
 def _route(run: Run, task: str, deps: Deps) -> RouteChoice:
     chosen = Changes.from_json(run.fork_changes).routes.get(task, "")
-    configured = [f"{route.vendor}/{route.model}" for route in deps.routes.for_task(task)]
-    return RouteChoice(task, model_for(task, {}, deps), chosen, tuple(dict.fromkeys(configured)))
+    configured = [route.name for route in deps.routes.for_task(task)]
+    usual = model_for(run, task, {}, deps)
+    able = tuple(sorted(name for name, vendor in deps.vendors.items() if task in vendor.tasks))
+    return RouteChoice(task, usual, chosen, tuple(dict.fromkeys(configured)), able)
 
 
 def _rows(plan: ForkPlan, estimate: Estimate) -> list[NodeRow]:

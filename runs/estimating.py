@@ -110,7 +110,7 @@ def _node(
     now: datetime,
 ) -> NodeEstimate:
     task = task_of(plan.dag.nodes[key]) if _asks(plan, key) else ""
-    model = model_for(task, chosen, deps) if task else ""
+    model = model_for(plan.parent, task, chosen, deps) if task else ""
     samples = recent.get((key, model), [])
     if model and not samples:
         samples = _calls(plan, key, model)
@@ -128,12 +128,13 @@ def _asks(plan: ForkPlan, key: str) -> bool:
     return not asked_none or not set(plan.because.get(key, ())) <= {CHOSEN}
 
 
-def model_for(task: str, chosen: Mapping[str, str], deps: Deps) -> str:
-    """Who will answer a task first, as `vendor/model`: the chosen one, else the first of the installation's routes."""
+def model_for(run: Run, task: str, chosen: Mapping[str, str], deps: Deps) -> str:
+    """Who will answer a task first, as `vendor/model`: the chosen one, else the first route that the shop may take."""
     if task in chosen:
         return chosen[task]
-    routes = deps.routes.for_task(task)
-    return f"{routes[0].vendor}/{routes[0].model}" if routes else ""
+    features = run.shop.features if run.shop else {}
+    routes = [route for route in deps.routes.for_task(task) if not route.feature or features.get(route.feature) is True]
+    return routes[0].name if routes else ""
 
 
 def _recent(plan: ForkPlan) -> dict[tuple[str, str], Samples]:

@@ -1,8 +1,10 @@
 """The re-run page without a browser: who may, what it shows, what it refuses, and that nobody's work is lost."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
@@ -12,6 +14,7 @@ from runs.blobs import delete_pictures
 from runs.inline import execute_inline
 from runs.models import Run, Step
 from runs.rerunning import rerun_run
+from runs.services import publish_pipeline
 from tests.runs.engine import ScriptedVendor, chain, deps, publish, run_inline
 from tests.runs.finished import finished_composite
 
@@ -20,7 +23,8 @@ PLACEMENT = library().production("placement").template
 
 
 @pytest.fixture
-def run(published: None) -> Run:
+def run(db: None) -> Run:
+    publish_pipeline(Path(settings.BASE_DIR) / "storefront" / "pipelines" / "composite.json")
     return finished_composite()
 
 
@@ -62,7 +66,9 @@ def test_without_the_permission_there_is_no_button_and_the_page_says_no(run: Run
         assert f'{address(run)}?from={node}"' in page, "with it the run page leads there from every step"
 
 
-def test_the_page_opens_at_the_node_and_what_nobody_touches_changes_nothing(console: Client, run: Run) -> None:
+def test_the_page_opens_at_the_node_and_what_nobody_touches_changes_nothing(
+    console: Client, published: None, run: Run
+) -> None:
     page = console.get(address(run, "?from=placement")).content.decode()
     assert '<details class="card fork-node" id="edit-placement" open>' in page
     assert "3 nodes run, 1 reused" in page and "Nothing is changed" in page
@@ -78,7 +84,7 @@ def test_the_page_opens_at_the_node_and_what_nobody_touches_changes_nothing(cons
     assert (fork.fork_changes, fork.fork_node, fork.input) == ({}, "select", run.input)
 
 
-def test_everything_that_can_be_changed_arrives_in_the_fork(console: Client, run: Run) -> None:
+def test_everything_that_can_be_changed_arrives_in_the_fork(console: Client, published: None, run: Run) -> None:
     edited = PLACEMENT.replace("<<user>>", "<<user>>\nBe bold.", 1)
     fork = started(
         console, run, prompt__placement=edited, x__tap="25,5", y__tap="50", route__composite="local/local-1",
@@ -127,7 +133,7 @@ REFUSED = [
 ]
 
 
-def test_what_cannot_be_is_said_while_typing_and_nothing_is_started(console: Client, run: Run) -> None:
+def test_what_cannot_be_is_said_while_typing_and_nothing_is_started(console: Client, published: None, run: Run) -> None:
     for form, said in REFUSED:
         for more in ("check/", ""):
             answer = asked(console, run, more, **form)

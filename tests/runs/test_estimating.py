@@ -19,6 +19,7 @@ from runs.services import publish_pipeline
 from tests.runs.finished import finished_composite
 from vendors.base import Message
 from vendors.prices import Price, Prices
+from vendors.routes import Route, Routes
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -90,6 +91,16 @@ def test_a_model_that_the_latest_runs_did_not_ask_is_looked_up_in_older_ones(run
     Run.objects.exclude(pk=run.pk).update(pipeline=run.pipeline, pipeline_slug="other")
     node = estimate_fork(plan_fork(run, changes=GEMINI), priced()).nodes[0]
     assert (node.seconds, node.cost_usd) == (7.0, Decimal("0.02"))
+
+
+def test_a_route_that_the_shop_may_not_take_is_not_what_will_be_asked(run: Run) -> None:
+    free = Route("local", "local-1")
+    routes = Routes({"placement": (Route("gemini", "gemini-x", feature="new_model"), free), "composite": (free,)})
+    given = replace(priced(), routes=routes)
+    assert estimate_fork(plan_fork(run, from_node="placement"), given).nodes[0].model == "local/local-1"
+    assert run.shop is not None
+    run.shop.features["new_model"] = True
+    assert estimate_fork(plan_fork(run, from_node="placement"), given).nodes[0].model == "gemini/gemini-x"
 
 
 def test_facts_from_the_cache_ask_nobody_until_their_prompt_is_edited(run: Run) -> None:
