@@ -10,8 +10,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from monitor.pictures import Picture, find_picture
+from monitor.pictures import Picture, find_picture, gone_text
 from monitor.spending import Spend, spend_of
+from runs.models import Artifact
 from shops.models import Shop
 
 register = template.Library()
@@ -159,6 +160,12 @@ def short(identifier: Any) -> SafeString:
     text = str(identifier or "")
     brief = f"…{text[-8:]}" if len(text) == 26 else text[:12]
     return format_html('<code title="{}">{}</code>', text, brief)
+
+
+@register.filter
+def went(item: Artifact) -> str:
+    """When and why a deleted picture went."""
+    return gone_text([item])
 
 
 @register.filter
