@@ -11,7 +11,7 @@ from prompts.library import library
 from runs.bundles.packing import pack_run
 from runs.bundles.unpacking import import_bundle
 from runs.changes import Changes
-from runs.inline import default_deps, execute_inline
+from runs.inline import execute_inline, replay_deps
 from runs.models import Run
 from runs.replaying import start_replay
 from runs.rerunning import rerun_run
@@ -83,7 +83,7 @@ def _runs() -> list[Run]:
 
 def _replay(run: Run) -> Replayed:
     began = time.perf_counter()
-    replay = execute_inline(start_replay(run, by="bench", inline_owner="bench"), default_deps(vendors={}))
+    replay = execute_inline(start_replay(run, by="bench", inline_owner="bench"), replay_deps())
     ended = time.perf_counter()
     verdict = judge_replay(replay)
     judged = time.perf_counter()

@@ -5,6 +5,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -24,6 +25,7 @@ from runs.executor import execute_claim
 from runs.limits import Database, Limiter
 from runs.models import Run
 from vendors.base import Vendor
+from vendors.local.vendor import LocalVendor
 from vendors.prices import load_prices
 from vendors.registry import build_vendors, installed_routes
 from vendors.routes import Routes
@@ -58,6 +60,14 @@ def default_deps(
         limiter=Limiter(routes.limits, database or _same_thread, owner),
         prices=load_prices(settings.MODEL_PRICES),
     )
+
+
+def replay_deps(*, recompute: bool = False) -> Deps:
+    """For replays: nobody to ask but the engine that asks nobody, so that nothing could reach anybody.
+
+    With `recompute` that one computes its answers anew.
+    """
+    return replace(default_deps(vendors={"local": LocalVendor()}, routes=Routes({})), recompute=recompute)
 
 
 def execute_inline(run: Run, deps: Deps | None = None) -> Run:

@@ -2,17 +2,15 @@
 
 import argparse
 import time
-from dataclasses import replace
 from typing import Any
 
 from core.commands import RUN_FAILED, SeeItCommand
 from core.errors import SeeItError
 from core.ids import parse_id
-from runs.inline import default_deps, execute_inline
+from runs.inline import execute_inline, replay_deps
 from runs.models import Run
 from runs.replaying import start_replay
 from runs.verdicts import Verdict, read_verdict
-from vendors.local.vendor import LocalVendor
 
 
 class Command(SeeItCommand):
@@ -31,11 +29,11 @@ class Command(SeeItCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         run = self._find(options["run"])
-        # No other vendor than the one that asks nobody: whatever a replay did wrong, it could not reach anybody.
-        deps = replace(default_deps(vendors={"local": LocalVendor()}), recompute=options["recompute"])
         started = time.monotonic()
         try:
-            replay = execute_inline(start_replay(run, by="command", inline_owner="inline"), deps)
+            replay = execute_inline(
+                start_replay(run, by="command", inline_owner="inline"), replay_deps(recompute=options["recompute"])
+            )
         except SeeItError as error:
             self.fail(f"{error.code}: {error.message}")
         verdict = read_verdict(replay)
