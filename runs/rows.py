@@ -270,6 +270,13 @@ def summarised(context: RunContext, attempt: Attempt, now: datetime) -> RunSumma
         summary.prompt_versions[key] = recording.prompt.version
     if recording.call:
         summary.models[key] = f"{recording.call.vendor}/{recording.call.model}"
+    if attempt.validation and attempt.schema:
+        summary.validation[key] = {
+            "schema_id": str(attempt.schema.id),
+            "version": attempt.schema.version,
+            "passed": attempt.validation.passed,
+            "error_count": attempt.validation.error_count,
+        }
     for draft in recording.artifacts:
         if draft.role == Artifact.Role.RESULT:
             summary.pictures[draft.name] = draft.blob.sha256

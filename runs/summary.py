@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class RunSummary:
-    """Titles, latencies, prompt versions, models and pictures of a run, by node or name."""
+    """Titles, latencies, prompt versions, models, pictures and validations of a run, by node or name."""
 
     title: str = ""
     product_type: str = ""
@@ -15,6 +15,7 @@ class RunSummary:
     models: dict[str, str] = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)
     degraded: list[str] = field(default_factory=list)
+    validation: dict[str, dict[str, Any]] = field(default_factory=dict)
     verdict: dict[str, Any] = field(default_factory=dict)  # of a replay: `runs.verdicts`
     origin: dict[str, Any] = field(default_factory=dict)  # of an imported run: where it came from
 

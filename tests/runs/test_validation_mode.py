@@ -37,7 +37,10 @@ def test_a_pipeline_that_pins_nothing_follows_the_setting(settings: Any, schema:
     settings.IR_VALIDATION_MODE = mode
     publish("open", *chain("asking@1"))
     assert outcome("open") == OUTCOMES[mode]
-    assert Run.objects.get().steps.get().ir_schema_id == schema.pk
+    run = Run.objects.get()
+    assert run.steps.get().ir_schema_id == schema.pk
+    found = {"schema_id": str(schema.pk), "version": 1, "passed": False, "error_count": 1}
+    assert run.summary["validation"] == ({} if mode == "off" else {"a": found})
 
 
 @pytest.mark.parametrize("pinned", OUTCOMES)
