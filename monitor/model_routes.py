@@ -31,9 +31,9 @@ WITH call AS (
     AND NOT EXISTS (SELECT FROM runs_run WHERE runs_run.id = run_id AND mode = 'imported')
   UNION ALL
   SELECT vendor, model, created_at, latency_ms, cost_usd, code FROM runs_runerror
-  WHERE id >= %(day)s AND vendor <> '' AND cost_source <> 'recording'
+  WHERE id >= %(day)s AND vendor <> '' AND cost_source <> 'recording' AND code <> 'worker_lost'
     AND NOT EXISTS (SELECT FROM runs_run WHERE runs_run.id = run_id AND mode = 'imported')
-), judged AS (SELECT *, code LIKE 'vendor\\_%%' OR code IN ('timeout', 'worker_lost') AS failed FROM call)
+), judged AS (SELECT *, code LIKE 'vendor\\_%%' OR code = 'timeout' AS failed FROM call)
 SELECT vendor, model, count(*), count(*) FILTER (WHERE failed),
   count(*) FILTER (WHERE at >= %(hour)s), count(*) FILTER (WHERE failed AND at >= %(hour)s),
   percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) FILTER (WHERE NOT failed),

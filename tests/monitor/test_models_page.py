@@ -59,6 +59,7 @@ def test_a_routes_health_is_that_of_its_calls(console: Client) -> None:
         answered(ms)
     RunErrorFactory(step=answered(4000), **FLASH, code="vendor_timeout", latency_ms=60_000, cost_usd=None)
     RunErrorFactory(step=answered(4000), **FLASH, code="gate_rejected", latency_ms=5000, cost_usd=Decimal("0.04"))
+    RunErrorFactory(step=StepFactory(), **FLASH, code="worker_lost")
     StepFactory(**FLASH, reused_from=answered(4000), cost_usd=None)  # taken over: nobody was asked
     answered(1, cost_source="recording")
     page, text = read(console)
