@@ -65,12 +65,13 @@ FINAL = ("size_unknown",)  # trying again changes nothing
 
 
 class ResultAnswer(TypedDict):
-    """The finished picture."""
+    """The finished picture; `source` is `model` where an image model painted it, `local` where our own engine did."""
 
     url: str
     width: int | None
     height: int | None
     expires_at: datetime
+    source: str
 
 
 def status_of(run: Run) -> Status:
@@ -113,7 +114,7 @@ def composite_answer(composite: CompositeRun, base_url: str) -> dict[str, Any]:
         "status": status.value,
         "stage": run.phase or None,
         "message": message_of(run),
-        "result": _result(composite, base_url) if status == Status.COMPLETED else None,
+        "result": _result(composite, irs, base_url) if status == Status.COMPLETED else None,
         "placement": (irs.get("select") or {}).get("selected"),
         "dimensions_text": dimensions_text(irs.get("facts") or (run.input.get("prepared_facts") or {}).get("facts")),
         "remaining_refinements": composite.remaining_refinements,
@@ -123,17 +124,17 @@ def composite_answer(composite: CompositeRun, base_url: str) -> dict[str, Any]:
 
 def _irs(run: Run) -> dict[str, Any]:
     """What the finished nodes decided, by node key."""
-    steps = Step.objects.filter(run=run, node_key__in=("facts", "select"), status=Step.Status.COMPLETED)
+    steps = Step.objects.filter(run=run, node_key__in=("facts", "select", "composite"), status=Step.Status.COMPLETED)
     return {step.node_key: step.payload.ir for step in steps.select_related("payload")}
 
 
-def _result(composite: CompositeRun, base_url: str) -> ResultAnswer | None:
+def _result(composite: CompositeRun, irs: Mapping[str, Any], base_url: str) -> ResultAnswer | None:
     blob = composite.result
     if blob is None:
         return None
-    link = ResultLink.to(composite, blob)
+    link, source = ResultLink.to(composite, blob), (irs.get("composite") or {}).get("source", "local")
     url = base_url + reverse("storefront-result", args=[link.token])
-    return {"url": url, "width": blob.width, "height": blob.height, "expires_at": link.expires_at}
+    return {"url": url, "width": blob.width, "height": blob.height, "expires_at": link.expires_at, "source": source}
 
 
 def dimensions_text(facts: Mapping[str, Any] | None) -> str | None:

@@ -8,28 +8,41 @@ import pytest
 
 from bench.answers import Answer, Manner, sent
 from bench.breaking import KINDS, Picture
+from imaging.compose import Composite, compose
 from imaging.photo import PhotoError
+from imaging.placement import Placement
 from imaging.registration import Registration, register
 from imaging.repaint import NotThePhoto, Repainted, bring_back, refuse_misfit, toned
+from tests.imaging import test_compose
 from tests.imaging.scenes import drawn_room, read_drawn_room, sofa_cutout
-from tests.imaging.test_compose import SIZED_SOFA, best_spot, sofa_in_room
+from tests.imaging.test_compose import SIZED_SOFA
 
 ROOM = drawn_room().pixels
 BENT = Manner(800, (0.006, -0.004), 1.01, (0.004, 0.003), (0.95, 0.94, 0.9), 3.0, 2.0)
 
 
+@cache
+def spot() -> Placement:
+    return test_compose.best_spot(SIZED_SOFA)
+
+
+@cache
+def composed() -> Composite:
+    return compose(ROOM, read_drawn_room(), sofa_cutout().rgba, SIZED_SOFA, spot())
+
+
 def answered(kind: str = "", manner: Manner = BENT) -> Answer:
     """Our composite as if a model had made it, broken as asked, sent in a manner."""
-    done = sofa_in_room()
+    done = composed()
     picture = Picture(done.pixels, done.product_mask)
     return sent(kind, (KINDS[kind](ROOM, picture) if kind else picture).pixels, manner)
 
 
 @cache
 def brought_back(kind: str = "", manner: Manner = BENT) -> Repainted:
-    room, spot = read_drawn_room(), best_spot(SIZED_SOFA)
+    room = read_drawn_room()
     given = answered(kind, manner).content
-    return bring_back(given, ROOM, room, sofa_cutout().rgba, SIZED_SOFA, spot, sofa_in_room().pixels)
+    return bring_back(given, ROOM, room, sofa_cutout().rgba, SIZED_SOFA, spot(), composed().pixels)
 
 
 def test_a_shifted_zoomed_tilted_and_smaller_picture_is_laid_over_the_photo() -> None:
@@ -55,7 +68,7 @@ def test_the_room_is_restored_to_the_level_outside_of_product_and_shadow() -> No
     assert 0.6 < away.mean() < 0.97
     assert np.array_equal(done.pixels[away], ROOM[away])
     assert not np.array_equal(done.aligned[away], ROOM[away])
-    solid = cv2.erode(sofa_in_room().product_mask, np.ones((15, 15))) > 250
+    solid = cv2.erode(composed().product_mask, np.ones((15, 15))) > 250
     assert (done.kept[solid] > 250).mean() > 0.98, "the product is all the model's"
     assert np.array_equal(done.pixels[done.kept == 255], done.aligned[done.kept == 255])
 
@@ -87,10 +100,10 @@ def padded(pixels: np.ndarray) -> np.ndarray:
     ids=["cropped", "squeezed", "bars", "upside down", "blank"],
 )
 def test_a_picture_that_is_not_the_photo_is_refused_with_what_it_is(change, words: str) -> None:  # type: ignore[no-untyped-def]
-    room, spot = read_drawn_room(), best_spot(SIZED_SOFA)
-    given = sent("", np.ascontiguousarray(change(sofa_in_room().pixels)), Manner()).content
+    room = read_drawn_room()
+    given = sent("", np.ascontiguousarray(change(composed().pixels)), Manner()).content
     with pytest.raises(NotThePhoto, match=words) as caught:
-        bring_back(given, ROOM, room, sofa_cutout().rgba, SIZED_SOFA, spot)
+        bring_back(given, ROOM, room, sofa_cutout().rgba, SIZED_SOFA, spot())
     assert set(caught.value.measures()) >= {"coverage", "stretch", "residual_px"}
 
 
@@ -104,4 +117,4 @@ def test_a_photo_without_any_texture_cannot_be_told_and_is_refused() -> None:
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\xff\xd8\xff\xe0half"])
 def test_what_is_no_picture_is_refused_at_the_door(content: bytes) -> None:
     with pytest.raises(PhotoError):
-        bring_back(content, ROOM, read_drawn_room(), sofa_cutout().rgba, SIZED_SOFA, best_spot(SIZED_SOFA))
+        bring_back(content, ROOM, read_drawn_room(), sofa_cutout().rgba, SIZED_SOFA, spot())

@@ -65,6 +65,7 @@ def test_a_finished_picture_has_a_link_a_place_and_a_size() -> None:
     assert answer["placement"] == PLACEMENT
     assert answer["dimensions_text"] == "213 x 91 x 84 cm (width x depth x height)"
     assert (answer["result"]["width"], answer["result"]["height"]) == (640, 480)
+    assert answer["result"]["source"] == "local"
     left = datetime.fromisoformat(answer["result"]["expires_at"]) - timezone.now()
     assert timedelta(minutes=9) < left <= timedelta(minutes=10)
 
