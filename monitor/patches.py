@@ -51,6 +51,15 @@ class Patch:
         return self.live is not None and self.live.template == self.template
 
     @property
+    def also(self) -> list[str]:
+        """What else the fork was given differently, which a patch does not carry."""
+        changes = Changes.from_json(self.run.fork_changes)
+        said = [f"the input {name}" for name in changes.input]
+        said += [f"the answer of {node}" for node in changes.answers]
+        said += [f"{model} for {task}" for task, model in changes.routes.items()]
+        return said + [f"the prompt {name}" for name in changes.prompts if name != self.prompt]
+
+    @property
     def seen(self) -> str:
         """What the page shows as live, for whoever patches from it."""
         return str(self.live.pk) if self.live else ""

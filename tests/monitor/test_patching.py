@@ -148,6 +148,13 @@ def test_the_shop_that_is_patched_is_the_forks_own(console: Client, forked: tupl
     assert act(console, (stranger, RunFactory())).status_code == 422
 
 
+def test_the_dialog_says_what_a_patch_does_not_carry(console: Client, forked: tuple[Run, Run]) -> None:
+    changes = {**forked[1].fork_changes, "input": {"tap": None}, "routes": {"composite": "local/local-1"}}
+    Run.objects.filter(pk=forked[1].pk).update(fork_changes=changes)
+    page = console.get(reverse("admin:monitor_compare", args=[str(run.pk) for run in forked])).content.decode()
+    assert "was also given the input tap, local/local-1 for composite. The patch carries the prompt alone" in page
+
+
 def staff(*codenames: str) -> User:
     user = User.objects.create_user("vera", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
