@@ -39,6 +39,15 @@ def check_routes(**_: Any) -> list[CheckMessage]:
     return []
 
 
+@register()
+def check_own_server(**_: Any) -> list[CheckMessage]:
+    """A server of one's own has models of its own, which the default routes do not know."""
+    if not settings.VENDORS.get("OPENAI_BASE_URL") or settings.MODEL_ROUTES != settings.DEFAULT_MODEL_ROUTES:
+        return []
+    text = "OPENAI_BASE_URL is set, and the default routes name OpenAI's own models; every call may be refused."
+    return [Warning(text, hint="Name the server's models in a file of your own: MODEL_ROUTES.", id="seeit.W004")]
+
+
 def _installed_routes() -> Routes:
     default = settings.MODEL_ROUTES == settings.DEFAULT_MODEL_ROUTES
     return installed_routes(settings.MODEL_ROUTES, build_vendors(settings.VENDORS), default=default)

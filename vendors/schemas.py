@@ -18,6 +18,8 @@ STRICT = frozenset({
     "additionalProperties", "required",
 })  # fmt: skip
 STRICT_FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
+# Services compile a schema into a grammar; long lists multiply it until they refuse it ("too many states for serving").
+LONGEST_LIST = 30
 _NAMED = ("properties", "$defs")
 _LISTED = ("anyOf", "oneOf", "prefixItems")
 
@@ -65,7 +67,7 @@ def _gemini(part: dict[str, Any]) -> dict[str, Any]:
     for strict, loose in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if strict in part:
             part.setdefault(loose, part[strict])
-    return {key: value for key, value in part.items() if key in GEMINI}
+    return {key: value for key, value in _shortened(part).items() if key in GEMINI}
 
 
 def _strict(part: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def _strict(part: dict[str, Any]) -> dict[str, Any]:
         part.setdefault("anyOf", part["oneOf"])
     if part.get("format") not in STRICT_FORMATS:
         part.pop("format", None)
-    part = {key: value for key, value in part.items() if key in STRICT}
+    part = {key: value for key, value in _shortened(part).items() if key in STRICT}
     if "properties" in part or part.get("type") == "object":
         required = part.get("required", [])
         part["properties"] = {
@@ -83,6 +85,10 @@ def _strict(part: dict[str, Any]) -> dict[str, Any]:
         }
         part["required"], part["additionalProperties"] = list(part["properties"]), False
     return part
+
+
+def _shortened(part: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != "maxItems" or value <= LONGEST_LIST}
 
 
 def _nullable(part: Any) -> Any:

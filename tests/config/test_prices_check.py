@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from config.checks import check_prices
+from config.checks import check_own_server, check_prices
 
 TASKS = ("cutout", "facts", "placement", "composite")
 
@@ -26,6 +26,13 @@ def test_a_model_without_a_price_is_named_once(settings: Any, tmp_path: Path) ->
         "seeit.W003",
         "gemini/gemini-9-ultra has no price; what it costs will be unknown.",
     )
+
+
+def test_a_server_of_ones_own_wants_routes_of_ones_own(settings: Any, tmp_path: Path) -> None:
+    settings.VENDORS = {"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"}
+    assert [warning.id for warning in check_own_server()] == ["seeit.W004"]
+    settings.MODEL_ROUTES = routed_to(tmp_path, "openai", "llama4")
+    assert check_own_server() == []
 
 
 def test_a_table_that_cannot_be_read_is_an_error_that_names_the_place(settings: Any, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_closing_twice_keeps_the_first_closing(shop: Shop) -> None:
     assert override.revoked_by == "ada"
 
 
-@pytest.mark.parametrize("seen", ["nonsense", str(new_id())])
+@pytest.mark.parametrize("seen", ["nonsense", str(new_id())], ids=["nonsense", "another"])
 def test_an_override_that_was_not_seen_is_not_replaced(shop: Shop, seen: str) -> None:
     first = patch(shop, seen="")
     for stale in ("", seen):

@@ -27,7 +27,7 @@ from vendors.base import (
 )
 from vendors.openai.failures import duration
 from vendors.openai.vendor import OpenAIVendor
-from vendors.schemas import for_strict, without_nulls
+from vendors.schemas import for_gemini, for_strict, without_nulls
 
 ROOM, CUTOUT = jpeg("room", room_photo()), picture("cutout", cutout())
 MESSAGES = (Message("system", "You measure."), Message("user", "How large is it?"))
@@ -184,6 +184,14 @@ def test_a_server_without_keys_is_asked_without_one(server, account):
 @pytest.mark.parametrize("ours", library_schemas(), ids=lambda ours: ours.target)
 def test_every_schema_of_ours_is_taken_in_strict_mode(ours):
     wire._check_strict(for_strict(ours.schema), "()")
+
+
+def test_a_long_list_has_no_length_for_the_service_to_compile():
+    schema = {"type": "array", "maxItems": 200, "items": {"type": "array", "maxItems": 5, "items": {"type": "string"}}}
+    for change in (for_strict, for_gemini):
+        assert change(schema) == {
+            "type": "array", "items": {"type": "array", "maxItems": 5, "items": {"type": "string"}}
+        }  # fmt: skip
 
 
 def test_nulls_come_out_only_where_a_property_may_be_missing():
