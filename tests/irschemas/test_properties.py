@@ -128,7 +128,7 @@ schemas = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(schema=schemas, definition=leaf_schemas, value=plain)
 def test_what_is_accepted_quickly_is_valid_and_the_rest_is_told_as_jsonschema_tells_it(
     schema: dict[str, Any], definition: dict[str, Any], value: Any
