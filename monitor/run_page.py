@@ -75,15 +75,6 @@ class RunPage:
         return subject_url(self.run.subject_type, self.run.subject_id)
 
     @property
-    def tried(self) -> list[str]:
-        """What this fork was given differently, in words."""
-        changes = self.run.fork_changes
-        said = [f"prompt {name}" for name in changes.get("prompts", {})]
-        said += [f"input {name}" for name in changes.get("input", {})]
-        said += [f"{node} by hand" for node in changes.get("answers", {})]
-        return said + [f"{name} for {task}" for task, name in changes.get("routes", {}).items()]
-
-    @property
     def waits_until(self) -> datetime | None:
         """When a resting run goes on."""
         resting = self.run.status == Run.Status.PENDING and self.run.due_at > timezone.now()

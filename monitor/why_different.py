@@ -76,6 +76,10 @@ def _of_a_node(key: str, old: StepView | None, new: StepView | None) -> Iterator
     if (a.type == Step.Type.HUMAN) is not (b.type == Step.Type.HUMAN):
         yield Cause("answered by", _by(a), _by(b), key, f"answer-{key}")
         return  # a person is asked with no prompt and by no model
+    if a.type == Step.Type.HUMAN:
+        if a.output_sha256 != b.output_sha256:
+            yield Cause("answer by hand", a.why or NONE, b.why or NONE, key, f"answer-{key}")
+        return
     yield from _of_a_prompt(key, a, b)
     if (a.vendor, a.model) != (b.vendor, b.model):
         yield Cause("model", _model(a), _model(b), key)

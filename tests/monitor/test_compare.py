@@ -87,6 +87,11 @@ def test_an_answer_that_a_person_gave_is_one_cause() -> None:
     before, after = pair()
     steps(before, after, PROMPT | {"vendor": "local", "model": "a"}, {"type": "human"})
     assert causes(before, after) == [("placement", "answered by", "the stage", "a person")]
+    Step.objects.filter(run=before, node_key="placement").update(type="human", output_sha256="1", why="Edited by ada.")
+    Step.objects.filter(run=after, node_key="placement").update(output_sha256="1")
+    assert causes(before, after) == [], "the same answer by hand"
+    Step.objects.filter(run=after, node_key="placement").update(output_sha256="2", why="Edited by bob.")
+    assert causes(before, after) == [("placement", "answer by hand", "Edited by ada.", "Edited by bob.")]
 
 
 def test_a_node_that_has_not_been_asked_yet_is_no_cause() -> None:

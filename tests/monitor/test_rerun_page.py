@@ -102,7 +102,7 @@ def test_everything_that_can_be_changed_arrives_in_the_fork(console: Client, pub
     )
     assert facts.why.startswith("Edited by operator: ")
     page = console.get(f"/admin/runs/run/{fork.pk}/change/").content.decode()
-    assert "Different in it" in page and "input tap" in page and "facts by hand" in page
+    assert "a prompt of its own: placement; input of its own: hints and tap" in page, "the run page says what was tried"
 
 
 def test_what_is_typed_is_filled_in_with_the_variable_parts_marked(console: Client, run: Run) -> None:
