@@ -73,7 +73,7 @@ def test_what_staff_try_out_on_a_product_changes_nothing_of_it(sofa: ProductAsse
     assert fork.steps.get(node_key="facts").payload.ir["mount"] == "wall"
     chosen = Changes(routes={"facts": "local/local-1"})
     broken = rerun_run(run, from_node="fetch", by="ada", changes=chosen, inline_owner="inline")
-    assert execute_inline(broken, default_deps(vendors={})).status == "failed"
+    assert execute_inline(broken, default_deps(vendors={}, routes=Routes({}))).status == "failed"
     assert ProductAsset.objects.values().get(pk=sofa.pk) == before
     assert sofa.jobs.count() == 1
 
