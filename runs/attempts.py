@@ -20,7 +20,7 @@ from runs.asking import Asker, SaveReply
 from runs.context import Deps, RunContext
 from runs.errors import AttemptFailed, ComputeLost, DatabaseAway, LeaseLost, PutOff, ended_itself
 from runs.pools import off_loop_if_large
-from runs.recorded import RecordedRules
+from runs.recorded_rules import RecordedRules
 from runs.recording import Recording
 from runs.registry import Stage, find_stage
 from runs.rules import AttemptRules
