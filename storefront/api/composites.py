@@ -83,7 +83,9 @@ class PictureSerializer(serializers.Serializer):
     width = serializers.IntegerField()
     height = serializers.IntegerField()
     expires_at = serializers.DateTimeField()
-    source = serializers.ChoiceField(["model", "local"], help_text="Painted by an image model, or by our own engine.")
+    source = serializers.ChoiceField(  # type: ignore[assignment]
+        ["model", "local"], help_text="Painted by an image model, or by our own engine."
+    )
 
 
 class FailureSerializer(serializers.Serializer):
