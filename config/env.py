@@ -99,7 +99,7 @@ def base_url(name: str) -> str:
     def parse(raw: str) -> str:
         url = urlsplit(raw)
         _ = url.port  # raises for a port that is no number
-        if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
+        if url.scheme not in ("http", "https") or not url.hostname or "@" in url.netloc or url.query or url.fragment:
             raise ValueError("expected an address such as https://host or https://host/v1")
         return raw.rstrip("/")
 

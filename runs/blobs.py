@@ -5,6 +5,7 @@ row's lock, and a row that is written anew is only committed with its bytes in p
 """
 
 import io
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 NO_SHOP = "shared"
 ROW_LIMIT = 8 * 1024
 PUTS = 3
+# What Pillow raises over the header of a picture that was damaged, or made to do damage.
+UNREADABLE = (OSError, ValueError, SyntaxError, TypeError, LookupError, OverflowError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def picture_size(content: bytes, media_type: str) -> tuple[int | None, int | Non
     try:
         with Image.open(io.BytesIO(content)) as image:
             return image.size
-    except (OSError, Image.DecompressionBombError):  # claimed to be a picture; whoever opens it will say what it is
+    except (*UNREADABLE, Image.DecompressionBombError):  # claimed to be one; whoever opens it will say what it is
         return None, None
 
 

@@ -173,7 +173,8 @@ class Limiter:
 
     def _note_rest(self, vendor: str, seconds: float, closed_by: str) -> None:
         until, known = self._rests.get(vendor, (0.0, ""))
-        self._rests[vendor] = max(until, time.monotonic() + seconds), closed_by or known
+        now = time.monotonic()
+        self._rests[vendor] = max(until, now + seconds), closed_by or (known if until > now else "")
 
     async def _since(self, step_id: UUID | None) -> tuple[datetime, str]:
         """When a step began to wait, and for which limit when it was put off; now and nothing for one that was not."""

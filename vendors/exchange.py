@@ -12,6 +12,7 @@ import httpx
 from vendors.base import NOTHING_USED, BadResponse, TimedOut, Unavailable
 
 MAX_ANSWER = 64 * 2**20
+REDACTED, SHORTEST_KEY = "[redacted]", 8  # anything shorter is no key, and may stand for something else
 SHOWN = 4000  # characters of an answer that cannot be read
 # Headers of an answer that help whoever has to ask the service about a call.
 KEPT = frozenset({"content-type", "content-length", "date", "retry-after", "retry-after-ms", "server", "cf-ray", "via"})
@@ -54,8 +55,11 @@ async def send(
     request: Mapping[str, Any],
     timeout_s: float,
     service: str,
+    key: str,
 ) -> Exchange:
     """Send a request (a POST, or a GET where there is no content) and read the answer to its end, whatever its status.
+
+    Some servers say the `key` back when they refuse it: it is taken out of the answer before anybody reads that.
 
     Raises:
         TimedOut: all of it took longer than `timeout_s` seconds.
@@ -67,13 +71,13 @@ async def send(
     kept: Mapping[str, str] = {}
 
     def so_far() -> dict[str, Any]:
-        exchange = Exchange(request, status, kept, body, 0)
+        exchange = Exchange(request, status, kept, _without(key, body), 0)
         return {"request": request, "response": exchange.response(exchange.shown()) if status else None}
 
     try:
         async with asyncio.timeout(timeout_s):
             async with client.stream(method, url, headers=dict(headers), content=content) as answer:
-                status, kept = answer.status_code, _kept(answer.headers)
+                status, kept = answer.status_code, _kept(answer.headers, key)
                 async for piece in answer.aiter_bytes():
                     body += piece
                     if len(body) > MAX_ANSWER:
@@ -90,7 +94,7 @@ async def send(
         raise Unavailable(f"{service} ended the connection without an answer: {_told(error)}.", **so_far()) from error
     except httpx.HTTPError as error:
         raise Unavailable(f"{service} could not be asked: {_told(error)}.", **so_far()) from error
-    return Exchange(request, status, kept, body, round((time.monotonic() - started) * 1000))
+    return Exchange(request, status, kept, _without(key, body), round((time.monotonic() - started) * 1000))
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
@@ -121,8 +125,15 @@ def number(text: str | None) -> float | None:
     return value if 0 <= value < float("inf") else None
 
 
-def _kept(headers: httpx.Headers) -> dict[str, str]:
-    named = {name.lower(): value[:500] for name, value in headers.items()}
+def _without(key: str, body: bytearray) -> bytearray:
+    secret = key.encode()
+    return body.replace(secret, REDACTED.encode()) if len(secret) >= SHORTEST_KEY and secret in body else body
+
+
+def _kept(headers: httpx.Headers, key: str) -> dict[str, str]:
+    named = {
+        name.lower(): value[:500] for name, value in headers.items() if len(key) < SHORTEST_KEY or key not in value
+    }
     return {name: value for name, value in named.items() if name in KEPT or name.startswith(KEPT_PREFIXES)}
 
 

@@ -5,7 +5,6 @@ page "Uncertainty score". The product's colours stay the merchant's own: only th
 whoever asked holds it against the photo.
 """
 
-import json
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal
@@ -26,6 +25,7 @@ from vendors.base import (
 )
 from vendors.exchange import Exchange, request_record, retry_after, send
 from vendors.http import LoopClients
+from vendors.wire import NotJson, read_json
 
 MODEL = "segment-v1"
 BASE_URL = "https://sdk.photoroom.com"
@@ -83,6 +83,7 @@ class PhotoroomVendor:
             request=request_record(url, {**headers, "Content-Type": "multipart/form-data"}, body, secret=SECRET),
             timeout_s=call.timeout_s,
             service="PhotoRoom",
+            key=self._key,
         )
         return _reply(exchange, sandbox=self._key.startswith(SANDBOX))
 
@@ -166,8 +167,8 @@ def _refusal(exchange: Exchange) -> VendorError:
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except ValueError:
+        return read_json(body)
+    except NotJson:
         return None
 
 

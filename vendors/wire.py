@@ -3,6 +3,7 @@ is parsed, so that a large picture is never held in memory as text."""
 
 import binascii
 import json
+import math
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,12 @@ from vendors.base import Image
 PIECE = 3 * 64 * 1024
 # Shorter texts are parsed as any other text.
 LIFTED = 4096
+# An answer of more is no answer: it would take gigabytes, or more stack than whoever goes through it has.
+MAX_CONTAINERS, MAX_DEPTH = 200_000, 100
+# No database takes these in a text.
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+# More than any call takes or costs: a figure beyond is not known rather than wrong.
+MAX_COUNT, MAX_USD = 10**8, 1000
 DATA_URI = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,", re.IGNORECASE)
 
 
@@ -133,16 +140,36 @@ def parse(body: bytes | bytearray, keys: Sequence[str] = ()) -> Answer:
         pieces += [view[done:start], mark.encode()]
         done = end
     pieces.append(view[done:])
+    return Answer(read_json(b"".join(pieces)), lifted)
+
+
+def read_json(text: str | bytes) -> Any:
+    """JSON from outside as it can be kept: its numbers finite, U+FFFD for what no database takes in a text.
+
+    Raises:
+        NotJson: it is none, or more or deeper than any answer is.
+    """
+    opened: int = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
+    if opened > MAX_CONTAINERS:
+        raise NotJson(f"more than {MAX_CONTAINERS:,} lists and objects")
     try:
-        return Answer(json.loads(b"".join(pieces), parse_constant=_no_constant), lifted)
+        return _storable(json.loads(text, parse_constant=_no_constant, parse_float=_finite), MAX_DEPTH)
     except (ValueError, RecursionError) as error:
         raise NotJson(str(error)) from error
 
 
-def media_type_of(text: str, default: str) -> str:
-    """The media type that a data URI names, else the default."""
-    found = DATA_URI.match(text)
-    return (found["type"] if found else None) or default
+def read_count(value: Any) -> int | None:
+    """How many tokens a service says, or None for what is no such number."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT else None
+
+
+def kind_of(content: bytes) -> str | None:
+    """The media type of a picture by its first bytes; what a server calls it is not always right."""
+    if content.startswith(b"\x89PNG"):
+        return "image/png"
+    if content.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    return "image/webp" if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else None
 
 
 def decode_base64(text: memoryview) -> bytes:
@@ -179,3 +206,22 @@ def _long_texts(body: bytes | bytearray, keys: Sequence[str]) -> Iterator[tuple[
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value
+
+
+def _storable(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return UNSTORABLE.sub("\ufffd", value)
+    if not isinstance(value, (list, dict)):
+        return value
+    if not depth:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep")
+    if isinstance(value, list):
+        return [_storable(item, depth - 1) for item in value]
+    return {_storable(key, 0): _storable(item, depth - 1) for key, item in value.items()}

@@ -21,7 +21,11 @@ def test_a_malformed_database_url(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("GEMINI_API_KEY", "my secret key with spaces"), ("OPENAI_BASE_URL", "localhost:11434/v1?key=secret")],
+    [
+        ("GEMINI_API_KEY", "my secret key with spaces"),
+        ("OPENAI_BASE_URL", "localhost:11434/v1?key=secret"),
+        ("GEMINI_BASE_URL", "https://:secret@host"),
+    ],
 )
 def test_a_malformed_key_or_address_is_named_and_not_repeated(name: str, value: str) -> None:
     environment = {**os.environ, name: value}

@@ -1,8 +1,10 @@
 """Stored bytes and their rows: never a row without bytes, and no bytes for long without a row."""
 
 import os
+import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -213,3 +215,15 @@ def test_a_second_artifact_of_the_same_name_gets_a_number() -> None:
     run = run_inline("drawn")
     named = Artifact.objects.filter(run=run, role="image").values_list("name", "blob__media_type")
     assert [name for name, _ in named.order_by("id")] == ["drawing", "drawing-2", "drawing-3"]
+
+
+@pytest.mark.parametrize("kind", ["bomb in its words", "header cut short"])
+def test_a_header_that_cannot_be_read_is_a_picture_without_a_size(kind: str) -> None:
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
+    words = chunk(b"zTXt", b"a\0\0" + zlib.compress(b"x" * 3_000_000))
+    start = header + words if kind == "bomb in its words" else chunk(b"IHDR", b"xx")
+    blob = store_blob(shop=None, content=b"\x89PNG\r\n\x1a\n" + start + chunk(b"IDAT", b""), media_type="image/png")
+    assert (blob.width, blob.height) == (None, None)

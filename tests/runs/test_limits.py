@@ -114,6 +114,17 @@ def test_a_service_that_asks_for_a_rest_is_left_alone_by_all() -> None:
     assert VendorPace.objects.get(pk="openai").not_before < timezone.now() + timedelta(hours=2)
 
 
+def test_a_rest_after_a_closure_is_over_is_only_a_rest() -> None:
+    async def closed_then_resting() -> str | None:
+        limiter = Limiter()
+        await limiter.let_rest("gemini", 0, "vendor_key_refused")
+        await limiter.let_rest("gemini", 40)
+        rest = limiter.resting("gemini")
+        return rest and rest.closed_by
+
+    assert async_to_sync(closed_then_resting)() == ""
+
+
 @pytest.mark.django_db
 def test_the_state_of_all_limits_can_be_read() -> None:
     take_slots("gemini", Limit(concurrency=20, per_minute=60), "a", 2)

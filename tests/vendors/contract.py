@@ -16,6 +16,7 @@ from vendors.base import (
     BadResponse,
     Call,
     KeyRefused,
+    RateLimited,
     Rejected,
     Reply,
     TimedOut,
@@ -152,6 +153,11 @@ class NetworkContract(VendorContract):
             (Response(HTML.body, 200, {"Content-Type": "text/html"}), BadResponse),
             (Response(b"", 200), BadResponse),
             (Response(b"\x89\xff\x00", 200), BadResponse),
+            (Response(b'{"a":' + b"[" * 900 + b"]" * 900 + b"}"), BadResponse),
+            (Response(b'{"a":[' + b"[]," * 250_000 + b"[]]}"), BadResponse),
+            (Response(b'{"a":1e999}'), BadResponse),
+            (Response(b"[" * 100_000, 400), Rejected),
+            (status(429, {"error": {"code": 429, "message": "slow down", "details": 5}}), RateLimited),
             (status(302, b"", location="https://elsewhere.example"), Rejected),
             (status(413, b"too large"), Rejected),
         ],
@@ -187,6 +193,15 @@ class NetworkContract(VendorContract):
         error = self.fail(with_key("AIza-not-the-right-one-0000000000", server.url), good_calls[0])
         assert type(error) is KeyRefused
         assert "not-the-right-one" not in canonical_json([error.request, error.response, error.message]).decode()
+
+    @pytest.mark.parametrize("code", [401, 200])
+    def test_a_key_that_the_service_says_back_is_never_recorded(self, vendor, good_calls, server, key, code):
+        told = f"Incorrect API key provided: {key}."
+        body = {"error": {"code": 401, "message": told, "status": "UNAUTHENTICATED"}, "detail": told}
+        server.plan(status(code, body, **{"x-request-id": f"of-{key}"}))
+        error = self.fail(vendor, good_calls[0])
+        assert "Incorrect API key provided: [redacted]" in canonical_json(error.response).decode()
+        assert key not in canonical_json([error.request, error.response, error.message]).decode()
 
     def test_no_model_is_unknown_without_a_word(self, vendor, good_calls):
         error = self.fail(vendor, replace(good_calls[0], model="no-such-model"))

@@ -242,8 +242,35 @@ def test_a_picture_that_is_no_base64_is_a_bad_answer(vendor, server):
         ask(vendor, composite())
 
 
+def test_a_picture_is_what_its_bytes_are_whatever_the_service_calls_it(vendor, server):
+    server.plan(Response(wire.picture_answer(wire.PICTURE_MODEL, "text/html", CUTOUT.content)))
+    assert ask(vendor, composite()).images[0].media_type == "image/png"
+    server.plan(Response(wire.picture_answer(wire.PICTURE_MODEL, "image/png", b"<script>alert(1)</script>")))
+    with pytest.raises(BadResponse, match="neither PNG, JPEG nor WebP"):
+        ask(vendor, composite())
+
+
+def test_a_picture_whose_tokens_are_not_told_apart_is_not_priced_as_text(vendor, server):
+    body = wire.picture_answer(wire.PICTURE_MODEL, "image/png", CUTOUT.content)
+    body["usageMetadata"]["candidatesTokensDetails"] = []
+    server.plan(Response(body))
+    usage = ask(vendor, composite()).usage
+    assert (usage.tokens_out, usage.tokens_image) == (0, body["usageMetadata"]["candidatesTokenCount"])
+
+
+def test_what_no_database_takes_is_replaced_and_absurd_counts_are_unknown(vendor, server):
+    body = wire.text_answer(wire.TEXT_MODEL, '{"ok": true, "note": "a\\ud83d\\u0000"}')
+    body["modelVersion"], body["usageMetadata"]["promptTokenCount"] = "m\ud83d\0", 10**20
+    server.plan(Response(body))
+    reply = ask(vendor, facts())
+    assert (reply.data["note"], reply.model_version) == ("a\ufffd\ufffd", "m\ufffd\ufffd")
+    assert reply.usage.tokens_in is None
+    server.plan(Response(wire.text_answer(wire.TEXT_MODEL, '{"ok": 1e999}')))
+    assert ask(vendor, facts()).data is None, "infinity is no JSON"
+
+
 def test_pictures_in_the_other_alphabet_are_read_and_none_is_kept_inline(vendor, server):
-    content = bytes(range(256)) * 64
+    content = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 64
     body = wire.picture_answer(wire.PICTURE_MODEL, "image/png", content)
     data = body["candidates"][0]["content"]["parts"][0]["inlineData"]
     data["data"] = data["data"].replace("+", "-").replace("/", "_").rstrip("=")

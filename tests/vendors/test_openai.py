@@ -172,6 +172,17 @@ def test_a_cost_that_the_service_tells_is_taken(vendor, server):
     assert ask(vendor, facts()).cost_usd is None
 
 
+@pytest.mark.parametrize("cost", [b"1e999", b"1e40", b"1" + b"0" * 400, b"-1", b"true"])
+def test_a_sum_that_no_call_costs_is_no_cost(vendor, server, cost):
+    body = {"choices": [{"finish_reason": "stop", "message": {"content": '{"ok": true}'}}], "usage": {"cost": "COST"}}
+    server.plan(Response(json.dumps(body).encode().replace(b'"COST"', cost)))
+    if cost == b"1e999":
+        with pytest.raises(BadResponse, match="too large"):
+            asyncio.run(vendor.call(facts()))
+    else:
+        assert asyncio.run(vendor.call(facts())).cost_usd is None
+
+
 def test_a_server_without_keys_is_asked_without_one(server, account):
     account.key = None
     try:

@@ -1,6 +1,5 @@
 """Gemini's answer as a reply: text, JSON and pictures out of the parts, thinking removed, tokens in their buckets."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +8,7 @@ from vendors.base import BadResponse, Call, Image, Reply, Usage, VendorError
 from vendors.exchange import Exchange
 from vendors.gemini import failures
 from vendors.gemini.request import PICTURE_TASKS
-from vendors.wire import Answer, NotJson, parse
+from vendors.wire import Answer, NotJson, kind_of, parse, read_count, read_json
 
 RESULT = "result"
 
@@ -158,10 +157,15 @@ def _kept_part(part: Any, answer: Answer, seen: _Seen) -> Any:
 
 def _image(data: Mapping[str, Any], answer: Answer, seen: _Seen) -> Image | None:
     try:
-        image = Image(RESULT, answer.picture(str(data["data"])), str(data["mimeType"]))
+        content = answer.picture(str(data["data"]))
     except (KeyError, ValueError):
-        seen.broken = "a picture is not base64, or has no media type"
+        seen.broken = "a picture is not base64"
         return None
+    kind = kind_of(content)
+    if kind is None:  # whatever it is called: it would be kept, and shown, as that
+        seen.broken = "a picture is neither PNG, JPEG nor WebP"
+        return None
+    image = Image(RESULT, content, kind)
     seen.images.append(image)
     return image
 
@@ -169,13 +173,9 @@ def _image(data: Mapping[str, Any], answer: Answer, seen: _Seen) -> Image | None
 def _data(text: str | None) -> Any:
     """The answer as JSON, or None where it is none."""
     try:
-        return json.loads(text or "", parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        return read_json(text or "")
+    except NotJson:
         return None
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(name)
 
 
 def _text(value: Any) -> str | None:
@@ -193,8 +193,8 @@ def usage_of(body: Mapping[str, Any], seen: _Seen | None = None) -> Usage:
     if not isinstance(given, Mapping):
         return Usage(images=pictures or None)
     names = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount")
-    counts = {name: _count(given.get(name)) for name in (*names, "cachedContentTokenCount")}
-    whole = _count(given.get("totalTokenCount"))
+    counts = {name: read_count(given.get(name)) for name in (*names, "cachedContentTokenCount")}
+    whole = read_count(given.get("totalTokenCount"))
     if whole is not None and whole == sum(counts[name] or 0 for name in names):
         counts |= {name: 0 for name in names if counts[name] is None}
     cached = counts["cachedContentTokenCount"]
@@ -221,10 +221,6 @@ def _modality(details: Any, name: str) -> int | None:
     """Tokens of one modality, or None where the details do not say."""
     if not isinstance(details, list):
         return None
-    counts = [_count(item.get("tokenCount")) or 0 for item in details if isinstance(item, Mapping)
+    counts = [read_count(item.get("tokenCount")) or 0 for item in details if isinstance(item, Mapping)
               and item.get("modality") == name]  # fmt: skip
-    return sum(counts)
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return sum(counts) or None

@@ -19,7 +19,7 @@ from vendors.base import (
     Unavailable,
     VendorError,
 )
-from vendors.exchange import Exchange, retry_after
+from vendors.exchange import Exchange, number, retry_after
 
 NAME = "Gemini"
 DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
@@ -45,7 +45,7 @@ def failure(exchange: Exchange, error: Mapping[str, Any], **known: Any) -> Vendo
     word = str(error.get("status") or "")
     said = " ".join(str(error.get("message") or "no message").split())[:400]
     text = f"{NAME} answered {status} {word}".rstrip() + f": {said}"
-    details = [detail for detail in error.get("details") or () if isinstance(detail, Mapping)]
+    details = _objects(error.get("details"))
     reason = next((str(detail.get("reason")) for detail in details if detail.get("reason")), "")
     if status in (401, 403) or word == "FAILED_PRECONDITION" or reason.startswith(KEY_REASONS):
         return KeyRefused(text, **known)
@@ -95,8 +95,8 @@ def unfinished(reason: str, message: str, **known: Any) -> VendorError | None:
 def _daily_quota(details: list[Mapping[str, Any]]) -> str:
     """The name of a quota that is used up until tomorrow, if one is."""
     for detail in details:
-        for violation in detail.get("violations") or ():
-            name = str(violation.get("quotaId") or "") if isinstance(violation, Mapping) else ""
+        for violation in _objects(detail.get("violations")):
+            name = str(violation.get("quotaId") or "")
             if "PerDay" in name:
                 return name
     return ""
@@ -107,5 +107,10 @@ def _wait(details: list[Mapping[str, Any]], headers: Mapping[str, str]) -> float
     for detail in details:
         found = DURATION.fullmatch(str(detail.get("retryDelay") or ""))
         if found:
-            return float(found[1])
+            return number(found[1])
     return retry_after(headers)
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    """The objects of a list; nothing for what is none."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []

@@ -96,7 +96,7 @@ def ratio_of(image: Image | None) -> str | None:
     try:
         with Pictures.open(io.BytesIO(image.content)) as picture:
             shape = picture.width / picture.height
-    except (OSError, Pictures.DecompressionBombError):  # whoever made it will say so
+    except (OSError, ValueError, Pictures.DecompressionBombError):  # whoever made it will say so
         return None
 
     def distance(ratio: str) -> float:

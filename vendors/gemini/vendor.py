@@ -58,6 +58,7 @@ class GeminiVendor:
             request=request_record(url, headers, recorded(body), secret=SECRET),
             timeout_s=call.timeout_s,
             service="Gemini",
+            key=self._key,
         )
         return read_reply(call, exchange)
 
@@ -72,6 +73,13 @@ class GeminiVendor:
         request = request_record(url, headers, None, secret=SECRET)
         client = await self._clients.here()
         exchange = await send(
-            client, url, headers=headers, content=None, request=request, timeout_s=timeout_s, service="Gemini"
+            client,
+            url,
+            headers=headers,
+            content=None,
+            request=request,
+            timeout_s=timeout_s,
+            service="Gemini",
+            key=self._key,
         )
         return read_models(exchange)

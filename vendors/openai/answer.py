@@ -1,6 +1,5 @@
 """A chat completion or an image edit as a reply: text, JSON and pictures, thinking removed, tokens in their buckets."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ from vendors.exchange import Exchange
 from vendors.openai import failures
 from vendors.openai.request import PICTURE_TASKS
 from vendors.schemas import without_nulls
-from vendors.wire import Answer, NotJson, media_type_of, parse
+from vendors.wire import MAX_USD, Answer, NotJson, kind_of, parse, read_count, read_json
 
 RESULT = "result"
 # Where servers put what a model thought: vLLM and DeepSeek, OpenRouter, newer vLLM.
@@ -146,7 +145,7 @@ def _kept(value: Any, answer: Answer, seen: _Seen) -> Any:
         if key in THINKING:
             seen.thought = seen.thought or bool(item)
         elif _holds_picture(key, item, answer):
-            kept[key] = _picture(item, "image/png", answer, seen)
+            kept[key] = _picture(item, answer, seen)
         else:
             kept[key] = _kept(item, answer, seen)
     return kept
@@ -158,36 +157,27 @@ def _holds_picture(key: str, item: Any, answer: Answer) -> bool:
     return key == "b64_json" or (key == "url" and (item in answer.lifted or item.startswith("data:")))
 
 
-def _picture(text: str, media_type: str, answer: Answer, seen: _Seen) -> Any:
+def _picture(text: str, answer: Answer, seen: _Seen) -> Any:
     try:
         content = answer.picture(text)
     except ValueError:
         seen.broken = "a picture is not base64"
         return None
-    image = Image(RESULT, content, kind_of(content) or media_type_of(text, media_type))
+    kind = kind_of(content)
+    if kind is None:  # whatever it is called: it would be kept, and shown, as that
+        seen.broken = "a picture is neither PNG, JPEG nor WebP"
+        return None
+    image = Image(RESULT, content, kind)
     seen.images.append(image)
     return {"$image": RESULT, "sha256": image.sha256}
-
-
-def kind_of(content: bytes) -> str | None:
-    """The media type of a picture by its first bytes; what a server calls it is not always right."""
-    if content.startswith(b"\x89PNG"):
-        return "image/png"
-    if content.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    return "image/webp" if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else None
 
 
 def _data(schema: Mapping[str, Any], text: str | None) -> Any:
     """The answer as JSON, or None where it is none."""
     try:
-        return without_nulls(schema, json.loads(text or "", parse_constant=_refuse))
-    except (ValueError, RecursionError):
+        return without_nulls(schema, read_json(text or ""))
+    except NotJson:
         return None
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(name)
 
 
 def _text(value: Any) -> str | None:
@@ -227,14 +217,16 @@ def _details(given: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 
 def _count(given: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
-        value = given.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            return value
+        count = read_count(given.get(name))
+        if count is not None:
+            return count
     return None
 
 
 def _told_cost(body: Mapping[str, Any]) -> float | None:
-    """What the service says the call cost, in US dollars (OpenRouter's `usage.cost`)."""
+    """What the service says the call cost, in US dollars (OpenRouter's `usage.cost`); None for what is no such sum."""
     usage = body.get("usage")
     cost = usage.get("cost") if isinstance(usage, Mapping) else None
-    return float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) and cost >= 0 else None
+    if not isinstance(cost, int | float) or isinstance(cost, bool):
+        return None
+    return float(cost) if 0 <= cost <= MAX_USD else None

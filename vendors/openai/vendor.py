@@ -65,6 +65,7 @@ class OpenAIVendor:
             request=request_record(url, headers, recorded(body), secret=SECRET),
             timeout_s=call.timeout_s,
             service=self._service,
+            key=self._key,
         )
         return read_reply(call, exchange, self._service)
 
@@ -80,6 +81,13 @@ class OpenAIVendor:
         request = request_record(url, headers, None, secret=SECRET)
         client = await self._clients.here()
         exchange = await send(
-            client, url, headers=headers, content=None, request=request, timeout_s=timeout_s, service=self._service
+            client,
+            url,
+            headers=headers,
+            content=None,
+            request=request,
+            timeout_s=timeout_s,
+            service=self._service,
+            key=self._key,
         )
         return read_models(exchange, self._service)
