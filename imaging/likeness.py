@@ -125,7 +125,11 @@ def _ssim(shown: Pixels, wanted: Pixels, both: Float) -> float | None:
 
 
 def seam(result: Pixels, mask: Pixels) -> float | None:
-    """Mean fringe along the outline (levels): edge pixels brighter or darker than both sides of it."""
+    """Mean fringe along the outline (levels): edge pixels brighter or darker than both sides of it.
+
+    Only where both sides are at hand: a leg or a pole too thin to have an inside would be its own fringe. None where
+    that is so everywhere.
+    """
     rows, columns = np.flatnonzero((mask > 0).any(axis=1)), np.flatnonzero((mask > 0).any(axis=0))
     y0, y1 = max(0, int(rows[0]) - 12), min(mask.shape[0], int(rows[-1]) + 13)
     x0, x1 = max(0, int(columns[0]) - 12), min(mask.shape[1], int(columns[-1]) + 13)
@@ -134,12 +138,12 @@ def seam(result: Pixels, mask: Pixels) -> float | None:
     three, wide, reach = (np.ones((side, side), np.uint8) for side in (3, 7, 13))
     rim = (cv2.dilate(solid, three) - cv2.erode(solid, np.ones((5, 5), np.uint8))) > 0
     inner, outer = cv2.erode(solid, wide), 1 - cv2.dilate(solid, wide)
-    highest = np.maximum(_extreme(grey, inner, reach, cv2.dilate, -1.0), _extreme(grey, outer, reach, cv2.dilate, -1.0))
-    lowest = np.minimum(_extreme(grey, inner, reach, cv2.erode, 256.0), _extreme(grey, outer, reach, cv2.erode, 256.0))
-    known = rim & (highest >= 0) & (lowest < 256)
+    high = [_extreme(grey, side, reach, cv2.dilate, -1.0) for side in (inner, outer)]
+    low = [_extreme(grey, side, reach, cv2.erode, 256.0) for side in (inner, outer)]
+    known = rim & (np.minimum(*high) >= 0)
     if not known.any():
         return None
-    excess = np.maximum(grey - highest, 0.0) + np.maximum(lowest - grey, 0.0)
+    excess = np.maximum(grey - np.maximum(*high), 0.0) + np.maximum(np.minimum(*low) - grey, 0.0)
     return float(excess[known].mean())
 
 

@@ -10,6 +10,7 @@ import pytest
 from bench.breaking import KINDS, Picture
 from bench.gate import library_gate
 from imaging.compose import compose
+from imaging.likeness import seam
 from imaging.metrics import Measure, measure
 from imaging.photo import decode, encode_jpeg
 from imaging.seen import aligned, find_product
@@ -159,3 +160,16 @@ def test_a_halo_is_seen_in_dark_and_in_pale_rooms() -> None:
         room, spot = read_drawn_room(), best_spot(SIZED_SOFA)
         found = measure(pixels, drawn_room().pixels, room, sofa_cutout().rgba, SIZED_SOFA, spot, done.product_mask)
         assert figure(found, "seam") > 4.0
+
+
+def test_a_thin_dark_pole_is_no_fringe_and_a_halo_around_its_foot_is_one() -> None:
+    mask = np.zeros((200, 160), np.uint8)
+    mask[20:150, 77:83] = 255
+    mask[150:180, 50:110] = 255
+    picture = np.full((200, 160, 3), 205, np.uint8)
+    picture[mask > 0] = 40
+    assert seam(picture, mask) == 0.0
+    rim = cv2.dilate(mask, np.ones((5, 5), np.uint8)) - mask
+    assert seam(np.where(rim[..., None] > 0, np.uint8(250), picture), mask) > 10.0
+    pole = np.where(np.arange(200)[:, None] < 140, mask, 0).astype(np.uint8)
+    assert seam(picture, pole) is None, "nothing of it is wide enough to have an inside"
