@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from core.canonical import json_hash, sha256_hex
 from core.ids import parse_id
@@ -44,12 +44,14 @@ from runs.bundles.layout import (
     Manifest,
     row_from_json,
 )
+from runs.dag import read_dag
 from runs.models import Artifact, Blob, MetricResult, Pipeline, PipelineVersion, Run, RunError, Step, StepPayload
 from runs.services import PIPELINE_SLUG
 from runs.summary import RunSummary
 from runs.writing import upsert_blobs
 
 Rows = list[dict[str, Any]]
+SUMMARY = TypeAdapter(RunSummary)
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
 
 
@@ -83,8 +85,8 @@ def import_bundle(file: IO[bytes] | Path, *, by: str, store: BlobStore | None = 
             if known is None:
                 raise BundleInvalid("The rows of this bundle contradict each other.") from error
             return _same(known, bundle), False
-        except DataError as error:
-            raise BundleInvalid("A value in this bundle is too large for its column.") from error
+        except (DataError, UnicodeEncodeError) as error:
+            raise BundleInvalid("A value in this bundle does not fit its column.") from error
 
 
 class _Bundle:
@@ -151,11 +153,13 @@ class _Bundle:
         drafts = {}
         for place, item in enumerate(self.artifacts):
             name, about = item.get("file"), item.get("blob")
-            if name is None or name in drafts:
+            if name is None:
                 continue
             about = _object(about, f"artifacts.json[{place}].blob")
-            if name not in self.manifest.files or about.get("media_type") not in EXTENSIONS:
+            if str(name) not in self.manifest.files or str(about.get("media_type")) not in EXTENSIONS:
                 raise BundleInvalid(f"artifacts.json[{place}] names a file or a media type that no bundle has.")
+            if name in drafts:
+                continue
             if self.manifest.files[name].sha256 != about.get("sha256"):
                 raise BundleDamaged(f"{name[:120]} is not the evidence that artifacts.json means: its hash is another.")
             drafts[name] = draft_blob(store, NO_SHOP, self.read(name), about["media_type"])
@@ -245,7 +249,7 @@ def _run(bundle: _Bundle, by: str) -> Run:
         raise BundleInvalid("The run of this bundle has not ended.")
     pipeline, version = _pipeline(bundle)
     told = _object(bundle.run.get("origin"), "run.json.origin")
-    summary = RunSummary.from_json(values.pop("summary"))
+    summary = _summary(values.pop("summary"))
     summary.origin = {
         **{name: values[name] for name in ("trigger", "environment")},
         "mode": str(told.get("mode", values["mode"]))[:8],
@@ -259,6 +263,15 @@ def _run(bundle: _Bundle, by: str) -> Run:
     return Run(**values, pipeline=pipeline, pipeline_version=version)
 
 
+def _summary(raw: Mapping[str, Any]) -> RunSummary:
+    """What lists show of the run: a list that cannot show one of its runs would show none."""
+    try:
+        return SUMMARY.validate_json(json.dumps(raw), strict=True)
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors(include_url=False, include_input=False)[0]["loc"])
+        raise BundleInvalid(f"run.json.summary.{place[:120]} is not valid.") from error
+
+
 def _pipeline(bundle: _Bundle) -> tuple[Pipeline, PipelineVersion | None]:
     """The version it ran, by the DAG's hash; one that this installation does not have is kept, but never active."""
     slug, kind, dag = (bundle.pipeline.get(name) for name in ("slug", "kind", "dag"))
@@ -270,6 +283,10 @@ def _pipeline(bundle: _Bundle) -> tuple[Pipeline, PipelineVersion | None]:
     sha256 = json_hash(_object(dag, "pipeline.json.dag"))
     if sha256 != bundle.pipeline.get("dag_sha256"):
         raise BundleDamaged("The DAG in pipeline.json is not the one that ran: its hash is another.")
+    try:
+        _ = read_dag(dag).order
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise BundleInvalid("The DAG in pipeline.json is none.") from error
     Pipeline.objects.select_for_update().get(pk=pipeline.pk)
     version = pipeline.versions.filter(dag_sha256=sha256).first()
     if version is None:
@@ -288,7 +305,8 @@ def _write_steps(bundle: _Bundle, run: Run) -> dict[str, Step]:
         where = f"{STEPS}[{place}]"
         values = row_from_json(Step, raw, where)
         values.pop("id", None)
-        steps[str(_id(raw.get("id"), f"{where}.id"))] = Step(
+        raw["id"] = str(_id(raw.get("id"), f"{where}.id"))
+        steps[raw["id"]] = Step(
             **values,
             run=run,
             pipeline_slug=run.pipeline_slug,
@@ -297,10 +315,10 @@ def _write_steps(bundle: _Bundle, run: Run) -> dict[str, Step]:
         )
     for raw in bundle.steps:
         if raw.get("parent") is not None:
-            steps[str(raw["id"])].parent = _step_of({"step": raw["parent"]}, steps, STEPS)
+            steps[raw["id"]].parent = _step_of({"step": raw["parent"]}, steps, STEPS)
     Step.objects.bulk_create(steps.values())
     payloads = [
-        (steps[str(raw["id"])], row_from_json(StepPayload, raw["payload"], f"{STEPS}[{place}].payload"))
+        (steps[raw["id"]], row_from_json(StepPayload, raw["payload"], f"{STEPS}[{place}].payload"))
         for place, raw in enumerate(bundle.steps)
         if raw.get("payload") is not None
     ]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from core.canonical import json_hash
 from runs.blobs import store_blob
 from runs.bundles import layout, unpacking
 from runs.bundles.packing import pack_run
@@ -117,6 +118,15 @@ def test_it_opens_elsewhere_and_replays_there(run: Run) -> None:
     assert packed(imported)  # and it can travel on
 
 
+def test_ids_of_steps_are_read_in_either_case(run: Run) -> None:
+    def lower(body: bytes) -> bytes:
+        return json.dumps([row | {"id": row["id"].lower()} for row in json.loads(body)]).encode()
+
+    body = repacked(packed(run), **{"steps.json": lower})
+    elsewhere(run)
+    assert import_bundle(io.BytesIO(body), by="anna")[0].steps.filter(payload__isnull=False).exists()
+
+
 def test_the_same_bundle_again_is_the_same_run(run: Run) -> None:
     body = packed(run)
     assert import_bundle(io.BytesIO(body), by="anna") == (run, False), "it has never left"
@@ -138,6 +148,16 @@ def test_without_photos_nothing_shows_the_room(run: Run) -> None:
 
 def drop_last_step(body: bytes) -> bytes:
     return json.dumps(json.loads(body)[1:]).encode()
+
+
+def first_file(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[bytes], bytes]:
+    """The evidence with, at its end, another version of the first piece that has a file."""
+
+    def edit(body: bytes) -> bytes:
+        rows = json.loads(body)
+        return json.dumps([*rows, change(next(row for row in rows if row["file"]))]).encode()
+
+    return edit
 
 
 BAD: dict[str, tuple[type[Exception], Callable[[bytes], bytes]]] = {
@@ -166,6 +186,32 @@ BAD: dict[str, tuple[type[Exception], Callable[[bytes], bytes]]] = {
     "another_shape": (layout.BundleInvalid, lambda body: repacked(body, **{"metrics.json": b'{"a": 1}'})),
     "a_step_that_is_not_there": (layout.BundleInvalid, lambda body: repacked(body, **{"steps.json": drop_last_step})),
     "another_dag": (layout.BundleDamaged, lambda body: repacked(body, **{"pipeline.json": edited(dag={"nodes": []})})),
+    "a_dag_that_is_none": (
+        layout.BundleInvalid,
+        lambda body: repacked(body, **{"pipeline.json": edited(dag={"nodes": 5}, dag_sha256=json_hash({"nodes": 5}))}),
+    ),
+    "a_summary_that_no_list_can_show": (
+        layout.BundleInvalid,
+        lambda body: repacked(body, **{"run.json": edited(summary={"pictures": 5})}),
+    ),
+    "a_text_without_bytes": (
+        layout.BundleInvalid,
+        lambda body: repacked(body, **{"run.json": edited(subject_label="\ud800")}),
+    ),
+    "a_list_for_a_file": (
+        layout.BundleInvalid,
+        lambda body: repacked(body, **{"artifacts.json": first_file(lambda item: item | {"file": ["x"]})}),
+    ),
+    "a_file_without_its_kind": (
+        layout.BundleInvalid,
+        lambda body: repacked(body, **{"artifacts.json": first_file(lambda item: item | {"blob": None})}),
+    ),
+    "a_list_for_a_media_type": (
+        layout.BundleInvalid,
+        lambda body: repacked(
+            body, **{"artifacts.json": first_file(lambda item: item | {"blob": {**item["blob"], "media_type": ["x"]}})}
+        ),
+    ),
     "a_foreign_media_type": (
         layout.BundleInvalid,
         lambda body: repacked(body, **{"artifacts.json": lambda raw: raw.replace(b"image/jpeg", b"text/html")}),
