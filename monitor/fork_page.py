@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from django.template import TemplateDoesNotExist
 from django.template.loader import get_template
@@ -28,6 +29,7 @@ from runs.json_changes import json_changes
 from runs.models import Run, Step
 from runs.registry import find_stage
 from vendors.base import Message, Role
+from vendors.local.vendor import LocalVendor
 
 MAX_RAW = 128 * 1024
 RECENT = 5
@@ -55,6 +57,7 @@ class PromptEditor:
     recorded: bool = True
     problem: str = ""
     diff: TextDiff | None = None
+    params: Mapping[str, Any] | None = None
 
     @property
     def line(self) -> int | None:
@@ -115,6 +118,7 @@ class ForkPreview:
     estimate: Estimate | None = None
     changed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def states(self) -> dict[str, NodeRow]:
@@ -192,7 +196,10 @@ def preview_fork(base: ForkPlan, draft: Draft) -> tuple[list[NodeEditor], ForkPr
     problems += [node.prompt.problem for node in nodes if node.prompt and node.prompt.problem]
     messages = {node.key: _as_asked(node.prompt) for node in nodes if node.prompt}
     estimate = estimate_fork(plan, deps, messages)
-    preview = ForkPreview(_rows(plan, estimate), plan.node, draft.from_node, estimate, _changed(plan, nodes), problems)
+    remarks = _remarks(nodes, estimate)
+    preview = ForkPreview(
+        _rows(plan, estimate), plan.node, draft.from_node, estimate, _changed(plan, nodes), problems, remarks
+    )
     return nodes, preview
 
 
@@ -232,6 +239,7 @@ def _prompt(plan: ForkPlan, name: str, typed: str | None) -> PromptEditor | None
         editor.problem = error.message
     else:
         editor.messages, editor.recorded = _pieces(filled.rendered), filled.recorded
+        editor.params = filled.selection.params
     against = editor.used or usual.template
     if editor.text.strip() != against.strip():
         editor.diff = diff_texts(against, editor.text.replace("\r\n", "\n"))
@@ -277,6 +285,22 @@ def _rows(plan: ForkPlan, estimate: Estimate) -> list[NodeRow]:
         else:
             rows.append(NodeRow(key, BY_HAND if key in plan.changes.answers else "reused"))
     return rows
+
+
+def _remarks(nodes: Iterable[NodeEditor], estimate: Estimate) -> list[str]:
+    """Which edits are of words where nobody reads words: `local` takes a prompt's params and variables alone."""
+    models = {node.node: node.model for node in estimate.nodes}
+    said = []
+    for node in nodes:
+        editor, model = node.prompt, models.get(node.key, "")
+        if editor is None or editor.diff is None or editor.moved or model.partition("/")[0] != LocalVendor.name:
+            continue
+        if editor.params == editor.usual.params:
+            said.append(
+                f"{model} computes and reads no words: of the prompt {editor.name} only the params at its top change "
+                "what it answers. This edit makes a difference once a model service is asked."
+            )
+    return said
 
 
 def _after(plan: ForkPlan, key: str) -> str:

@@ -36,7 +36,10 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One prompt that a fork was given, and what its shop gets of that prompt now."""
+    """One prompt that a fork was given, and what its shop gets of that prompt now.
+
+    `tried`: the run was not given it, but asked with it as the shop's patch: a shopper's run, or a trial of the patch.
+    """
 
     run: Run
     prompt: str
@@ -44,6 +47,7 @@ class Patch:
     base_version: str
     live: PromptOverride | None
     uses: list[Use] = field(default_factory=list)
+    tried: bool = False
 
     @property
     def applied(self) -> bool:
@@ -67,12 +71,16 @@ class Patch:
     @property
     def possible(self) -> bool:
         """Whether the text has shown that it makes a picture."""
-        return self.run.status == Run.Status.COMPLETED and not self.applied and self.run.shop_id is not None
+        made = self.run.status == Run.Status.COMPLETED and not self.tried
+        return made and not self.applied and self.run.shop_id is not None
 
 
 def read_patches(before: Run, after: Run) -> list[Patch]:
-    """The edited prompts of the second run, else of the first: what one of them was forked for."""
-    return list(_patches(after)) or list(_patches(before))
+    """The edited prompts of the second run, else of the first: what one of them was forked for.
+
+    A run that was asked with its shop's patch shows that one.
+    """
+    return list(_patches(after)) or list(_tried(after)) or list(_patches(before))
 
 
 def find_patch(prompt: str, *runs: Run) -> Patch | None:
@@ -87,6 +95,20 @@ def _patches(run: Run) -> Iterator[Patch]:
         rows = PromptOverride.objects.live(timezone.now()).filter(shop=run.shop_id, prompt_name=prompt)
         live = rows.first()
         patch = Patch(run, prompt, template, _base_version(run, prompt), live)
+        if live is not None and patch.applied:
+            patch.uses.extend(_uses(live))
+        yield patch
+
+
+def _tried(run: Run) -> Iterator[Patch]:
+    asked = Step.objects.filter(run=run, prompt_source="override").values_list("prompt_name", "prompt_sha256")
+    for prompt, sha256 in sorted(set(asked)):
+        overrides = PromptOverride.objects.filter(shop=run.shop_id, prompt_name=prompt)
+        used = overrides.filter(sha256=sha256).order_by("-id").first()
+        if used is None:
+            continue
+        live = overrides.live(timezone.now()).first()
+        patch = Patch(run, prompt, used.template, used.base_version, live, tried=True)
         if live is not None and patch.applied:
             patch.uses.extend(_uses(live))
         yield patch

@@ -11,6 +11,7 @@ from typing import Any
 from monitor.json_diff import diff_json
 from monitor.steps import StepView
 from runs.models import Run, Step
+from vendors.local.vendor import LocalVendor
 
 NONE = "none"
 INPUT_ROWS = 12
@@ -18,13 +19,17 @@ INPUT_ROWS = 12
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One thing that was not the same; `node` is empty for what concerns the whole run, `anchor` where to see it."""
+    """One thing that was not the same; `node` is empty for what concerns the whole run, `anchor` where to see it.
+
+    `note` says what else has to be known about it.
+    """
 
     what: str
     before: str
     after: str
     node: str = ""
     anchor: str = ""
+    note: str = ""
 
 
 def read_causes(before: Run, after: Run, pairs: Mapping[str, tuple[StepView | None, StepView | None]]) -> list[Cause]:
@@ -100,9 +105,16 @@ def _by(step: Step) -> str:
 def _of_a_prompt(key: str, a: Step, b: Step) -> Iterator[Cause]:
     """By the text's hash; the same text from another source is said, too: the source decides who gets it next."""
     if (a.prompt_name, a.prompt_sha256) != (b.prompt_name, b.prompt_sha256):
-        yield Cause("prompt", _prompt(a), _prompt(b), key, f"prompt-{key}")
+        yield Cause("prompt", _prompt(a), _prompt(b), key, f"prompt-{key}", _unread(a, b))
     elif a.prompt_source != b.prompt_source:
         yield Cause("prompt source", a.prompt_source or NONE, b.prompt_source or NONE, key)
+
+
+def _unread(a: Step, b: Step) -> str:
+    """Why another prompt led to the same answer, where nobody read its words."""
+    if not (a.vendor == b.vendor == LocalVendor.name and a.output_sha256 and a.output_sha256 == b.output_sha256):
+        return ""
+    return f"The answer is the same: {_model(b)} takes the params of a prompt and reads no words."
 
 
 def _prompt(step: Step) -> str:

@@ -91,7 +91,7 @@ export const VIEWS = `
   </div>
   <div class="row foot">
     <span role=group aria-label=Feedback>Does it help? <button data-do=up>Yes</button> <button data-do=down>No</button></span>
-    <small id=code></small><small id=code></small><button class=link data-do=remove>Delete my photo</button>
+    <small id=code></small><button class=link data-do=remove>Delete my photo</button>
   </div>
 </section>
 <section id=gone>

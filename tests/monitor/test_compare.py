@@ -71,6 +71,26 @@ def test_every_recorded_choice_that_differs_is_a_cause_and_nothing_else_is() -> 
     ]
 
 
+def test_another_prompt_of_which_no_word_was_read_is_explained(console: Client) -> None:
+    before, after = pair()
+    local = {"vendor": "local", "model": "local-1", "output_sha256": "1" * 64}
+    _, asked = steps(before, after, PROMPT | local, EDITED | local)
+    said = "The answer is the same: local/local-1 takes the params of a prompt and reads no words."
+    assert said in console.get(page_url(before, after)).content.decode()
+    Step.objects.filter(pk=asked.pk).update(output_sha256="2" * 64)
+    assert said not in console.get(page_url(before, after)).content.decode()
+
+
+def test_a_fork_is_changed_further_from_its_comparison_once_it_is_over(console: Client) -> None:
+    before, fork = pair(status="completed")
+    again = f"/admin/runs/run/{fork.pk}/rerun/?from=placement"
+    assert again not in console.get(page_url(before, fork)).content.decode(), "a run that is no fork"
+    Run.objects.filter(pk=fork.pk).update(parent=before, mode="fork", fork_node="placement")
+    assert again in console.get(page_url(before, fork)).content.decode()
+    Run.objects.filter(pk=fork.pk).update(status="pending", started_at=None, finished_at=None)
+    assert again not in console.get(page_url(before, fork)).content.decode()
+
+
 def test_the_same_text_from_another_source_and_another_gate_are_causes() -> None:
     before, after = pair()
     old, new = steps(before, after, PROMPT, PROMPT | {"prompt_source": "override"})

@@ -182,3 +182,20 @@ def test_trying_it_runs_the_original_again_without_the_edit(console: Client) -> 
     made = Run.objects.latest("id")
     assert (answer.status_code, made.parent, made.fork_changes, made.mode) == (204, run, {}, "fork")
     assert answer["HX-Redirect"] == reverse("admin:monitor_compare", args=[str(run.pk), str(made.pk)])
+
+
+def test_a_run_that_was_asked_with_a_patch_shows_it_and_can_take_it_back(
+    console: Client, forked: tuple[Run, Run]
+) -> None:
+    act(console, forked)
+    live = PromptOverride.objects.get()
+    used = RunFactory(shop=forked[0].shop, parent=forked[0], mode="fork", fork_node="placement")
+    asked_with = {"prompt_name": "placement", "prompt_version": live.version_label, "prompt_source": "override"}
+    StepFactory(run=used, node_key="placement", prompt_sha256=live.sha256, **asked_with)
+    runs = (forked[0], used)
+    page = console.get(reverse("admin:monitor_compare", args=[str(run.pk) for run in runs])).content.decode()
+    assert "gets this placement prompt" in page and "Revoke" in page and "by a fork" in page
+    assert "Try it now" not in page, "it was tried"
+    answer = act(console, runs, "_revoke", override=str(live.pk)).content.decode()
+    assert "gets the library's placement prompt." in answer
+    assert load_live_overrides(forked[0].shop) == {}

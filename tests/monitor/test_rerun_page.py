@@ -113,6 +113,13 @@ def test_what_is_typed_is_filled_in_with_the_variable_parts_marked(console: Clie
     assert "<ins>Mount" in answer and 'id="state-placement" hx-swap-oob="true">runs' in answer
 
 
+def test_an_edit_of_words_that_nobody_would_read_is_said_and_one_of_params_is_not(console: Client, run: Run) -> None:
+    unread = "local/local-1 computes and reads no words: of the prompt placement only the params"
+    assert unread not in asked(console, run, prompt__placement=PLACEMENT)
+    assert unread in asked(console, run, prompt__placement=PLACEMENT.replace("<<user>>", "<<user>>\nBe bold.", 1))
+    assert unread not in asked(console, run, prompt__placement=PLACEMENT.replace("margin: 0.05", "margin: 0.5", 1))
+
+
 REFUSED = [
     ({"prompt__placement": "<<user>>\n{{ nonsense }}"}, "Line 2: the prompt uses `nonsense`"),
     (
