@@ -158,6 +158,10 @@ def _refusal(exchange: Exchange) -> VendorError:
         return TimedOut(f"PhotoRoom gave up with status {status}{told}", **known)
     if status >= 500:
         return Unavailable(f"PhotoRoom answered with status {status}{told}", **known)
+    if (
+        status == 403 and exchange.body and found is None
+    ):  # a firewall's page about this request, which is no word about our key
+        return Rejected(f"PhotoRoom's door rejects the request with status {status}.", **known)
     if status in (401, 403):
         return KeyRefused(f"PhotoRoom does not accept the API key, or its plan does not include this{told}", **known)
     if status == 402:

@@ -160,6 +160,7 @@ class NetworkContract(VendorContract):
             (status(429, {"error": {"code": 429, "message": "slow down", "details": 5}}), RateLimited),
             (status(302, b"", location="https://elsewhere.example"), Rejected),
             (status(413, b"too large"), Rejected),
+            (status(403, b"<html>Request blocked: SQL injection</html>"), Rejected),
         ],
         ids=lambda value: type(value).__name__ if not isinstance(value, type) else value.__name__,
     )

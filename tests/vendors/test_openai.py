@@ -172,6 +172,21 @@ def test_a_cost_that_the_service_tells_is_taken(vendor, server):
     assert ask(vendor, facts()).cost_usd is None
 
 
+def test_an_answer_that_was_cut_off_is_not_taken_for_an_edit(vendor, server):
+    choice = {"finish_reason": "length", "message": {"content": '{"ok": true}'}}
+    server.plan(Response({"choices": [choice], "data": None}))
+    with pytest.raises(BadResponse, match="cut off"):
+        asyncio.run(vendor.call(facts()))
+
+
+def test_input_that_a_moderation_flags_is_no_word_about_the_key(vendor, server):
+    told = {"code": 403, "message": "flagged", "metadata": {"reasons": [], "flagged_input": "a title"}}
+    server.plan(status(403, {"error": told}))
+    with pytest.raises(Refused) as caught:
+        asyncio.run(vendor.call(facts()))
+    assert caught.value.category == "moderation"
+
+
 @pytest.mark.parametrize("cost", [b"1e999", b"1e40", b"1" + b"0" * 400, b"-1", b"true"])
 def test_a_sum_that_no_call_costs_is_no_cost(vendor, server, cost):
     body = {"choices": [{"finish_reason": "stop", "message": {"content": '{"ok": true}'}}], "usage": {"cost": "COST"}}

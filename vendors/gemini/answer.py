@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vendors.base import BadResponse, Call, Image, Reply, Usage, VendorError
+from vendors.base import BadResponse, Call, Image, Rejected, Reply, Usage, VendorError
 from vendors.exchange import Exchange
 from vendors.gemini import failures
 from vendors.gemini.request import PICTURE_TASKS
@@ -86,6 +86,8 @@ def _unreadable(exchange: Exchange, why: str) -> VendorError:
     kept = exchange.response(exchange.shown())
     kind = exchange.headers.get("content-type", "no content type").split(";")[0]
     text = f"Gemini answered {exchange.status} with something that is not JSON ({kind}): {why}."
+    if exchange.status == 403 and exchange.body:  # a firewall's page about this request, which is no word about our key
+        return Rejected(text[:500], request=exchange.request, response=kept)
     return failures.by_status(exchange.status, text[:500], exchange, request=exchange.request, response=kept)
 
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vendors.base import BadResponse, Call, Image, Reply, Usage, VendorError
+from vendors.base import BadResponse, Call, Image, Rejected, Reply, Usage, VendorError
 from vendors.exchange import Exchange
 from vendors.openai import failures
-from vendors.openai.request import PICTURE_TASKS
+from vendors.openai.request import PICTURE_TASKS, draws
 from vendors.schemas import without_nulls
 from vendors.wire import MAX_USD, Answer, NotJson, kind_of, parse, read_count, read_json
 
@@ -88,6 +88,8 @@ def _unreadable(exchange: Exchange, service: str, why: str) -> VendorError:
     kept = exchange.response(exchange.shown())
     kind = exchange.headers.get("content-type", "no content type").split(";")[0]
     text = f"{service} answered {exchange.status} with something that is not JSON ({kind}): {why}."
+    if exchange.status == 403 and exchange.body:  # a firewall's page about this request, which is no word about our key
+        return Rejected(text[:500], request=exchange.request, response=kept)
     return failures.by_status(exchange.status, text[:500], exchange, request=exchange.request, response=kept)
 
 
@@ -96,7 +98,7 @@ def _failure(
 ) -> VendorError | None:
     message, reason = _first_choice(body)
     pictures = call.task in PICTURE_TASKS
-    if "data" not in body:
+    if not draws(call):  # an image edit has no choices
         choice = (body.get("choices") or [None])[0] if isinstance(body.get("choices"), list) else None
         if not isinstance(choice, Mapping):
             return BadResponse(f"{service} answered without a choice.", **known)

@@ -62,7 +62,7 @@ def said_in(body: Any) -> Said | None:
         error = body if "detail" not in body else {"message": str(body["detail"])}
     metadata = error.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
-    reasons = metadata.get("reasons")
+    reasons = metadata.get("reasons") or (["moderation"] if metadata.get("flagged_input") else None)
     words = {str(error.get(name)) for name in ("code", "type", "status") if error.get(name)}
     words |= {str(metadata["error_type"])} if metadata.get("error_type") else set()
     code = error.get("code")
