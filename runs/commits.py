@@ -256,6 +256,21 @@ def fail_run(claim: Claim, *, code: str, message: str, retryable: bool, stage: s
         blamed.status, blamed.finished_at, blamed.error_code = Step.Status.FAILED, now, code
         blamed.latency_ms = milliseconds(blamed.started_at, now)
         blamed.save(update_fields=["status", "finished_at", "error_code", "latency_ms"])
+    if blamed is not None or not run.errors.filter(stage=stage, code=code, message=message).exists():
+        _note_error(run, blamed, stage=stage, code=code, message=message, retryable=retryable)
+    still_open.update(status=Step.Status.CANCELLED)
+    _tell_failed(run.pipeline_slug, run.id)
+
+
+def fail_doomed(context: RunContext, key: str) -> None:
+    """End a run one of whose nodes had failed for good when its worker was lost, as that node's attempt would have."""
+    step = context.steps[key]
+    error = RunError.objects.filter(step=step.id).order_by("-id").first()
+    what = (error.code, error.message, error.retryable) if error else ("worker_lost", worker_lost().message, True)
+    fail_run(context.claim, stage=key, code=what[0], message=what[1], retryable=what[2])
+
+
+def _note_error(run: Run, blamed: Step | None, *, stage: str, code: str, message: str, retryable: bool) -> None:
     RunError.objects.create(
         run=run,
         step=blamed,
@@ -265,8 +280,6 @@ def fail_run(claim: Claim, *, code: str, message: str, retryable: bool, stage: s
         message=message,
         retryable=retryable,
     )
-    still_open.update(status=Step.Status.CANCELLED)
-    _tell_failed(run.pipeline_slug, run.id)
 
 
 def _put_results(writing: Writing, context: RunContext, attempt: Attempt) -> list[ArtifactDraft]:

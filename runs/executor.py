@@ -82,8 +82,17 @@ class RunExecutor:
             await _cancel(self._tasks.values())
 
     async def _open(self) -> None:
-        """Begin what is ready; what a worker had in hand when it was lost begins again, or may not."""
+        """Begin what is ready; what a worker had in hand when it was lost begins again, or may not.
+
+        A node that had failed for good has failed the run: its worker was lost while others of the run were ending.
+        """
         context, fresh = self.context, self.context.claim.token == 1
+        nodes = context.dag.nodes
+        doomed = [key for key, end in context.ended.items() if end.status == FAILED and not nodes[key].continue_on_fail]
+        if doomed:
+            await self.database(commits.fail_doomed, context, doomed[0])
+            context.run.status = FAILED
+            return
         running = [key for key, step in context.steps.items() if step.status == "running"]
         lost = [] if fresh else running
         unknown = [key for key in lost if context.dag.nodes[key].side_effects == "external"]

@@ -286,3 +286,18 @@ def test_nobody_waits_for_the_store_while_the_runs_row_is_locked() -> None:
     run = run_inline("noops", {"text": "x" * 50_000}, replace(deps(), store=WatchedStore()))
     assert run.steps.get().payload.truncated == ["input"]
     assert locked == [False]
+
+
+def test_a_run_that_was_failing_when_its_worker_was_lost_fails_and_begins_nothing_more() -> None:
+    nodes = [{"key": key, "step": "noop@1"} for key in "ab"]
+    publish("noops", *nodes, {"key": "c", "step": "noop@1", "depends_on": ["b"]})
+    run = start_run(pipeline="noops", shop=None, input={})
+    step = run.steps.get(node_key="b")
+    Step.objects.filter(pk=step.pk).update(status="failed", error_code="vendor_refused")
+    RunError.objects.create(run=run, step=step, stage="b", code="vendor_refused", message="No.", retryable=False)
+    [claim] = claim_runs("w", 1)
+    async_to_sync(execute_claim)(claim, deps(), _same_thread)
+    run.refresh_from_db()
+    assert (run.status, run.error_stage, run.error_code) == ("failed", "b", "vendor_refused")
+    assert dict(run.steps.values_list("node_key", "status")) == {"a": "cancelled", "b": "failed", "c": "cancelled"}
+    assert run.errors.count() == 1
