@@ -42,9 +42,9 @@
   });
 }
 // Keyboard: whatever has `data-key="g p"` is pressed by typing it, and `?` lists what this page has. Nothing is taken
-// from fields, dialogs, or keys with a modifier.
+// from fields, open dialogs, or keys with a modifier. (A dialog just closed may keep the focus until the next frame.)
 {
-  const typing = (target) => target.closest("input:not([type=checkbox], [type=radio], [type=range]), textarea, select, [contenteditable], dialog");
+  const typing = (target) => target.closest("input:not([type=checkbox], [type=radio], [type=range]), textarea, select, [contenteditable]");
   const doors = () => [...document.querySelectorAll("[data-key]")];
   let typed = "", timer;
   const press = (key) => {

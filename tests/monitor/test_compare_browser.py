@@ -1,5 +1,6 @@
 """The compare page in a browser: ways of looking by key, a run that is followed, a patch that was overtaken."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -57,7 +58,7 @@ def test_two_runs_are_looked_at_followed_shared_and_patched_from_despite_a_colle
     assert clip.evaluate("e => getComputedStyle(e).animationName") == "blink"
     page.keyboard.press("4")
     expect(page.locator("#pair-result .difference")).to_contain_text("of the picture differs visibly")
-    assert page.url.endswith("?view=diff"), "the link that is shared opens like this"
+    expect(page).to_have_url(re.compile(r"\?view=diff$"))  # the link that is shared opens like this
     expect(page.locator("#answer-facts")).to_contain_text("dimensions_m.width2.0 m1.5 m−0.5 m (−25 %)")
 
     ada = create_override(
