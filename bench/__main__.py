@@ -25,6 +25,7 @@ MEASUREMENTS = {
     "widget": "Widget",
     "replay": "Runs replayed from their recordings",
     "debugflow": "From a complaint to a verified patch",
+    "facts": "Facts from merchants' texts",
     "placing": "Placing products in rendered rooms",
     "cutout": "Cutouts",
     "pictures": "Pictures beside renders of the truth",

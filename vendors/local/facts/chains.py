@@ -1,17 +1,14 @@
-"""The grammar of measurements: labels, chains such as `84" W x 36" D`, equivalents in brackets, scopes around them."""
+"""Measurements written together, and what neighbours in a list lend each other: units and labels."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from vendors.local.facts import vocabulary as words
-from vendors.local.facts.kinds import Kind
 from vendors.local.facts.quantities import Item, Quantity
-from vendors.local.facts.scopes import NEVER, WHOLE, Scope, mentions_size, scope_of
+from vendors.local.facts.scopes import WHOLE, Scope
 from vendors.local.facts.text import Span
 
 MAX_MEMBERS = 4
-_LINKS = {"colon", "dot", "dash", "open", "close", "u", "quote"}
-_SAME = {"colon", "slash"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,341 +53,7 @@ class Chain:
         return self.unit is not None or any(q.unit for member in self.members for q in member.quantities)
 
 
-@dataclass
-class ChainReader:
-    """Reads the items of one line (or one table cell with its headers) from left to right."""
-
-    items: list[Item]
-    kind: Kind | None
-    section: Section = field(default_factory=Section)
-    announced: bool = False
-
-    def read(self) -> list[Chain]:
-        """All chains of the line, units shared along lists such as `W 84, D 36, H 33 in`."""
-        self._at, self._pending = 0, list[Item]()
-        self._governing: list[tuple[Scope, bool]] = [(self.section.scope, self.announced or self.section.sizes)]
-        self._after_part = False
-        chains: list[Chain] = []
-        while self._at < len(self.items):
-            if self.items[self._at].kind == "q":
-                chains.append(self._chain())
-            else:
-                self._step(self.items[self._at])
-        _share_units(chains)
-        self._share_labels(chains)
-        return chains
-
-    def _share_labels(self, chains: list[Chain]) -> None:
-        """A label holds for a whole list: `60 cm, 45 cm or 30 cm long`, `Heights: 15, 20 and 25 cm`."""
-        for chain, following in zip(chains[-2::-1], chains[:0:-1], strict=True):
-            one, other = chain.members[0], following.members[0]
-            behind = other.axis is not None and following.span[0] == other.quantities[0].start
-            if behind and one.axis is None and one.quantities[0].unit and self._listed(chain, following):
-                one.axis, one.spelled_out, chain.scope = other.axis, True, following.scope
-        for chain, following in pairwise(chains):
-            one, other = chain.members[0], following.members[0]
-            before = one.axis is not None and one.spelled_out and not one.quantities[0].unit
-            if before and other.axis is None and self._listed(chain, following):
-                other.axis, other.spelled_out, following.scope = one.axis, True, chain.scope
-
-    def _listed(self, chain: Chain, following: Chain) -> bool:
-        """Whether two single lengths are neighbours in a list."""
-        near = 0 < following.span[0] - chain.span[1] < 8
-        if not near or len(chain.members) > 1 or len(following.members) > 1:
-            return False
-        between = [item for item in self.items if chain.span[1] <= item.start < following.span[0]]
-        return bool(between) and all(item.kind == "comma" or item.text in words.LISTING for item in between)
-
-    def _step(self, item: Item) -> None:
-        self._at += 1
-        if item.kind == "stop":
-            self._pending = []
-            self._governing = [(self.section.scope, self.announced or self.section.sizes)]
-        elif item.kind == "open":
-            scope = scope_of(_words(self._pending), self.kind)
-            outer, sizes = self._governing[-1]
-            self._governing.append((scope if scope.narrows else outer, sizes or mentions_size(_words(self._pending))))
-            self._pending.append(item)
-        elif item.kind == "close":
-            if len(self._governing) > 1:
-                self._governing.pop()
-            self._pending.append(item)
-        elif item.kind == "colon" and not any(other.kind in {"a", "o"} for other in self._pending):
-            self._govern()
-        elif item.kind == "comma" or (item.kind == "w" and item.text in words.STOPPERS and not self._label_waits()):
-            self._pending = self._pending if self._lists_axes() else []
-        else:
-            self._pending.append(item)
-
-    def _govern(self) -> None:
-        said = _words(self._pending)
-        scope, sizes = scope_of(said, self.kind), mentions_size(said)
-        outer = self._governing[0][0] if len(self._governing) == 1 else self._governing[-1][0]
-        if scope.narrows or sizes:
-            self._governing[-1] = (scope if scope.narrows or outer.tier != NEVER else outer, True)
-        self._pending = []
-
-    def _label_waits(self) -> bool:
-        """Whether an axis label still waits for its number: "Height with legs: 33 in", "height including pot 95 cm"."""
-        noun = any(item.kind == "a" and item.text in words.AXIS_NOUNS for item in self._pending)
-        direct = bool(self._pending) and self._pending[-1].kind == "a"
-        ahead = [item.kind for item in self.items[self._at : self._at + 6]]
-        reached = next((kind for kind in ahead if kind not in {"w", "open", "close", "dot"}), "")
-        return noun and (reached == "colon" or (reached == "q" and direct))
-
-    def _lists_axes(self) -> bool:
-        following = self.items[self._at] if self._at < len(self.items) else None
-        return bool(self._pending) and self._pending[-1].kind == "a" and following is not None and following.kind == "a"
-
-    def _chain(self) -> Chain:
-        start = self._at
-        labels, label_start, unit = _labels_before(self._pending)
-        order = labels if len(labels) > 1 else ()
-        members = [self._member(labels[0] if len(labels) == 1 else None, labels)]
-        while len(members) < MAX_MEMBERS and (link := self._link(members[-1], ordered=bool(order))) is not None:
-            self._at, axis = link
-            members.append(self._member(axis, ()))
-        order = order or self._order_after() or (self.section.order if len(members) > 1 else ())
-        _apply_order(members, order)
-        if label_start is not None and self._pending[label_start].text in words.AXIS_NOUNS:
-            members[0].spelled_out = True
-        self._equivalent_chain(members)
-        after = self._words_after()
-        end = self.items[self._at - 1]
-        first = self._pending[label_start] if label_start is not None else self.items[start]
-        chain = Chain(members, (first.start if first.start >= 0 else self.items[start].start, end.end))
-        self._give_scope(chain, after)
-        chain.unit = unit or self.section.unit
-        self._pending = []
-        return chain
-
-    def _give_scope(self, chain: Chain, after: str) -> None:
-        said = f"{_words(self._pending)} {after} {' '.join(member.label for member in chain.members)}"
-        local, (outer, sizes) = scope_of(said, self.kind), self._governing[-1]
-        chain.scope = local if local.narrows and outer.tier != NEVER else outer
-        chain.vague = any(item.text in words.VAGUE for item in self._pending[-3:])
-        chain.unsure = any(item.text in words.UNSURE for item in self._pending)
-        chain.announced = sizes or mentions_size(said)
-        chain.after_part = self._after_part and not chain.announced
-        self._after_part = self._after_part or local.tier > 4
-        if local.name == "package":
-            self._governing[-1] = (local, True)
-
-    def _member(self, axis: words.Axis | None, labels: tuple[words.Axis, ...]) -> Member:
-        """The quantity here with its equivalents (`84" (213 cm)`) and a label after it (`84" W`, `19" seat height`)."""
-        quantity = self.items[self._at].quantity
-        assert quantity is not None
-        member = Member([quantity], axis)
-        self._at += 1
-        for _ in range(2):
-            self._equivalents(member)
-            self._label_after(member, labelled=bool(axis or labels))
-        self._equivalents(member)
-        return member
-
-    def _equivalents(self, member: Member) -> None:
-        ahead = self.items[self._at : self._at + 4]
-        kinds = [item.kind for item in ahead]
-        if kinds[:3] == ["open", "q", "close"] and ahead[1].quantity:
-            self._add_equivalent(member, ahead[1].quantity, 3)
-        elif kinds[:4] == ["open", "q", "a", "close"] and ahead[1].quantity:
-            self._add_equivalent(member, ahead[1].quantity, 4)
-        elif (
-            len(ahead) > 1
-            and kinds[1] == "q"
-            and ahead[1].quantity
-            and (kinds[0] in _SAME or ahead[0].text in {"or", "|", "oder", "ou"})
-        ):
-            unit, other = member.quantities[0].unit, ahead[1].quantity.unit
-            if unit and other and unit != other:
-                self._add_equivalent(member, ahead[1].quantity, 2)
-
-    def _add_equivalent(self, member: Member, quantity: Quantity, length: int) -> None:
-        if quantity.unit:
-            member.quantities.append(quantity)
-        self._at += length
-
-    def _label_after(self, member: Member, *, labelled: bool) -> None:
-        at, said = self._at, list[str]()
-        while at < len(self.items) and len(said) < 3 and self._may_stand_before_a_label(self.items[at]):
-            said += [self.items[at].text] if self.items[at].kind == "w" else []
-            at += 1
-        if at >= len(self.items) or self.items[at].kind != "a":
-            return
-        label = self.items[at]
-        direct = at == self._at or self.items[at - 1].kind in {"dash", "open", "dot"}
-        if (label.text in words.AXIS_LETTERS and not direct) or self._leads(at, labelled or member.axis is not None):
-            return
-        if member.axis is None and not labelled:
-            member.axis = label.axes[0]
-            member.label = " ".join(said)
-            member.spelled_out = label.text in words.AXIS_NOUNS
-        elif member.axis != label.axes[0]:
-            return
-        closes = at + 1 < len(self.items) and self.items[at + 1].kind == "close" and self.items[at - 1].kind == "open"
-        self._at = at + (2 if closes else 1)
-
-    def _may_stand_before_a_label(self, item: Item) -> bool:
-        known = item.text in {"in", "of", "total", "overall", "en", "de", "sitting"} or item.text in words.PARTS
-        return item.kind in {"dash", "open", "dot"} or (item.kind == "w" and known)
-
-    def _leads(self, at: int, labelled: bool) -> bool:
-        """Whether the label here belongs to what follows: `213 cm Depth: 91 cm`."""
-        following = self.items[at + 1] if at + 1 < len(self.items) else None
-        if following is None:
-            return False
-        if following.kind in {"x", "slash"}:
-            return self._kind_at(at + 2) == "a" and self._kind_at(at + 3) not in {"q", "colon", "dot"}
-        if following.kind == "colon":
-            return at + 2 < len(self.items) and self.items[at + 2].kind in {"q", "dot", "w"}
-        return labelled and following.kind in {"q", "dot"}
-
-    def _kind_at(self, at: int) -> str:
-        return self.items[at].kind if at < len(self.items) else ""
-
-    def _link(self, last: Member, *, ordered: bool) -> tuple[int, words.Axis | None] | None:
-        """Where the chain goes on after `x`, `/` or `-`, and the label found on the way (`x D 36`)."""
-        at = self._at
-        if self._kind_at(at) == "dot" and self._kind_at(at + 1) in {"x", "slash"}:
-            at += 1
-        if (
-            last.axis
-            and self._kind_at(at) == "a"
-            and self.items[at].text in words.AXIS_LETTERS
-            and self._kind_at(at + 1) == "q"
-        ):
-            # `W140 D30 H75`
-            return at + 1, self.items[at].axes[0]
-        if self._kind_at(at) not in {"x", "slash", "dash"}:
-            return None
-        joint, axis = self.items[at].kind, None
-        at += 1
-        while at < len(self.items) and self.items[at].kind in {"a", "open", "close", "dot", "colon"}:
-            axis = self.items[at].axes[0] if self.items[at].kind == "a" else axis
-            at += 1
-        if at >= len(self.items) or self.items[at].kind != "q":
-            return None
-        # "60 cm / 80 cm / 100 cm" lists the sizes on offer.
-        measured = last.axis is None and last.quantities[0].unit is not None
-        separate = joint != "x" and axis is None and (last.axis == "diameter" or measured)
-        return None if separate and not ordered else (at, axis)
-
-    def _order_after(self) -> tuple[words.Axis, ...]:
-        """The order in `110 x 60 x 42 cm (L x W x H)`."""
-        at = self._at
-        if at < len(self.items) and self.items[at].kind in {"open", "dash"}:
-            at += 1
-        axes: list[words.Axis] = []
-        while at < len(self.items) and self.items[at].kind in {"a", "o", "x", "slash", "comma"}:
-            axes += self.items[at].axes
-            at += 1
-        if len(axes) < 2 or (at < len(self.items) and self.items[at].kind in {"colon", "q"}):
-            return ()
-        self._at = at + (1 if at < len(self.items) and self.items[at].kind == "close" else 0)
-        return tuple(axes)
-
-    def _equivalent_chain(self, members: list[Member]) -> None:
-        """The whole chain again in other units: `84 x 36 x 33 in (213 x 91 x 84 cm)`."""
-        at = self._at
-        opener = self.items[at] if at < len(self.items) else None
-        if (
-            len(members) < 2
-            or opener is None
-            or not (opener.kind in {"open", "slash", "colon"} or opener.text in {"or", "oder"})
-        ):
-            return
-        again: list[Quantity] = []
-        at += 1
-        while at < len(self.items) and self.items[at].kind in {"q", "x", "a", "dot", "slash"}:
-            quantity = self.items[at].quantity
-            again += [quantity] if quantity else []
-            at += 1
-        if len(again) != len(members) or not again[-1].unit:
-            return
-        for member, quantity in zip(members, again, strict=True):
-            member.quantities.append(replace(quantity, unit=quantity.unit or again[-1].unit))
-        self._at = at + (1 if at < len(self.items) and self.items[at].kind == "close" else 0)
-
-    def _words_after(self) -> str:
-        """Up to four words that belong to the chain before them: "seat", "(overall)", "carton size"."""
-        at = self._at
-        bracketed = at < len(self.items) and self.items[at].kind == "open"
-        at += bracketed
-        said: list[str] = []
-        while at < len(self.items) and len(said) < 5 and self._follows(self.items[at], bracketed=bracketed):
-            said.append(self.items[at].text)
-            at += 1
-        following = self.items[at].kind if at < len(self.items) else "stop"
-        if (bracketed and following != "close") or (not bracketed and following in {"a", "o", "colon", "q", "u"}):
-            return ""
-        self._at = at + bracketed
-        return " ".join(said)
-
-    def _follows(self, item: Item, *, bracketed: bool) -> bool:
-        if bracketed:
-            return item.kind in {"w", "n", "dash", "dot"} or (item.kind == "a" and len(item.text) > 3)
-        return item.kind == "w" and item.text not in words.AFTERWARDS
-
-
-def _labels_before(pending: list[Item]) -> tuple[tuple[words.Axis, ...], int | None, str | None]:
-    """The axis label (or order of axes) just read, the index where it starts, a unit given with it: `Width (cm):`."""
-    unit: str | None = None
-    plain = 0
-    colon = False
-    for at in range(len(pending) - 1, -1, -1):
-        item = pending[at]
-        if item.kind == "u" and (len(item.text) > 1 or (at and pending[at - 1].kind == "open")):
-            unit = unit or words.UNITS[item.text]
-        elif item.kind in {"a", "o"}:
-            axes, start = _axes_until(pending, at)
-            if _binds(item, plain, colon, several=len(axes) > 1):
-                return axes, start, unit
-            return (), None, unit
-        elif item.kind == "w":
-            plain += item.text not in words.FILLERS
-        elif item.kind not in _LINKS:
-            break
-        colon = colon or item.kind == "colon"
-        if plain > 5:
-            break
-    return (), None, unit
-
-
-def _binds(label: Item, plain: int, colon: bool, *, several: bool) -> bool:
-    """Whether a label reaches the number: nouns across a few words, adjectives and letters only closely."""
-    if label.text in words.AXIS_NOUNS or several or colon:
-        return plain <= 5 and (plain == 0 or label.text in words.AXIS_NOUNS or several)
-    return plain == 0
-
-
-def _axes_until(pending: list[Item], at: int) -> tuple[tuple[words.Axis, ...], int]:
-    """The labels that end at `at`, back to the first of a row such as `W x D x H` or `(L/W/H)`."""
-    axes: list[words.Axis] = list(pending[at].axes)
-    start = at
-    separated = False
-    for k in range(at - 1, -1, -1):
-        item = pending[k]
-        if item.kind in {"x", "slash", "comma", "dash", "open", "close", "dot"} or item.text in {"and", "und"}:
-            separated = separated or item.kind in {"x", "slash", "comma", "dash"} or item.text in {"and", "und"}
-        elif item.kind in {"a", "o"} and separated:
-            axes, start, separated = [*item.axes, *axes], k, False
-        else:
-            break
-    return tuple(axes), start
-
-
-def _apply_order(members: list[Member], order: tuple[words.Axis, ...]) -> None:
-    if any(member.axis for member in members) or len(order) < len(members):
-        return
-    given: list[words.Axis] = []
-    for axis in order:
-        # French `L x l x H`: longueur first, largeur second.
-        given.append("width" if axis == "length" and "length" in given else axis)
-    for member, axis in zip(members, given, strict=False):
-        member.axis = axis
-
-
-def _share_units(chains: list[Chain]) -> None:
+def share_units(chains: list[Chain]) -> None:
     """`W 84, D 36, H 33 in`: a chain without a unit takes its right neighbour's, or else its left one's."""
     for ordered in (chains[::-1], chains):
         unit: str | None = None
@@ -402,5 +65,24 @@ def _share_units(chains: list[Chain]) -> None:
                 chain.unit = unit
 
 
-def _words(items: list[Item]) -> str:
-    return " ".join(item.text for item in items if item.kind in {"w", "n"} or (item.kind == "a" and len(item.text) > 3))
+def share_labels(chains: list[Chain], items: list[Item]) -> None:
+    """A label holds for a whole list: `60 cm, 45 cm or 30 cm long`, `Heights: 15, 20 and 25 cm`."""
+    for chain, following in zip(chains[-2::-1], chains[:0:-1], strict=True):
+        one, other = chain.members[0], following.members[0]
+        behind = other.axis is not None and following.span[0] == other.quantities[0].start
+        if behind and one.axis is None and one.quantities[0].unit and _listed(chain, following, items):
+            one.axis, one.spelled_out, chain.scope = other.axis, True, following.scope
+    for chain, following in pairwise(chains):
+        one, other = chain.members[0], following.members[0]
+        before = one.axis is not None and one.spelled_out and not one.quantities[0].unit
+        if before and other.axis is None and _listed(chain, following, items):
+            other.axis, other.spelled_out, following.scope = one.axis, True, chain.scope
+
+
+def _listed(chain: Chain, following: Chain, items: list[Item]) -> bool:
+    """Whether two single lengths are neighbours in a list."""
+    near = 0 < following.span[0] - chain.span[1] < 8
+    if not near or len(chain.members) > 1 or len(following.members) > 1:
+        return False
+    between = [item for item in items if chain.span[1] <= item.start < following.span[0]]
+    return bool(between) and all(item.kind == "comma" or item.text in words.LISTING for item in between)

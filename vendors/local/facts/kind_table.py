@@ -32,7 +32,7 @@ _SEATING = [
         "sofa",
         (
             "sofa",
-            "couch,couche,settee,canape,divan,sofá,divano,bank 3-zits,divani,polstersofa,3 seater,2 seater,three seater,two seater",
+            "couch,couche,settee,canape,divan,sofá,divano,zits,zitsbank,zitsbanken,banken,tweezitsbank,driezitsbank,divani,polstersofa,3 seater,2 seater,three seater,two seater",
             (2.1, 0.92, 0.84),
             "",
         ),

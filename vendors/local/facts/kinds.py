@@ -45,3 +45,8 @@ class Kind:
     def has(self, trait: str) -> bool:
         """Whether it is `flat` (hangs, thin), `lying` (thickness is its height), a `bed` (length is depth), ..."""
         return trait in self.traits
+
+    @property
+    def lengthways(self) -> bool:
+        """Whether its length runs away from who stands before it, as a bed's and a runner's."""
+        return self.has("bed") or (self.has("lying") and self.typical[1] > self.typical[0])

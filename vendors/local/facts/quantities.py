@@ -227,7 +227,18 @@ def _abbreviates(tokens: list[Token], at: int) -> bool:
         following.kind in {"num", "comma", "close", "open", "colon", "dash", "slash", "x"}
         or following.text in words.BY | words.AXIS_LETTERS.keys() | words.AXIS_ADJECTIVES.keys()
         or following.start == token.end
+        or _names_what_went_before(tokens, at + 1)
     )  # fmt: skip
+
+
+def _names_what_went_before(tokens: list[Token], at: int) -> bool:
+    """Whether words such as `diameter,` or `overall height;` label the number before them and lead to none."""
+    said = [token.text for token in tokens[at : at + 4] if token.kind == "word"]
+    known = words.OVERALL | words.PARTS.keys() | words.AXIS_NOUNS.keys()
+    count = next((number for number, word in enumerate(said) if word not in known), len(said))
+    if not any(word in words.AXIS_NOUNS for word in said[:count]):
+        return False
+    return at + count >= len(tokens) or tokens[at + count].kind in {"comma", "stop", "close", "slash"}
 
 
 def _quantity(tokens: list[Token], at: int) -> tuple[Quantity | None, int]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from math import log
 
 from vendors.local.facts import vocabulary as words
-from vendors.local.facts.chains import Chain, ChainReader, Member, Section
+from vendors.local.facts.chain_reader import ChainReader
+from vendors.local.facts.chains import Chain, Member, Section
 from vendors.local.facts.kinds import Kind
 from vendors.local.facts.quantities import Item, Quantity, read_items
 from vendors.local.facts.scopes import Scope, mentions_size, scope_of

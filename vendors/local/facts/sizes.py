@@ -116,7 +116,7 @@ def _place_length(
         # Length, width and depth together: the depth of a mattress or a tray is how high it lies.
         sides["depth"] = ("height",)
     filled = {side for given in sides.values() for side in given}
-    if kind and kind.has("bed") and "depth" not in filled:
+    if kind and kind.lengthways and "depth" not in filled and ("width" in filled or kind.has("bed")):
         sides["length"] = ("depth",)
     elif kind and kind.has("flat") and "height" not in filled and ("width" in filled or kind.has("soft")):
         sides["length"] = ("height",)
