@@ -6,6 +6,7 @@ and rolled clockwise by `roll_deg` (seen from behind it). Pixels run right and d
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import atan2, cos, degrees, hypot, radians, sin, tan
 
 import numpy as np
@@ -16,6 +17,19 @@ DIAGONAL_35MM = 43.2666
 DEFAULT_F35 = 26.0
 CEILING_M = 2.5
 NEAR_M = 0.05
+# Products seldom fill the corners of their block: their plan is taken as a superellipse |x|^n + |z|^n = 1 of this
+# exponent n, at so many points (2 would be an ellipse, very large ones a rectangle).
+CORNER_EXPONENT, OUTLINE_POINTS = 5.0, 32
+
+
+def _outline() -> Float:
+    """Points (N, 2) of the superellipse."""
+    turn = (np.arange(OUTLINE_POINTS) + 0.5) * 2 * np.pi / OUTLINE_POINTS
+    sides = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    return np.asarray(np.sign(sides) * np.abs(sides) ** (2 / CORNER_EXPONENT))
+
+
+_OUTLINE = _outline()
 
 
 def focal_pixels(width: int, height: int, f35_mm: float | None) -> float:
@@ -37,6 +51,10 @@ class Camera:
 
     def rotation(self) -> Float:
         """3 x 3, from room axes (x right, y up, z forward) to camera axes (x right, y down, z optical)."""
+        return self._rotation
+
+    @cached_property
+    def _rotation(self) -> Float:
         pitch, roll = radians(self.pitch_deg), radians(self.roll_deg)
         level = np.array([[1, 0, 0], [0, -cos(pitch), -sin(pitch)], [0, -sin(pitch), cos(pitch)]])
         turn = np.array([[cos(roll), sin(roll), 0], [-sin(roll), cos(roll), 0], [0, 0, 1]])
@@ -118,23 +136,24 @@ def footprint(x: float, z: float, width_m: float, depth_m: float, yaw_deg: float
     )
 
 
-def cuboid(x: float, z: float, size: tuple[float, float, float], yaw_deg: float, level_m: float = 0.0) -> Float:
-    """The 8 corners (8, 3) of a width x depth x height box standing at (x, z): the bottom four, then the top four."""
-    base = footprint(x, z, size[0], size[1], yaw_deg, level_m)
-    return np.vstack([base, base + np.array([0.0, size[2], 0.0])])
-
-
 def bounds(pixels: Float) -> tuple[float, float, float, float]:
     """The upright box (x0, y0, x1, y1) around pixels (N, 2)."""
     low, high = pixels.min(axis=0), pixels.max(axis=0)
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
-def cuboid_box(
-    camera: Camera, x: float, z: float, size: tuple[float, float, float], yaw_deg: float, level_m: float = 0.0
-) -> tuple[float, float, float, float]:
-    """The box (px) in the photo of a cuboid standing at (x, z)."""
-    return bounds(camera.project(cuboid(x, z, size, yaw_deg, level_m)))
+def rounded_boxes(
+    camera: Camera, x: float, z: float, size: tuple[float, float, float], yaws_deg: Float, level_m: float = 0.0
+) -> Float:
+    """The boxes (N, 4) in px of a width x depth x height block with rounded upright edges at (x, z), one per yaw."""
+    turn = np.radians(yaws_deg)[:, None]
+    across, along = _OUTLINE[:, 0] * (size[0] / 2), _OUTLINE[:, 1] * (size[1] / 2)
+    points = np.empty((len(turn), 2, OUTLINE_POINTS, 3))
+    points[..., 0] = (x + across * np.cos(turn) - along * np.sin(turn))[:, None]
+    points[..., 1] = np.array([level_m, level_m + size[2]])[:, None]
+    points[..., 2] = (z + across * np.sin(turn) + along * np.cos(turn))[:, None]
+    pixels = camera.project(points.reshape(-1, 3)).reshape(len(turn), -1, 2)
+    return np.hstack([pixels.min(axis=1), pixels.max(axis=1)])
 
 
 def plane_homography(camera: Camera, origin: Float, across: Float, along: Float) -> Float:
@@ -151,10 +170,9 @@ __all__ = [
     "Camera",
     "bounds",
     "camera_for",
-    "cuboid",
-    "cuboid_box",
     "focal_pixels",
     "footprint",
     "pitch_from_horizon",
     "plane_homography",
+    "rounded_boxes",
 ]

@@ -3,20 +3,22 @@
 import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from math import atan2, cos, degrees, hypot, log, radians, sin
+from math import atan2, cos, degrees, hypot, radians, sin
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.geometry import Camera, bounds, cuboid_box, footprint
+from imaging.geometry import Camera, bounds, footprint, rounded_boxes
 
 Float = NDArray[np.float64]
 Box = tuple[float, float, float, float]
+Spot = tuple[float, float, float, float]
 FLAT_HEIGHT_M, FLAT_DEPTH_M = 0.06, 0.12
 TABLE_M = 0.74
-CUBOID_FILL, MAX_STRETCH = 0.95, 1.06
-STUDIO_REACH, STUDIO_PITCHES_DEG, ASPECT_ERROR, USUAL_TURN_DEG = 3.2, (4.0, 8.0, 12.0, 16.0, 20.0), 0.06, 30.0
+# A cutout may be stretched by this, unnoticeably, towards the aspect that the room's view asks for.
+MAX_STRETCH = 1.08
+STUDIO_REACH, STUDIO_PITCHES_DEG, ASPECT_ERROR, USUAL_TURN_DEG = 3.2, (4.0, 8.0, 12.0, 16.0, 20.0), 0.06, 20.0
 MOUNTS = ("floor", "wall", "ceiling", "tabletop")
 Role = Literal["", "against_wall", "beside_seat", "centre"]
 # The first role one of whose words begins a word of the name; a side table is no table, a table lamp no table either.
@@ -176,26 +178,30 @@ def standing_pose(camera: Camera, x: float, z: float, product: Product, yaw_deg:
     """The pose of a product whose middle is at (x, z), standing on its support or hanging below it."""
     level = support_level(camera, product.mount)
     lowest = level - product.height_m if product.mount == "ceiling" else level
-    box = cuboid_box(camera, x, z, product.size, yaw_deg, lowest)
     base = footprint(x, z, product.width_m, product.depth_m, yaw_deg, level)
-    return Pose(x, z, level, yaw_deg, _with_aspect(box, product), base)
+    seen = _box_either_way(camera, (x, z, yaw_deg, lowest), product.size)
+    return Pose(x, z, level, yaw_deg, _with_aspect(seen, product), base)
+
+
+def _box_either_way(camera: Camera, spot: Spot, size: tuple[float, float, float]) -> Box:
+    """The box of a product of which nobody knows to which side it is turned: the mean of both."""
+    x, z, yaw_deg, lowest = spot
+    either = np.array([yaw_deg, 2 * facing_yaw(x, z) - yaw_deg])
+    x0, y0, x1, y1 = rounded_boxes(camera, x, z, size, either, lowest).mean(axis=0).tolist()
+    return x0, y0, x1, y1
 
 
 def _with_aspect(box: Box, product: Product) -> Box:
-    """The cutout's box for the cuboid's: a little inside of it, same area, the cutout's aspect.
+    """The cutout's box for a pose's: same middle, same area, the cutout's aspect, stretched a little if need be.
 
-    Real products round the corners of their cuboid. A room is seen from another height than a studio, so the cutout
-    may be stretched, unnoticeably, towards the aspect that the room's view asks for.
+    A room is seen from another height than a studio, and its products from another side.
     """
-    width, height = (box[2] - box[0]) * CUBOID_FILL, (box[3] - box[1]) * CUBOID_FILL
-    area = max(width * height, 1e-6)
-    wanted = max(width / max(height, 1e-6), 1e-6)
-    aspect = product.aspect * float(np.clip(np.sqrt(wanted / product.aspect), 1 / MAX_STRETCH, MAX_STRETCH))
-    new_width, new_height = (area * aspect) ** 0.5, (area / aspect) ** 0.5
-    middle, inset = (box[0] + box[2]) / 2, (box[3] - box[1]) * (1.0 - CUBOID_FILL) / 2
-    if product.mount == "ceiling":
-        return middle - new_width / 2, box[1], middle + new_width / 2, box[1] + new_height
-    return middle - new_width / 2, box[3] - inset - new_height, middle + new_width / 2, box[3] - inset
+    width, height = max(box[2] - box[0], 1e-3), max(box[3] - box[1], 1e-3)
+    stretch = float(np.clip(width / height / product.aspect, 1 / MAX_STRETCH, MAX_STRETCH))
+    aspect = product.aspect * stretch
+    half_width, new_height = (width * height * aspect) ** 0.5 / 2, (width * height / aspect) ** 0.5
+    middle, top = (box[0] + box[2]) / 2, box[1] if product.mount == "ceiling" else (box[1] + box[3] - new_height) / 2
+    return middle - half_width, top, middle + half_width, top + new_height
 
 
 @lru_cache(maxsize=64)
@@ -207,16 +213,16 @@ def turn_for_aspect(product: Product) -> float:
     likelier.
     """
     likeliest, least = 0.0, float("inf")
-    reach = STUDIO_REACH * max(product.size)
+    reach, turns = STUDIO_REACH * max(product.size), np.arange(0.0, 46.0, 3.0)
     for pitch in STUDIO_PITCHES_DEG:
         height = product.height_m / 2 + reach * sin(radians(pitch))
         camera = Camera(1000.0, pitch, 0.0, height, 0.0, 0.0)
-        for turn in range(0, 46, 3):
-            x0, y0, x1, y1 = cuboid_box(camera, 0.0, reach * cos(radians(pitch)), product.size, turn)
-            off = log(max((x1 - x0) / max(y1 - y0, 1e-6), 1e-6) / product.aspect)
-            unlikely = (off / ASPECT_ERROR) ** 2 + (turn / USUAL_TURN_DEG) ** 2
-            if unlikely < least - 1e-6:
-                likeliest, least = float(turn), unlikely
+        x0, y0, x1, y1 = rounded_boxes(camera, 0.0, reach * cos(radians(pitch)), product.size, turns).T
+        off = np.log(np.maximum((x1 - x0) / np.maximum(y1 - y0, 1e-6), 1e-6) / product.aspect)
+        unlikely = (off / ASPECT_ERROR) ** 2 + (turns / USUAL_TURN_DEG) ** 2
+        at = int(np.argmin(unlikely))
+        if unlikely[at] < least - 1e-6:
+            likeliest, least = float(turns[at]), float(unlikely[at])
     return likeliest
 
 

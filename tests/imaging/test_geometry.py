@@ -5,7 +5,7 @@ from math import atan, cos, radians, tan
 import numpy as np
 import pytest
 
-from imaging.geometry import camera_for, cuboid_box, focal_pixels, footprint, pitch_from_horizon, plane_homography
+from imaging.geometry import camera_for, focal_pixels, footprint, pitch_from_horizon, plane_homography, rounded_boxes
 
 CAMERA = camera_for(1280, 960, 960.0, 11.0, 0.0, 1.5)
 ROLLED = camera_for(1280, 960, 960.0, 11.0, 2.5, 1.5)
@@ -53,7 +53,7 @@ def test_a_turned_footprint_brings_its_left_front_corner_nearer() -> None:
 
 def test_a_cuboid_twice_as_far_looks_half_as_large() -> None:
     level = camera_for(1280, 960, 960.0, 0.0, 0.0, 1.5)
-    near, far = (cuboid_box(level, 0.0, z, (1.0, 0.001, 1.0), 0.0) for z in (3.0, 6.0))
+    near, far = (rounded_boxes(level, 0.0, z, (1.0, 0.001, 1.0), np.zeros(1))[0] for z in (3.0, 6.0))
     assert (near[2] - near[0]) == pytest.approx(2 * (far[2] - far[0]), rel=1e-3)
 
 

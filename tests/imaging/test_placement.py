@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from imaging.candidates import floor_candidates
-from imaging.geometry import cuboid_box
+from imaging.geometry import rounded_boxes
 from imaging.placement import Placement, Product, Verdict, box_iou, judge, propose
 from imaging.scene import facing_yaw, stand_at, standing_pose
 from tests.imaging.scenes import HEIGHT, SOFA, WIDTH, drawn_room, read_drawn_room
@@ -193,5 +193,13 @@ def test_a_placement_has_the_public_shape_and_survives_json() -> None:
 
 def test_a_turned_product_has_a_wider_box() -> None:
     camera = drawn_room().camera
-    straight, turned = (cuboid_box(camera, 0.0, 3.0, (0.8, 0.8, 0.8), yaw) for yaw in (0.0, 40.0))
+    straight, turned = rounded_boxes(camera, 0.0, 3.0, (0.8, 0.8, 0.8), np.array([0.0, 40.0]))
     assert np.diff([straight[0], straight[2]])[0] < np.diff([turned[0], turned[2]])[0]
+
+
+def test_the_box_is_the_same_to_whichever_side_a_product_is_turned() -> None:
+    camera = drawn_room().camera
+    left, right = (standing_pose(camera, 0.4, 3.0, CHAIR, facing_yaw(0.4, 3.0) + turn).box for turn in (-25.0, 25.0))
+    assert left == pytest.approx(right)
+    x, y = camera.project(np.array([[0.4, 0.0, 3.0]]))[0]
+    assert left[0] < x < left[2] and left[1] < y < left[3]
