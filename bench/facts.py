@@ -40,7 +40,7 @@ class Judged:
     @property
     def right(self) -> bool:
         """Whether all that the row states of sizes and mount was read."""
-        return all(self.fields[name] == "right" for name in (*SIDES, "mount") if name in self.fields)
+        return all(self.fields[name] == "right" for name in (*SIDES, "mount", "conflicts") if name in self.fields)
 
     @property
     def silent(self) -> list[str]:
@@ -104,18 +104,27 @@ def judge(row: Row, facts: Facts) -> Judged:
     for name, found in (("mount", facts["mount"]), ("type", facts["product_type"])):
         if row.get(name):
             judged.fields[name] = "right" if row[name] == found else "silent"
+    if row.get("conflicts"):
+        told = {conflict["field"] for conflict in facts["conflicts"]}
+        judged.fields["conflicts"] = "right" if told >= set(row["conflicts"]) else "silent"
     for name in ("materials", "colors"):
         if name in row:
             said = {item["name"] if isinstance(item, dict) else item for item in facts[name]}
-            judged.fields[name] = "right" if said == set(row[name]) else "silent"
+            judged.fields[name] = "right" if _same_names(said, row[name]) else "silent"
     return judged
+
+
+def _same_names(found: set[str], true: list[str]) -> bool:
+    """Whether each name stands for one of the others; "solid oak" is oak."""
+    pairs = [(one, other) for one in found for other in true if one == other or one.endswith(f" {other}")]
+    return {one for one, _ in pairs} == found and {other for _, other in pairs} == set(true)
 
 
 def _side(row: Row, facts: Facts, side: str) -> str:
     true, found, source = row[side], facts["dimensions_m"][side], facts["dimension_sources"][side]
     flagged = side in {conflict["field"] for conflict in facts["conflicts"]}
     if true is None:
-        open_to_readers = source in {"estimated", "none"} or not row.get("left_open_is_checked")
+        open_to_readers = source in {"estimated", "none"} or side not in row.get("unstated", ())
         return "right" if open_to_readers else "flagged" if flagged else "silent"
     if source in {"estimated", "none"}:
         return "missing"
@@ -143,7 +152,7 @@ def plain_facts(row: Row) -> Facts:
     }
 
 
-_FIELDS = (*SIDES, "diameter", "mount", "type", "materials", "colors")
+_FIELDS = (*SIDES, "diameter", "conflicts", "mount", "type", "materials", "colors")
 _PLAIN_TYPES = {"sofa", "chair", "table", "lamp", "rug", "mirror", "bed", "desk", "bench", "vase", "shelf", "stool"}
 _PLAIN_MATERIALS = {"oak", "walnut", "steel", "glass", "wool", "cotton", "leather", "velvet", "brass", "ceramic"}
 _PLAIN_COLOURS = {"white", "black", "grey", "green", "blue", "red", "brown", "beige", "pink", "yellow"}

@@ -82,6 +82,8 @@ class ChainReader:
     def _chain(self) -> Chain:
         start = self._at
         labels, label_start, unit = labels_before(self._pending)
+        if len(labels) == 1 and label_start is not None and self._names_a_size(label_start):
+            labels, label_start = (), None
         order = labels if len(labels) > 1 else ()
         members = [self._member(labels[0] if len(labels) == 1 else None, labels)]
         while len(members) < MAX_MEMBERS and (link := self._link(members[-1], ordered=bool(order))) is not None:
@@ -100,6 +102,13 @@ class ChainReader:
         chain.unit = unit or self.section.unit
         self._pending = []
         return chain
+
+    def _names_a_size(self, label_start: int) -> bool:
+        """Whether an adjective tells sizes apart rather than axes: `Tall: 5" D x 11" H`."""
+        label, after = self._pending[label_start], self._at + 1
+        colon = any(item.kind == "colon" for item in self._pending[label_start:])
+        labelled = self._kind_at(after) == "a" and not self._leads(after, labelled=True)
+        return colon and label.text in words.AXIS_ADJECTIVES and labelled and self.items[after].axes != label.axes
 
     def _give_scope(self, chain: Chain, after: str) -> None:
         said = f"{_words(self._pending)} {after} {' '.join(member.label for member in chain.members)}"
@@ -168,7 +177,10 @@ class ChainReader:
         self._at = at + (2 if closes else 1)
 
     def _may_stand_before_a_label(self, item: Item) -> bool:
-        known = item.text in {"in", "of", "total", "overall", "en", "de", "sitting"} or item.text in words.PARTS
+        known = (
+            item.text in {"in", "of", "total", "overall", "en", "de", "sitting", "at", "its", "the"}
+            or item.text in words.PARTS
+        )
         return item.kind in {"dash", "open", "dot"} or (item.kind == "w" and known)
 
     def _leads(self, at: int, labelled: bool) -> bool:

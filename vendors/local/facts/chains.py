@@ -74,7 +74,7 @@ def share_labels(chains: list[Chain], items: list[Item]) -> None:
             one.axis, one.spelled_out, chain.scope = other.axis, True, following.scope
     for chain, following in pairwise(chains):
         one, other = chain.members[0], following.members[0]
-        before = one.axis is not None and one.spelled_out and not one.quantities[0].unit
+        before = one.axis is not None and one.spelled_out and not following.scope.narrows
         if before and other.axis is None and _listed(chain, following, items):
             other.axis, other.spelled_out, following.scope = one.axis, True, chain.scope
 

@@ -42,6 +42,19 @@ _ELSEWHERE = re.compile(
     r"\b(?:available in|also in|choose from|other (?:colou?rs|finishes|options)|samples?|swatch|"
     r"clean(?:ed|ing)?|wipe|cloth|box|packag|pairs? (?:well )?with|styled with|not included)\b"
 )
+_WOODS = {name.removesuffix(" wood").rpartition(" ")[2] for name in _WOOD.split(",")} - {
+    "wood",
+    "hardwood",
+    "timber",
+    "holz",
+}
+_METALS = {"steel", "iron", "brass", "aluminium", "aluminum", "copper", "bronze", "chrome", "zinc", "stahl", "messing"}
+_CLOTHS = set(_SOFT.split(",")) - {"fabric", "leather", "leder"}
+_GENERAL = {
+    **dict.fromkeys(("wood", "timber", "hardwood", "solid wood", "solid hardwood", "holz"), _WOODS),
+    **dict.fromkeys(("metal", "metall"), _METALS),
+    "fabric": _CLOTHS,
+}
 _COMMON_WORDS = {
     "down",
     "fabric",
@@ -106,7 +119,14 @@ def find_materials(document: Document) -> list[Named]:
     whole = [
         item for name, item in found.items() if not any(name != other and other.endswith(f" {name}") for other in found)
     ]
-    return whole[:6]
+    return _without_general(whole)[:6]
+
+
+def _without_general(named: list[Named]) -> list[Named]:
+    """ "Timber" says nothing beside "acacia"; a general word stays only where it is alone in its class."""
+    heads = {item.name.rpartition(" ")[2] for item in named}
+    idle = {word for word, better in _GENERAL.items() if heads & better}
+    return [item for item in named if item.name not in idle]
 
 
 def find_styles(document: Document) -> list[Named]:

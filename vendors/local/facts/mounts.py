@@ -55,7 +55,7 @@ _PROSE: tuple[tuple[Mount, re.Pattern[str]], ...] = (
 _MAYBE = re.compile(
     r"\b(?:can|may|could|also|or|optional(?:ly)?|either|anti-?tip|anti-?topple|secur\w+|anchors?|bracket|not|no|if)\b"
 )
-SMALL_ON_TABLE, TALL_ON_FLOOR = 0.45, 0.6
+SMALL_ON_TABLE, TALL_ON_FLOOR, HIGH_SHELF = 0.45, 0.6, 1.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,8 @@ def find_mount(document: Document, found: Found, height: float | None) -> FoundM
             return FoundMount("tabletop", found.quote)
         if kind.mount == "tabletop" and height > TALL_ON_FLOOR:
             return FoundMount("floor", found.quote)
+    if kind.name == "shelf" and height and height > HIGH_SHELF:
+        return FoundMount("floor", found.quote)
     if kind.name == "lamp":
         return FoundMount("floor" if height and height > 1.0 else "tabletop", found.quote)
     return FoundMount(kind.mount, found.quote)

@@ -60,6 +60,16 @@ class Quantity:
     end: int
     digits: str = ""
 
+    @property
+    def step(self) -> float:
+        """How finely it is written: the smallest step of its spelling, in its own unit (1 for `80`, 0.1 for `31.5`)."""
+        if self.unit == "ft" and self.low % 1:
+            return 1 / 12
+        if "/" in self.digits or set(self.digits) & VULGAR.keys():
+            return 0.125
+        whole, _, decimals = self.digits.replace(",", ".").rpartition(".")
+        return 10.0 ** -len(decimals) if whole else 1.0
+
     def metres(self, unit: str) -> tuple[float, float]:
         """Low and high end in metres, the quantity's own unit first.
 

@@ -40,6 +40,7 @@ class Reading:
     after_part: bool = False
     guessed_unit: bool = False
     sizes: frozenset[str] | None = None
+    step: float = 0.01
 
     @property
     def middle(self) -> float:
@@ -168,7 +169,8 @@ class MeasureReader:
             axis: words.Axis | int = member.axis if member.axis is not None else place
             place += member.axis is None
             for quantity in member.quantities:
-                low, high = quantity.metres(_unit_for(chain.members, at) or unit or "cm")
+                its_unit = _unit_for(chain.members, at) or unit or "cm"
+                low, high = quantity.metres(its_unit)
                 low, high = (low * 2, high * 2) if axis == "radius" else (low, high)
                 if low >= SHORTEST and high <= ABSURD:
                     found.append(
@@ -186,6 +188,7 @@ class MeasureReader:
                             after_part=chain.after_part,
                             guessed_unit=guessed,
                             sizes=sizes,
+                            step=quantity.step * words.METRES[quantity.unit or its_unit],
                         )
                     )
         return found

@@ -15,7 +15,9 @@ _ALL_ROUND = re.compile(
     r"(?:without|excluding|excl|before|un) ?(?:the )?(?:packag\w+|box|carton)|not (?:a )?package|"
     r"out of the box|easy to fit)\b"
 )
-_EACH_PART = re.compile(r"\b(?:each|per|every) (?:cube|cell|section|slot|bin|cubby|tile|step|bay|niche|square)s?\b")
+_EACH_PART = re.compile(
+    r"\b(?:each|per|every) (?:cube|cell|section|slot|bin|cubby|tile|module|step|bay|niche|square)s?\b"
+)
 _CORD = re.compile(r"\b(?:hanging|drop|suspension) length\b")
 # For these parts, the axes on which the part is nearly as large as the whole: second best where the whole is not given.
 _NEARLY_WHOLE: dict[str, set[str]] = {

@@ -217,6 +217,7 @@ def _choose(side: Side, candidates: list[Candidate], kind: Kind | None) -> tuple
         near.append(candidate) if near is not None else clusters.append([candidate])
     for cluster in clusters:
         cluster.sort(key=lambda candidate: (candidate.tier, candidate.place))
+        _finer_first(cluster)
     best = min(
         clusters,
         key=lambda cluster: (
@@ -231,6 +232,17 @@ def _choose(side: Side, candidates: list[Candidate], kind: Kind | None) -> tuple
     size = Size(round(chosen.middle, 4), chosen, best[0].tier, len(best))
     rivals = [c[0] for c in clusters if c is not best and c[0].tier < NEVER]
     return size, _conflicts(side, size, best, rivals) + _remark(side, size, kind)
+
+
+def _finer_first(cluster: list[Candidate]) -> None:
+    """Of one size in two units, a per cent or more apart by rounding, the finer spelling: 80 cm rather than 2'7"."""
+    first = cluster[0]
+    same = [other for other in cluster if other.place == first.place and other.reading.span == first.reading.span]
+    finest = min(same, key=lambda candidate: candidate.reading.step)
+    apart = abs(finest.reading.middle / first.reading.middle - 1)
+    if finest.reading.step * 1.5 < first.reading.step and apart > 0.01:
+        cluster.remove(finest)
+        cluster.insert(0, finest)
 
 
 def _agree(one: float, other: float) -> bool:

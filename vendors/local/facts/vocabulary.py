@@ -41,20 +41,20 @@ OTHER_UNITS = _set(
 )
 
 _NOUNS: dict[Axis, str] = {
-    "width": "width widths breadth breite largeur ancho anchura larghezza breedte largura",
-    "depth": "depth tiefe profondeur fondo profundidad profondita diepte profundidade projection projects protrudes "
-    "ausladung saillie sporgenza",
-    "height": "height heights hohe hoehe hauteur alto altura altezza hoogte drop",
-    "length": "length lengths lange laenge longueur largo longitud lunghezza lengte comprimento",
+    "width": "width widths breadth breite largeur ancho anchura larghezza breedte largura bredd bredde",
+    "depth": "depth tiefe profondeur fondo profundidad profondita diepte profundidade djup dybde projection projects "
+    "protrudes ausladung saillie sporgenza",
+    "height": "height heights hohe hoehe hauteur alto altura altezza hoogte hojd højde høyde drop",
+    "length": "length lengths lange laenge longueur largo longitud lunghezza lengte comprimento langd længde lengde",
     "diameter": "diameter diametre diametro durchmesser dia diam doorsnede",
     "radius": "radius",
-    "thickness": "thickness dicke epaisseur grosor spessore dikte starke",
+    "thickness": "thickness dicke epaisseur grosor spessore dikte starke tjocklek",
 }
 _ADJECTIVES: dict[Axis, str] = {
-    "width": "wide breit across",
-    "depth": "deep tief",
-    "height": "high tall hoch",
-    "length": "long lang",
+    "width": "wide breit across widest bred brett",
+    "depth": "deep tief deepest djup",
+    "height": "high tall hoch tallest highest hog",
+    "length": "long lang longest",
     "thickness": "thick dick",
     "diameter": "round rund ronde",
 }
@@ -148,7 +148,8 @@ AFTERWARDS = STOPPERS | _set("on at from to of off onto")
 PARTS: dict[str, str] = _spread(
     {
         "seat": (
-            "seat seats seating sitzhohe sitztiefe sitzbreite sitz assise asiento zit zithoogte seduta sitzflache"
+            "seat seats seating sitzhohe sitztiefe sitzbreite sitz assise asiento zit zithoogte zitdiepte zitbreedte "
+            "seduta sitzflache sitthojd sittdjup sittbredd sædehøjde"
         ),
         "arm": "arm arms armrest armrests armlehne",
         "back": "back backrest backs lehne ruckenlehne dossier",
@@ -173,6 +174,7 @@ PARTS: dict[str, str] = _spread(
         "under": "underneath beneath underside knee ground under legroom",
         "handle": "handle handles knob knobs",
         "bottom": "bottom",
+        "pad": "pad pads underlay liner lining backing",
         "edge": "edge bevel beveled bevelled rim lip hem",
         "wheel": "wheel wheels castor castors caster casters",
         "foam": "foam padding upholstery",
