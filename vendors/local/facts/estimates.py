@@ -3,7 +3,7 @@
 from math import exp, log
 
 from vendors.local.facts.kinds import Kind, Mount
-from vendors.local.facts.sizes import SIDES, Side
+from vendors.local.facts.plausible import SIDES, Side
 
 # Without any noun a mid-size thing, deliberately small: too small looks less wrong than too large.
 _GENERIC: dict[Mount, tuple[float, float, float]] = {

@@ -13,9 +13,10 @@ from vendors.local.facts.estimates import estimate
 from vendors.local.facts.find_kind import Found, find_kind
 from vendors.local.facts.looks import find_materials, find_styles
 from vendors.local.facts.mounts import FoundMount, find_mount
+from vendors.local.facts.plausible import SIDES, Side, Size, against_cutout, implausible, odd_shape
 from vendors.local.facts.readings import MeasureReader
 from vendors.local.facts.scopes import PART, VAGUE
-from vendors.local.facts.sizes import SIDES, Side, Size, implausible, settle
+from vendors.local.facts.sizes import settle
 from vendors.local.facts.text import Document, read_document
 from vendors.local.facts.variants import size_names
 
@@ -54,6 +55,8 @@ def extract_facts(
     unit = (hints or {}).get("unit_default")
     groups = MeasureReader(found.kind, unit if isinstance(unit, str) else None).read(document)
     sizes, conflicts = settle(groups, found.kind, aspect, _variants(document))
+    sizes, turned = against_cutout(sizes, found.kind, aspect)
+    conflicts += turned + odd_shape(sizes, found.kind)
     known = {side: size.metres for side, size in sizes.items()}
     mount = find_mount(document, found, known.get("height"))
     estimated = estimate(known, found.kind, mount.mount, aspect, is_round=_is_round(document))

@@ -3,19 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log
-from typing import Any, Literal
+from typing import Any
 
 from vendors.local.facts.kinds import Kind
+from vendors.local.facts.plausible import FITS, MISFITS, SIDES, Side, Size, guessed_order, remark, usual
 from vendors.local.facts.readings import LONGEST, Group, Reading, abs_log
 from vendors.local.facts.scopes import NEUTRAL, NEVER, PART, VAGUE, usable
 from vendors.local.facts.variants import size_names
 
-Side = Literal["width", "depth", "height"]
 Labelled = dict[str, list[float]]
-FITS, MISFITS = 0.1, 0.3
-# A length six times as long, or as short, as usual for its kind wants a look.
-UNUSUAL = log(6)
-SIDES: tuple[Side, ...] = ("width", "depth", "height")
 # Unlabelled triples are written width, depth, height most of the time; other orders need a reason.
 _ORDER_COST: dict[tuple[Side, ...], float] = {
     ("width", "depth", "height"): 0.0,
@@ -34,16 +30,6 @@ class Candidate:
     reading: Reading
     tier: float
     place: int
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """One side as settled: metres, the readings that say so and how good their claim is."""
-
-    metres: float
-    reading: Reading
-    tier: float
-    support: int
 
 
 def settle(
@@ -70,7 +56,7 @@ def settle(
         if candidates[side]:
             sizes[side], found = _choose(side, candidates[side], kind)
             conflicts += found
-    return sizes, conflicts
+    return sizes, conflicts + guessed_order(sizes, kind)
 
 
 def assign(
@@ -163,11 +149,11 @@ def _pair(values: list[float], kind: Kind | None, aspect: float | None, labelled
         return "width", "depth"
     if any(_agree(values[0], height) and not _agree(values[1], height) for height in labelled.get("height", [])):
         return "height", "width"
-    usual = kind.typical[0] / kind.typical[2] if kind and kind.has("flat") else None
-    if usual and abs_log(usual) > 0.6:
-        return ("height", "width") if (usual < 1) == (values[0] > values[1]) else ("width", "height")
+    shape = kind.typical[0] / kind.typical[2] if kind and kind.has("flat") else None
+    if shape and abs_log(shape) > 0.6:
+        return ("height", "width") if (shape < 1) == (values[0] > values[1]) else ("width", "height")
     # A poor cutout has a poor shape: only one that fits the turned picture well, and the upright one badly, turns it.
-    turned = usual is not None and aspect is not None and abs_log(values[1] / values[0] / aspect) < FITS
+    turned = shape is not None and aspect is not None and abs_log(values[1] / values[0] / aspect) < FITS
     if turned and aspect is not None and abs_log(values[0] / values[1] / aspect) > MISFITS:
         return "height", "width"
     return "width", "height"
@@ -181,7 +167,7 @@ def _cost(sizes: dict[Side, float], order: tuple[Side, ...], kind: Kind | None, 
         if kind.has("flat") and abs_log(width / height) < 0.6:
             width = height = max(width, height)
         ratios = [
-            log(max(sizes[side], 1e-4) / usual) for side, usual in zip(SIDES, (width, depth, height), strict=True)
+            log(max(sizes[side], 1e-4) / length) for side, length in zip(SIDES, (width, depth, height), strict=True)
         ]
         middle = sorted(ratios)[1]
         cost += sum(abs(ratio - middle) for ratio in ratios)
@@ -221,7 +207,7 @@ def _choose(side: Side, candidates: list[Candidate], kind: Kind | None) -> tuple
     best = min(
         clusters,
         key=lambda cluster: (
-            cluster[0].tier >= VAGUE or not _usual(cluster[0].reading.middle, side, kind),
+            cluster[0].tier >= VAGUE or not usual(cluster[0].reading.middle, side, kind),
             round(cluster[0].tier),
             -len(cluster),
             cluster[0].tier,
@@ -231,7 +217,7 @@ def _choose(side: Side, candidates: list[Candidate], kind: Kind | None) -> tuple
     chosen = best[0].reading
     size = Size(round(chosen.middle, 4), chosen, best[0].tier, len(best))
     rivals = [c[0] for c in clusters if c is not best and c[0].tier < NEVER]
-    return size, _conflicts(side, size, best, rivals) + _remark(side, size, kind)
+    return size, _conflicts(side, size, best, rivals) + remark(side, size, kind)
 
 
 def _finer_first(cluster: list[Candidate]) -> None:
@@ -262,29 +248,6 @@ def _conflicts(side: Side, size: Size, best: list[Candidate], rivals: list[Candi
         values = [size.metres, *(round(rival.reading.middle, 4) for rival in rivals[:4])]
         found.append({"field": side, "values": values, "chosen": size.metres, "why": _why(best, rivals[0])})
     return found
-
-
-def _usual(metres: float, side: Side, kind: Kind | None) -> bool:
-    """Whether a length is one that things of this kind have; thin sides and unknown kinds are not judged."""
-    usual = kind.typical[SIDES.index(side)] if kind else 0.0
-    return usual <= 0.08 or abs_log(metres / usual) <= UNUSUAL
-
-
-def _remark(side: Side, size: Size, kind: Kind | None) -> list[dict[str, Any]]:
-    if kind is None or _usual(size.metres, side, kind):
-        return []
-    why = f"“{size.reading.quote[:60]}” is unusual for a {kind.name}; it is used as written and wants a look."
-    return [{"field": side, "values": [size.metres], "chosen": size.metres, "why": why}]
-
-
-def implausible(groups: list[Group], chosen: Mapping[Side, float]) -> list[dict[str, Any]]:
-    """Lengths that nothing in a room has, as conflicts with what is used instead (`chosen`, null if nothing is)."""
-    found: list[dict[str, Any]] = []
-    for reading in (r for group in groups for r in group.readings if r.high > LONGEST and r.scope.tier < PART):
-        side = next((name for name in SIDES if name == reading.axis), SIDES[0])
-        why = f"“{reading.quote[:60]}” is longer than anything that stands in a room; it is not used."
-        found.append({"field": side, "values": [round(reading.middle, 4)], "chosen": chosen.get(side), "why": why})
-    return found[:4]
 
 
 def _why(best: list[Candidate], rival: Candidate) -> str:
