@@ -178,7 +178,7 @@ class ChainReader:
 
     def _may_stand_before_a_label(self, item: Item) -> bool:
         known = (
-            item.text in {"in", "of", "total", "overall", "en", "de", "sitting", "at", "its", "the"}
+            item.text in {"in", "of", "total", "overall", "en", "de", "sitting", "at", "its", "the", "from"}
             or item.text in words.PARTS
         )
         return item.kind in {"dash", "open", "dot"} or (item.kind == "w" and known)
@@ -214,8 +214,15 @@ class ChainReader:
             return None
         joint, axis = self.items[at].kind, None
         at += 1
-        while at < len(self.items) and self.items[at].kind in {"a", "open", "close", "dot", "colon"}:
-            axis = self.items[at].axes[0] if self.items[at].kind == "a" else axis
+        while at < len(self.items) and (
+            self.items[at].kind in {"a", "open", "close", "dot", "colon"} or self._is_height_by_a(at, last)
+        ):
+            if joint == "dash" and axis is not None and self.items[at].kind == "colon":
+                # "Seat height: 48 cm - Width: 56 cm" are two statements.
+                return None
+            axis = (
+                self.items[at].axes[0] if self.items[at].kind == "a" else "height" if self._kind_at(at) == "w" else axis
+            )
             at += 1
         if at >= len(self.items) or self.items[at].kind != "q":
             return None
@@ -223,6 +230,10 @@ class ChainReader:
         measured = last.axis is None and last.quantities[0].unit is not None
         separate = joint != "x" and axis is None and (last.axis == "diameter" or measured)
         return None if separate and not ordered else (at, axis)
+
+    def _is_height_by_a(self, at: int, last: Member) -> bool:
+        """Italian `L 95 x P 42 x A 85`: altezza."""
+        return last.axis == "depth" and self.items[at].text == "a" and self._kind_at(at + 1) in {"q", "dot"}
 
     def _order_after(self) -> tuple[words.Axis, ...]:
         """The order in `110 x 60 x 42 cm (L x W x H)`."""

@@ -21,7 +21,9 @@ from vendors.local.facts.text import Document, read_document
 from vendors.local.facts.variants import size_names
 
 MAX_QUOTE = 200
-_ROUND = re.compile(r"\b(?:round|circular|circle|rund(?:er|e|es)?|ronde?|redond[oa])\b")
+_ROUND = re.compile(
+    r"\b(?:round|circular|circle|rund(?:er|e|es)?|ronde?|redond[oa]|square|quadratisch|carree?|cuadrad[oa])\b"
+)
 
 
 @dataclass(frozen=True)

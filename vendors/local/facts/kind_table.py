@@ -38,7 +38,7 @@ _SEATING = [
         ),
         (
             "sectional sofa",
-            "sectional,corner sofa,corner couch,l-shaped sofa,u-shaped sofa,modular sofa,ecksofa",
+            "canape d'angle,canape angle,divano angolare,sofa rinconera,hoekbank,hornsoffa,chaise sofa,sofa chaiselongue,sectional,corner sofa,corner couch,l-shaped sofa,u-shaped sofa,modular sofa,ecksofa",
             (2.75, 1.75, 0.84),
             "",
         ),
@@ -110,7 +110,7 @@ _STORAGE = [
         ("cabinet", "skap,vitrinskap,kabinett,highboard cabinet,linneskap,schrankchen,cupboard,schrank,schranke,storage unit,kast,armario,display cabinet,china cabinet,curio,hutch,vitrine,file cabinet,filing cabinet", (0.85, 0.4, 1.3), "wh tall"),
         ("tv stand", "tv unit,tv cabinet,tv console,tv table,tv bench,media console,media unit,media stand,entertainment center,entertainment unit,lowboard,tv board,tv lowboard,meuble tv", (1.55, 0.4, 0.53), "wh movable"),
         ("sideboard", "skank,credenze,sideboards,buffet,credenza,aparador,anrichte,enfilade,dressoir", (1.5, 0.43, 0.8), "wh"),
-        ("dresser", "byra,cajonera,ladekast,kommod,comoda,cassettiera,chest of drawers,tallboy,kommode,commode,drawer chest,chest with drawers,drawers,highboard", (1.1, 0.46, 0.88), "wh"),
+        ("dresser", "como,cassettiere,cassettone,byra,cajonera,ladekast,kommod,comoda,cassettiera,chest of drawers,tallboy,kommode,commode,drawer chest,chest with drawers,drawers,highboard", (1.1, 0.46, 0.88), "wh"),
         ("wardrobe", "garderob,kledingkast,guardaroba,armoire,closet,armadio,armadi,ropero,kleiderschrank,garment rack,clothes rack,clothing rack", (1.1, 0.58, 1.9), "wh tall"),
         ("bookcase", "bokhylla,boekenkasten,libreria a muro,bogreol,libreria,estanteria,bookshelf,book shelf,book case,shelving unit,bucherregal,regal,shelf unit,ladder shelf,etagere,bibliotheque,display shelf,boekenkast,standing shelf,cube storage,room divider shelf", (0.8, 0.33, 1.75), "wh tall movable"),
         ("shoe cabinet", "shoe rack,shoe storage,schuhschrank", (0.8, 0.32, 0.9), "wh movable"),
@@ -153,7 +153,7 @@ _LIGHTS = [
     ),
     *_kinds(
         "ceiling", "lamp",
-        ("pendant light", "pendant,pendant lamp,hanging lamp,hanging light,pendelleuchte,hangelampe,hangeleuchte,suspension light,suspension lamp,suspension,hanglamp,pendelleuchten,linear suspension,pendel", (0.42, 0.42, 1.0), "wh round hangs"),
+        ("pendant light", "lampara colgante,colgante,lampada a sospensione,sospensione,hanglamp,pendellampa,taklampa,lustre suspension,pendellampe,pendant,pendant lamp,hanging lamp,hanging light,pendelleuchte,hangelampe,hangeleuchte,suspension light,suspension lamp,suspension,hanglamp,pendelleuchten,linear suspension,pendel", (0.42, 0.42, 1.0), "wh round hangs"),
         ("chandelier", "kronleuchter,lustre,arana,kroonluchter,lampadario", (0.75, 0.75, 0.85), "wh round hangs"),
         ("ceiling light", "ceiling lamp,flush mount,semi flush mount,flushmount,deckenleuchte,deckenlampe,plafonnier,plafondlamp,ceiling fixture,plafoniera,semi-flush,semi-flush ceiling light,track light", (0.42, 0.42, 0.18), "wh round"),
         ("ceiling fan", "deckenventilator", (1.3, 1.3, 0.4), "wh round"),
@@ -174,7 +174,7 @@ _WALL = _kinds(
     ("curtain", "drape,vorhang,rideau,cortina,blackout curtain,roman blind,blind,window panel,sheer", (1.4, 0.06, 2.4), "wh flat soft"),
     ("wreath", "kranz", (0.45, 0.1, 0.45), "wh flat round"),
     ("radiator", "heizkorper,wall heater", (0.9, 0.1, 0.6), "wh"),
-    ("picture frame", "photo frame,bilderrahmen,cadre,shadow box,gallery frame,poster frame", (0.35, 0.025, 0.45), "wh flat movable"),
+    ("picture frame", "wall frame,photo frame,bilderrahmen,cadre,shadow box,gallery frame,poster frame", (0.35, 0.025, 0.45), "wh flat movable"),
 )  # fmt: skip
 _DECOR = [
     *_kinds(

@@ -12,12 +12,13 @@ _WALL = (
     r"floating|hanging on (?:the |a )?wall|wandmontage|wandhangend"
 )
 _CEILING = (
+    r"colgante|sospensione|hanglamp|taklampa|pendel\w*|"
     r"ceiling[ -]?(?:mount(?:ed)?|light|lamp|hung|fixture)|pendant|suspended|suspension|hang(?:s|"
     r"ing)? from (?:the |a )?ceiling|chandelier"
 )
 _FLOOR = (
     r"floor[ -]?standing|free[ -]?standing|floor (?:lamp|mirror|vase|clock)|standing (?:lamp|"
-    r"mirror)|leaning|leaner|cheval|stands on the floor|full[ -]length|grandfather|longcase"
+    r"mirror)|leaning|leaner|cheval|stands on the floor|full[ -]length|grandfather|grandmother|longcase"
 )
 _TABLETOP = r"table[ -]?top|counter[ -]?top|desk[ -]?top|table (?:lamp|clock|mirror)|mantel|mantle|bedside lamp"
 _WORDS: tuple[tuple[Mount, re.Pattern[str]], ...] = (

@@ -37,6 +37,10 @@ _NAMING = {
     "vol",
     "series",
 }
+_PHRASES: dict[str, words.Axis] = {
+    "front to back": "depth", "back to front": "depth", "side to side": "width", "left to right": "width",
+    "end to end": "length", "top to bottom": "height",
+}  # fmt: skip
 _MONEY = {"$", "€", "£", "¥", "#", "@"}
 _AREA = {"²", "³"}
 
@@ -165,7 +169,7 @@ def _is_phrase(quoted: str) -> bool:
 def _split_word(text: str, start: int, folded: str) -> list[Token]:
     """Letters stuck to numbers fall apart: `cmx`, `xd`, `inw`; orders such as `wxdxh` stay whole."""
     compound = words.COMPOUND_LABEL.fullmatch(text)
-    if compound:
+    if compound and _is_known(compound["about"]):
         spans = [compound.span(name) for name in ("about", "axis")]
         return [Token("word", text[a:b], start + a, start + b) for a, b in spans]
     touches = (
@@ -183,6 +187,10 @@ def _split_word(text: str, start: int, folded: str) -> list[Token]:
     return [Token("word", text[a:b], start + a, start + b) for a, b in spans]
 
 
+def _is_known(about: str) -> bool:
+    return about in words.WHOLES | words.OVERALL | words.PACKAGE | words.NEVER or about in words.PARTS
+
+
 def _item(tokens: list[Token], at: int, before: list[Item]) -> tuple[Item, int]:
     token = tokens[at]
     if token.kind == "num":
@@ -190,6 +198,8 @@ def _item(tokens: list[Token], at: int, before: list[Item]) -> tuple[Item, int]:
         if quantity:
             return Item("q", token.text, quantity.start, quantity.end, quantity=quantity), after
         return Item("n", token.text, token.start, token.end), at + 1
+    if token.kind == "word" and (axis := _PHRASES.get(" ".join(other.text for other in tokens[at : at + 3]))):
+        return Item("a", token.text, token.start, tokens[at + 2].end, axes=(axis,)), at + 3
     if token.kind == "word":
         return _word_item(token, tokens, at), at + 1
     if token.kind == "stop" and _abbreviates(tokens, at):

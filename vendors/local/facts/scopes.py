@@ -67,8 +67,9 @@ def scope_of(text: str, kind: Kind | None) -> Scope:
     package = present & words.PACKAGE
     if package and not (assembled and not present & {"carton", "package", "packaging", "packaged", "packed", "boxed"}):
         return Scope("package", NEVER)
-    if present & words.NEVER:
-        return Scope("other", NEVER)
+    state = _folding(present, kind)
+    if state or present & (words.NEVER if not _is_wall_light(kind) else words.NEVER - {"extension"}):
+        return state or Scope("other", NEVER)
     if _EACH_PART.search(text):
         return Scope("part", PART)
     part = next((words.PARTS[word] for word in said if word in words.PARTS), None)
@@ -76,6 +77,19 @@ def scope_of(text: str, kind: Kind | None) -> Scope:
         excluded = any(word in words.EXCLUDING for word in said)
         return Scope(part, REDUCED if excluded else PART)
     return Scope("overall", OVERALL) if present & words.OVERALL else WHOLE
+
+
+def _folding(present: set[str], kind: Kind | None) -> Scope | None:
+    """A sofa bed stands folded in the room, a picnic table unfolded."""
+    if not present & (words.FOLDED | words.UNFOLDED):
+        return None
+    stands_folded = kind is not None and kind.name in {"sofa bed", "sofa", "armchair", "pouf", "ottoman"}
+    stands = present & (words.FOLDED if stands_folded else words.UNFOLDED)
+    return Scope("overall", REDUCED) if stands else Scope("other", NEVER)
+
+
+def _is_wall_light(kind: Kind | None) -> bool:
+    return kind is not None and kind.name == "wall light"
 
 
 def usable(scope: Scope, axis: str, kind: Kind | None, *, members: int) -> float | None:

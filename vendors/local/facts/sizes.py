@@ -141,7 +141,10 @@ def _lone_side(free: list[Side], kind: Kind | None, labelled: Labelled) -> tuple
 def _pair(values: list[float], kind: Kind | None, aspect: float | None, labelled: Labelled) -> tuple[Side, Side]:
     """Two numbers: seen from above for tables and rugs, from the front for art and cabinets."""
     from_front = kind is None or kind.pair == "wh"
-    if "height" in labelled and "depth" not in labelled:
+    heights = labelled.get("height", [])
+    if kind is not None and kind.has("flat"):
+        from_front = True
+    elif heights and "depth" not in labelled and not any(_agree(values[1], height) for height in heights):
         from_front = False
     elif "depth" in labelled and "height" not in labelled:
         from_front = True

@@ -56,7 +56,7 @@ def without_letters(folded: str) -> str:
 
 def names_at(labels: list[Label], at: int) -> frozenset[str] | None:
     """The size whose measurements stand at this place; None where the line does not tell sizes apart."""
-    if len(labels) < 2:
+    if not labels or (len(labels) == 1 and labels[0].start > 0):
         return None
     before = [label for label in labels if label.start <= at]
     return before[-1].names if before else frozenset()

@@ -42,7 +42,8 @@ OTHER_UNITS = _set(
 
 _NOUNS: dict[Axis, str] = {
     "width": "width widths breadth breite largeur ancho anchura larghezza breedte largura bredd bredde",
-    "depth": "depth tiefe profondeur fondo profundidad profondita diepte profundidade djup dybde projection projects "
+    "depth": "depth tiefe profondeur fondo profundidad profondita diepte profundidade djup dybde extension "
+    "projection projects "
     "protrudes ausladung saillie sporgenza",
     "height": "height heights hohe hoehe hauteur alto altura altezza hoogte hojd højde høyde drop",
     "length": "length lengths lange laenge longueur largo longitud lunghezza lengte comprimento langd længde lengde",
@@ -56,13 +57,14 @@ _ADJECTIVES: dict[Axis, str] = {
     "height": "high tall hoch tallest highest hog",
     "length": "long lang longest",
     "thickness": "thick dick",
-    "diameter": "round rund ronde",
+    "diameter": "round rund ronde square sq",
 }
 AXIS_NOUNS: dict[str, Axis] = {word: axis for axis, words in _NOUNS.items() for word in words.split()}
 AXIS_ADJECTIVES: dict[str, Axis] = {word: axis for axis, words in _ADJECTIVES.items() for word in words.split()}
 AXIS_LETTERS: dict[str, Axis] = {
     "w": "width", "b": "width", "d": "depth", "t": "depth", "p": "depth", "h": "height", "l": "length", "ø": "diameter",
-    "wd": "width", "dp": "depth", "ht": "height", "hgt": "height", "lg": "length", "lgth": "length",
+    "an": "width", "larg": "width", "anch": "width", "br": "width", "prof": "depth", "al": "height", "alt": "height",
+    "haut": "height", "wd": "width", "dp": "depth", "ht": "height", "hgt": "height", "lg": "length", "lgth": "length",
 }  # fmt: skip
 BY = {"x", "by", "mal", "por", "per"}
 ORDER = re.compile(r"[wdhlbtp](?:x[wdhlbtp]){1,2}")
@@ -70,11 +72,12 @@ ORDER_WORDS = {"wdh", "whd", "hwd", "lwh", "lwd", "ldh", "dwh", "hbt", "bth", "b
 _UNIT = "|".join(sorted((re.escape(unit) for unit in UNITS if unit.isalpha()), key=len, reverse=True))
 GLUED = re.compile(rf"(?P<unit>{_UNIT})?(?P<after>[wdhlbtp])?(?P<by>x)?(?P<before>[wdhlbtp]|dia)?")
 
-# German puts a label and what it is about into one word: `Gesamthöhe`, `Kopfteilhöhe`.
+# Germanic languages put a label and what it is about into one word: `Gesamthöhe`, `zithoogte`, `Sitthöjd`.
 COMPOUND_LABEL = re.compile(
-    r"(?P<about>gesamt|aussen|außen|kopfteil|schirm|tisch|schrank|bett|regal|lampen|produkt|rahmen|korpus)"
-    r"(?P<axis>hohe|breite|tiefe|lange|durchmesser)"
+    r"(?P<about>[^\W\d_]{3,}?)(?P<axis>hohe|breite|tiefe|lange|durchmesser|starke|hoogte|breedte|diepte|lengte|dikte"
+    r"|hojd|bredd|djup|langd|højde|høyde|bredde|dybde|længde)"
 )
+WHOLES = {"tisch", "schrank", "bett", "regal", "lampen", "produkt", "korpus", "total", "hel"}
 
 FILLERS = _set(
     """
@@ -132,12 +135,12 @@ PACKAGE = _set(
 )
 NEVER = _set(
     """
-    folded foldable stacked
+    stacked
     fits fit fitting suits suit suitable suitably accommodates accommodate holds hold compatible supports support tv
     tvs screen screens television televisions monitor monitors laptop laptops doorway doorways clearance distance
     apart spacing gap model person people adult wearing room rooms cable cord flex wire chain lead plug usb hose
     strap tape ceilings beds ceiling max-load opening pocket hole holes extended extends extending extension
-    extendable expanded expands leaf leaves unfolded reclined opened swatch sample kabel kabellange fabellange
+    extendable expanded expands leaf leaves reclined opened swatch sample kabel kabellange fabellange
     zuleitung rod rods stem pole viewing away higher lower taller wider deeper longer shorter increments doorways
     sofas entrance
     """
@@ -151,21 +154,24 @@ PARTS: dict[str, str] = _spread(
             "seat seats seating sitzhohe sitztiefe sitzbreite sitz assise asiento zit zithoogte zitdiepte zitbreedte "
             "seduta sitzflache sitthojd sittdjup sittbredd sædehøjde"
         ),
-        "arm": "arm arms armrest armrests armlehne",
+        "arm": "arm arms armrest armrests armlehne armlehnen armlehn armleuning",
         "back": "back backrest backs lehne ruckenlehne dossier",
-        "leg": "leg legs foot beine fuss fusse fuß fuße feet pied pieds",
+        "leg": "leg legs foot bein beine fuss fusse fuß fuße feet pied pieds",
         "cushion": "cushion cushions pillow pillows kissen headrest",
         "mattress": "mattress mattresses matratze matelas liegeflache sleeping sleep",
         "print": "print image artwork paper visible picture motif motiv unframed poster sheet bild photo",
         "frame": "frame moulding molding rahmen border",
         "mat": "mat passepartout matting mount",
-        "drawer": "drawer drawers schublade schubladen tiroir",
+        "drawer": "drawer drawers cassetto cassetti cajon cajones lade schublade schubladen tiroir",
         "shelf": "shelf shelves compartment compartments cubby cubbies fach shelving niche etagere",
         "inside": "interior inside internal inner inlet usable storage innen interieur",
         "canopy": "canopy rose baldachin rosette backplate plate bracket",
         "base": "base plinth sockel socle foundation",
-        "shade": "shade lampshade lampenschirm schirm abatjour globe",
-        "top": "tabletop top tischplatte plate plateau worktop surface counter countertop desktop",
+        "shade": "shade lampshade paralume pantalla lampenschirm schirm abatjour globe",
+        "top": (
+            "tabletop top tischplatte tischplatten platte platten piano tablero blad plate plateau worktop surface "
+            "counter countertop desktop"
+        ),
         "headboard": "headboard footboard kopfteil siderail siderails",
         "pile": "pile flor",
         "pot": "pot planter nursery topf container",
@@ -181,6 +187,9 @@ PARTS: dict[str, str] = _spread(
         "wall": "bolt screw screws nail hook hooks",
     }
 )
+# In which state a thing that folds was measured; which one stands in the room depends on its kind.
+FOLDED = {"folded", "zusammengeklappt", "plie", "pliee", "plegado", "plegada", "piegato", "ingeklapt"}
+UNFOLDED = {"unfolded", "aufgeklappt", "ausgeklappt", "deplie", "depliee", "desplegado", "desplegada", "uitgeklapt"}
 # "including legs", "arm to arm": the words that follow do not narrow the measurement down to a part.
 INCLUDING = _set(
     """
