@@ -74,7 +74,7 @@ def _beside(compared: "Sequence[Compared]") -> list[tuple[str, Pixels]]:
     tiles = []
     for each in compared:
         numbers = f"box IoU {each.box_iou:.2f}, contact {100 * each.contact:.1f} % off, colour dE {each.delta_e:.1f}"
-        part = _part(each.pair.numbers["rerendered_region"], each.pair.truth.pixels.shape)
+        part = _part(each.pair.numbers["box"], each.pair.truth.pixels.shape)
         tiles.append((f"ours: {numbers}", each.ours.pixels[part]))
         tiles.append(
             (f"render: {each.pair.numbers['product']} in {each.pair.numbers['room']}", each.pair.truth.pixels[part])
@@ -85,7 +85,7 @@ def _beside(compared: "Sequence[Compared]") -> list[tuple[str, Pixels]]:
 def _part(region: Sequence[int], shape: tuple[int, ...]) -> tuple[slice, slice]:
     """A region of a photo with some of the room around it, in the tile's aspect."""
     middle = (region[0] + region[2]) / 2, (region[1] + region[3]) / 2
-    height = min(shape[0], max(region[3] - region[1], (region[2] - region[0]) * TILE[1] / TILE[0]) * 1.2)
+    height = min(shape[0], max(region[3] - region[1], (region[2] - region[0]) * TILE[1] / TILE[0]) * 1.9)
     width = min(shape[1], height * TILE[0] / TILE[1])
     x0 = int(np.clip(middle[0] - width / 2, 0, shape[1] - width))
     y0 = int(np.clip(middle[1] - height / 2, 0, shape[0] - height))

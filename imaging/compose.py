@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.checks import pose_of
-from imaging.colour import to_linear, to_srgb
+from imaging.colour import dimmed
 from imaging.geometry import footprint
 from imaging.light import light_at
 from imaging.occlusion import Cover, cover_of, put_back
@@ -26,12 +26,13 @@ from imaging.scene import (
     wall_corners,
     wall_middle,
 )
-from imaging.shadows import Shade, clip_shade, contact_shade, floor_shade, on_floor_only, wall_shade
+from imaging.shadows import Shade, contact_shade, floor_shade, merged, on_floor_only, wall_shade
 from imaging.sprite import Sprite, grained, lit_by, resized_sprite, warped_sprite
 from imaging.stance import find_feet, stand_on_feet
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
+LEAST_SHADE = 0.994
 
 
 class PlacementOutside(ValueError):
@@ -40,11 +41,10 @@ class PlacementOutside(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Composite:
-    """The picture (H, W, 3), the product's alpha in it (H, W), and the pixels that differ from the room."""
+    """The picture (H, W, 3) and the product's alpha in it (H, W)."""
 
     pixels: Pixels
     product_mask: Pixels
-    touched: NDArray[np.bool_]
     notes: list[str] = field(default_factory=list)
 
 
@@ -73,16 +73,15 @@ def compose(
     pixels = room_pixels.copy()
     if layout.pose is not None:
         hide_reflections(pixels, room.regions, sprite, layout.pose, room.camera())
-    for shade in layout.shades:
-        _darken(pixels, shade)
+    if layout.shades:
+        _darken(pixels, merged(layout.shades, pixels.shape))
     cover = cover_of(room_pixels, room, sprite, sized, placement)
     mask = _paste(pixels, sprite)
     if cover is not None:
         put_back(pixels, room_pixels, cover)
         mask = _behind(mask, cover)
         notes.append("partly hidden by what stands in front of it")
-    touched = np.asarray((pixels != room_pixels).any(axis=2) | (mask > 0))
-    return Composite(pixels, mask, touched, notes)
+    return Composite(pixels, mask, notes)
 
 
 def _behind(mask: Pixels, cover: Cover) -> Pixels:
@@ -173,23 +172,21 @@ def _within(sprite: Sprite, shape: tuple[int, ...]) -> Sprite:
 
 
 def _darken(pixels: Pixels, shade: Shade) -> None:
-    """Multiplies linear light in place; untouched where nothing is lost."""
-    shade = clip_shade(shade, pixels.shape)
+    """Multiplies linear light in place; untouched where next to nothing is lost."""
     height, width = shade.factor.shape
     part = pixels[shade.y : shade.y + height, shade.x : shade.x + width]
-    lost = shade.factor < 0.994
-    darker = np.rint(to_srgb(to_linear(part[lost]) * shade.factor[lost][:, None]))
-    part[lost] = darker.astype(np.uint8)
+    part[:] = dimmed(part, np.where(shade.factor < LEAST_SHADE, shade.factor, np.float32(1.0)))
 
 
 def _paste(pixels: Pixels, sprite: Sprite) -> Pixels:
     """Lays the sprite over the picture in place; returns its alpha in the whole photo."""
     height, width = sprite.alpha.shape
-    alpha = np.where(sprite.alpha < 2 / 255, 0.0, sprite.alpha).astype(np.float32)
+    covers = (sprite.alpha >= 2 / 255).astype(np.float32)
+    alpha = sprite.alpha * covers
     part = pixels[sprite.y : sprite.y + height, sprite.x : sprite.x + width]
-    mixed = sprite.colour + part.astype(np.float32) * (1.0 - alpha[..., None])
-    covered = alpha > 0
-    part[covered] = np.clip(np.rint(mixed[covered]), 0, 255).astype(np.uint8)
+    # Where nothing covers, the sum is the pixel itself, exactly.
+    mixed = sprite.colour * covers[..., None] + part * (1.0 - alpha)[..., None]
+    part[:] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
     mask = np.zeros(pixels.shape[:2], np.uint8)
     mask[sprite.y : sprite.y + height, sprite.x : sprite.x + width] = np.rint(alpha * 255.0).astype(np.uint8)
     return mask

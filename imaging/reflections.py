@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.colour import to_linear, to_srgb
+from imaging.colour import enlarged, to_linear, to_srgb8
 from imaging.geometry import Camera
 from imaging.labels import REGION
 from imaging.scene import Pose
@@ -13,6 +13,8 @@ from imaging.sprite import Sprite
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 HIDDEN_SHARE, OWN_SHARE, SHINY_EXCESS = 0.95, 0.12, 0.06
+# Mirror light on a floor is soft: it is told on a reduced picture of this width (px).
+WORKING_WIDTH = 640
 
 
 def hide_reflections(pixels: Pixels, regions: Pixels, sprite: Sprite, pose: Pose, camera: Camera) -> None:
@@ -20,25 +22,36 @@ def hide_reflections(pixels: Pixels, regions: Pixels, sprite: Sprite, pose: Pose
 
     What the floor adds to its own colour is told by its broad brightness against the calmer half of the floor.
     """
-    height, width = pixels.shape[:2]
-    floor = cv2.resize((regions == REGION.FLOOR).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
-    mirror, x0, y0 = _mirror_image(sprite, pose, camera, pixels.shape)
-    if mirror is None or not floor.any():
+    step = max(1, round(pixels.shape[1] / WORKING_WIDTH))
+    mirror, part = _mirror_image(sprite, pose, camera, pixels.shape, step)
+    calm = _calm_floor(pixels, regions)
+    if mirror is None or calm is None:
         return
-    x1, y1 = x0 + mirror.shape[1], y0 + mirror.shape[0]
-    part = pixels[y0:y1, x0:x1]
-    on_floor = floor[y0:y1, x0:x1]
-    step = max(1, max(height, width) // 500)
-    sample = to_linear(np.ascontiguousarray(pixels[::step, ::step]))[floor[::step, ::step]]
-    calm = np.percentile(sample, 60, axis=0).astype(np.float32)
-    linear = to_linear(part)
-    broad = _broad(linear, max(2.0, width / 40))
-    excess = np.clip(broad - calm - SHINY_EXCESS, 0.0, None) * on_floor[..., None]
-    veil = _broad(np.ascontiguousarray(mirror[..., 3]), max(1.5, width / 160))[..., None]
-    kept = np.maximum(linear - excess * veil * HIDDEN_SHARE, 0.3 * linear)
-    own = np.minimum(mirror[..., :3] * OWN_SHARE * veil, 0.35 * (linear - kept))
-    changed = (excess * veil).max(axis=2) > 0.002
-    part[changed] = np.rint(to_srgb(kept + own)[changed]).astype(np.uint8)
+    x0, y0, x1, y1 = part
+    whole = pixels[y0:y1, x0:x1]
+    size = mirror.shape[1], mirror.shape[0]
+    linear = to_linear(np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8))
+    floor = enlarged((regions == REGION.FLOOR).astype(np.float32), part, pixels.shape)
+    on_floor = cv2.resize(floor, size, interpolation=cv2.INTER_AREA) > 0.5
+    excess = np.clip(_broad(linear, max(2.0, pixels.shape[1] / 40 / step)) - calm - SHINY_EXCESS, 0.0, None)
+    veil = _broad(np.ascontiguousarray(mirror[..., 3]), max(1.5, pixels.shape[1] / 160 / step))[..., None]
+    lost = excess * on_floor[..., None] * veil
+    full = x1 - x0, y1 - y0
+    changed = cv2.resize(lost.max(axis=2), full, interpolation=cv2.INTER_LINEAR) > 0.002
+    gone, own = (
+        cv2.resize(each, full, interpolation=cv2.INTER_LINEAR)[changed] for each in (lost, mirror[..., :3] * veil)
+    )
+    linear = to_linear(whole[changed])
+    kept = np.maximum(linear - gone * HIDDEN_SHARE, 0.3 * linear)
+    whole[changed] = to_srgb8(kept + np.minimum(own * OWN_SHARE, 0.35 * (linear - kept)))
+
+
+def _calm_floor(pixels: Pixels, regions: Pixels) -> Float | None:
+    """The floor's own colour (3,), linear, without what it mirrors; None where no floor is seen."""
+    height, width = regions.shape
+    small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_NEAREST)
+    floor = regions == REGION.FLOOR
+    return np.percentile(to_linear(small[floor]), 60, axis=0).astype(np.float32) if floor.any() else None
 
 
 def _broad(image: Float, sigma: float) -> Float:
@@ -50,23 +63,30 @@ def _broad(image: Float, sigma: float) -> Float:
     return np.asarray(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _mirror_image(sprite: Sprite, pose: Pose, camera: Camera, shape: tuple[int, ...]) -> tuple[Float | None, int, int]:
-    """The sprite upside down below its base (h, w, 4: linear colour, veil), fading with the distance from the floor."""
+def _mirror_image(
+    sprite: Sprite, pose: Pose, camera: Camera, shape: tuple[int, ...], step: int
+) -> tuple[Float | None, tuple[int, int, int, int]]:
+    """The sprite upside down below its base, and its part (x0, y0, x1, y1; px) of the photo.
+
+    (h, w, 4) is linear colour and veil, which fades with the distance from the floor; `step` times smaller.
+    """
     rows = camera.project(pose.base)[:, 1]
     line = round(float(np.percentile(rows, 60)))
     pad = max(4, shape[1] // 40)  # so that the veil fades out before it is cut off
-    flipped_alpha = np.pad(sprite.alpha[::-1], pad)
-    colour = to_linear(
-        np.clip(np.rint(np.pad(sprite.colour[::-1], ((pad, pad), (pad, pad), (0, 0)))), 0, 255).astype(np.uint8)
-    )
-    top, left = 2 * line - sprite.y - sprite.alpha.shape[0] - pad, sprite.x - pad
-    y0, y1 = max(0, top), min(shape[0], top + len(flipped_alpha))
-    x0, x1 = max(0, left), min(shape[1], left + flipped_alpha.shape[1])
-    if y1 - y0 < 4 or x1 - x0 < 4:
-        return None, 0, 0
-    part = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
-    fade = np.clip(1.15 - (np.arange(y0, y1) - line) / max(len(flipped_alpha), 1), 0.0, 1.0).astype(np.float32)
-    return np.dstack([colour[part], flipped_alpha[part] * fade[:, None]]), x0, y0
+    height, width = sprite.alpha.shape
+    top, left = 2 * line - sprite.y - height - pad, sprite.x - pad
+    y0, y1 = max(0, top), min(shape[0], top + height + 2 * pad)
+    x0, x1 = max(0, left), min(shape[1], left + width + 2 * pad)
+    if y1 - y0 < 4 * step or x1 - x0 < 4 * step:
+        return None, (0, 0, 0, 0)
+    both = np.dstack([sprite.colour, sprite.alpha * 255.0])[::-1]
+    both = cv2.copyMakeBorder(both, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
+    size = (x1 - x0) // step, (y1 - y0) // step
+    both = cv2.resize(both[y0 - top : y1 - top, x0 - left : x1 - left], size, interpolation=cv2.INTER_AREA)
+    colour = to_linear(np.clip(np.rint(both[..., :3]), 0, 255).astype(np.uint8))
+    ahead = np.linspace(y0, y1, size[1], endpoint=False, dtype=np.float32) - line
+    fade = np.clip(1.15 - ahead / (height + 2 * pad), 0.0, 1.0).astype(np.float32)
+    return np.dstack([colour, both[..., 3] / 255.0 * fade[:, None]]), (x0, y0, x1, y1)
 
 
 __all__ = ["hide_reflections"]

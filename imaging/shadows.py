@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.colour import to_linear
+from imaging.colour import enlarged, to_linear
 from imaging.geometry import Camera
 from imaging.labels import REGION
 from imaging.scene import Pose, Product, wall_corners
@@ -25,6 +25,8 @@ SKY_RINGS = ((15.0, 10), (32.0, 12), (50.0, 10), (70.0, 6))
 # Bounced light that a shadow never loses, and how much of the direct light a box may take.
 DEPTH, PHOTO_SHARE = 0.94, 0.55
 LIGHT_CELLS = (16, 9)
+# Soft shadows are drawn on a reduced picture: its width (px), and the least blur (px) that still looks the same.
+WORKING_WIDTH, LEAST_BLUR = 360, 2.0
 WALL_M, CEILING_M = 5.0, 2.5
 # Floor under a product also loses the light that the shaded floor around it would have bounced.
 CORE = 1.75
@@ -54,17 +56,20 @@ def floor_shade(
     if area is None:
         return Shade(np.ones((1, 1), np.float32), 0, 0)
     x0, y0, x1, y1 = area
-    half = max(1, (y1 - y0) // 2), max(1, (x1 - x0) // 2)
-    dark = np.zeros(half, np.float32)
+    width = min(WORKING_WIDTH, x1 - x0)
+    small = max(1, round((y1 - y0) * width / (x1 - x0))), width
+    dark = np.zeros(small, np.float32)
     for corners, weight in zip(pixels, lights[:, 3], strict=True):
-        canvas = np.zeros(half, np.uint8)
-        local = (corners - [x0, y0]) * [half[1] / (x1 - x0), half[0] / (y1 - y0)]
+        canvas = np.zeros(small, np.uint8)
+        local = (corners - [x0, y0]) * [small[1] / (x1 - x0), small[0] / (y1 - y0)] - 0.5
         cv2.fillConvexPoly(canvas, np.rint(np.clip(local, -4000, 4000) * 16).astype(np.int32), 255, cv2.LINE_AA, 4)
-        dark += canvas.astype(np.float32) * (float(weight) / 255.0)
-    dark = cv2.GaussianBlur(dark, (0, 0), max(1.0, 0.008 * half[1]))
-    dark = cv2.resize(dark, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+        dark += canvas * np.float32(weight / 255.0)
+    dark = cv2.GaussianBlur(dark, (0, 0), max(1.0, 0.008 * width))
     factor = np.power(np.clip(1.0 - DEPTH * solid * dark, 0.02, 1.0), CORE * strength)
-    return Shade(np.clip(factor, 0.05, 1.0).astype(np.float32), x0, y0)
+    factor = cv2.resize(
+        np.clip(factor, 0.05, 1.0).astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR
+    )
+    return Shade(np.asarray(factor, np.float32), x0, y0)
 
 
 def contact_shade(sprite: Sprite, feet: list[Foot], pose: Pose, camera: Camera, shape: tuple[int, ...]) -> Shade:
@@ -72,18 +77,24 @@ def contact_shade(sprite: Sprite, feet: list[Foot], pose: Pose, camera: Camera, 
     alpha = sprite.alpha
     per_m = camera.px_per_m(pose.x, pose.z, pose.level_m)
     pad = max(6, int(0.15 * per_m))
-    dark = np.zeros((alpha.shape[0] + 2 * pad, alpha.shape[1] + 2 * pad), np.float32)
+    top = max(0, min((row for _, _, row in feet), default=0) - pad)
+    size = alpha.shape[1] + 2 * pad, alpha.shape[0] - top + 2 * pad
+    spread = max(1.0, 0.4 * FOOT_SPREAD_M * per_m)
+    step = max(1.0, spread / LEAST_BLUR)
+    canvas = np.zeros((max(1, round(size[1] / step)), max(1, round(size[0] / step))), np.uint8)
     for left, right, row in feet:
         reach = (right - left) / 2.0 + FOOT_SPREAD_M * per_m
-        axes = int(reach * 16), int(max(1.5, 0.4 * FOOT_SPREAD_M * per_m) * 16)
-        centre = int(((left + right) / 2.0 + pad) * 16), int((row + pad) * 16 - 0.4 * axes[1])
-        patch = np.zeros_like(dark, dtype=np.uint8)
-        cv2.ellipse(patch, centre, axes, 0, 0, 360, 255, -1, cv2.LINE_AA, 4)
-        dark = np.maximum(dark, patch.astype(np.float32) / 255.0)
-    spread = max(1.0, 0.4 * FOOT_SPREAD_M * per_m)
-    soft = 0.75 * cv2.GaussianBlur(dark, (0, 0), spread) + 0.8 * cv2.GaussianBlur(dark, (0, 0), 3.0 * spread)
+        high = max(1.5, 0.4 * FOOT_SPREAD_M * per_m)
+        middle = (left + right) / 2.0 + pad, row - top + pad - 0.4 * high
+        centre, axes = ([round((side / step) * 16) for side in pair] for pair in (middle, (reach, high)))
+        cv2.ellipse(canvas, centre, axes, 0, 0, 360, 255, -1, cv2.LINE_AA, 4)
+    dark = canvas.astype(np.float32) / 255.0
+    soft = sum(
+        share * cv2.GaussianBlur(dark, (0, 0), times * spread / step) for share, times in ((0.75, 1.0), (0.8, 3.0))
+    )
     factor = (1.0 - CONTACT_DEPTH * np.clip(soft, 0, 1)).astype(np.float32)
-    return clip_shade(Shade(factor, sprite.x - pad, sprite.y - pad), shape)
+    factor = np.asarray(cv2.resize(factor, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    return clip_shade(Shade(factor, sprite.x - pad, sprite.y + top - pad), shape)
 
 
 def on_floor_only(shade: Shade, regions: Pixels, shape: tuple[int, ...], base_row: float) -> Shade:
@@ -92,10 +103,9 @@ def on_floor_only(shade: Shade, regions: Pixels, shape: tuple[int, ...], base_ro
     first = max(0, int(base_row * regions.shape[0] / shape[0]))
     below = np.where(regions[first:] == REGION.FURNITURE, 0.35, 1.0)
     carrier[first:] = np.maximum(carrier[first:], below.astype(np.float32))
-    carrier = cv2.resize(carrier, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    carrier = cv2.GaussianBlur(carrier, (0, 0), max(0.6, regions.shape[1] / 500))
     height, width = shade.factor.shape
-    part = carrier[shade.y : shade.y + height, shade.x : shade.x + width]
-    part = cv2.GaussianBlur(part, (0, 0), max(1.0, shape[1] / 500))
+    part = enlarged(carrier, (shade.x, shade.y, shade.x + width, shade.y + height), shape)
     return Shade(np.asarray(1.0 - (1.0 - shade.factor) * part, np.float32), shade.x, shade.y)
 
 
@@ -115,6 +125,19 @@ def wall_shade(camera: Camera, middle: Wide, product: Product, yaw_deg: float, s
     cv2.fillConvexPoly(canvas, np.rint((pixels - [x0, y0]) * 16).astype(np.int32), 255, cv2.LINE_AA, 4)
     dark = cv2.GaussianBlur(canvas.astype(np.float32) / 255.0, (0, 0), softness)
     return Shade((1.0 - 0.5 * dark).astype(np.float32), x0, y0)
+
+
+def merged(shades: list[Shade], shape: tuple[int, ...]) -> Shade:
+    """What remains of the light under several shades, within a photo of that shape."""
+    parts = [clip_shade(shade, shape) for shade in shades]
+    x0, y0 = min(part.x for part in parts), min(part.y for part in parts)
+    x1 = max(part.x + part.factor.shape[1] for part in parts)
+    y1 = max(part.y + part.factor.shape[0] for part in parts)
+    factor = np.ones((y1 - y0, x1 - x0), np.float32)
+    for part in parts:
+        top, left = part.y - y0, part.x - x0
+        factor[top : top + part.factor.shape[0], left : left + part.factor.shape[1]] *= part.factor
+    return Shade(factor, x0, y0)
 
 
 def clip_shade(shade: Shade, shape: tuple[int, ...]) -> Shade:
@@ -150,7 +173,8 @@ def photo_lights(camera: Camera, room_pixels: Pixels, pose: Pose) -> Wide:
     """
     columns, rows = LIGHT_CELLS
     height, width = room_pixels.shape[:2]
-    cells = cv2.resize(to_linear(room_pixels), (columns, rows), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(room_pixels, (8 * columns, 8 * rows), interpolation=cv2.INTER_AREA)
+    cells = cv2.resize(to_linear(np.asarray(small, np.uint8)), (columns, rows), interpolation=cv2.INTER_AREA)
     level = cells @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     y, x = np.mgrid[0:rows, 0:columns]
     centres = np.stack([(x.ravel() + 0.5) * width / columns, (y.ravel() + 0.5) * height / rows], axis=1)
@@ -208,6 +232,7 @@ __all__ = [
     "contact_shade",
     "floor_shade",
     "leg_gap",
+    "merged",
     "on_floor_only",
     "photo_lights",
     "wall_shade",

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.colour import luma, to_linear, to_srgb
+from imaging.colour import luma, to_linear, to_srgb8
 from imaging.light import Light
 
 Pixels = NDArray[np.uint8]
@@ -14,6 +14,7 @@ Float = NDArray[np.float32]
 Corners = NDArray[np.float64]
 QUAD_FILL = 0.93
 LOW_PART = 0.6
+NOISE_BANDS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,7 @@ def lit_by(sprite: Sprite, light: Light) -> Sprite:
     if light.low < 1.0:
         up = np.linspace(1.0, 0.0, len(sprite.alpha), dtype=np.float32)
         own *= (1.0 - (1.0 - light.low) * np.square(np.clip(1.0 - up / LOW_PART, 0.0, 1.0)))[:, None, None]
-    return Sprite(to_srgb(own) * sprite.alpha[..., None], sprite.alpha, sprite.x, sprite.y)
+    return Sprite(to_srgb8(own) * sprite.alpha[..., None], sprite.alpha, sprite.x, sprite.y)
 
 
 def grained(sprite: Sprite, room_pixels: Pixels) -> Sprite:
@@ -97,11 +98,15 @@ def grained(sprite: Sprite, room_pixels: Pixels) -> Sprite:
 
 def noise_level(pixels: Pixels) -> float:
     """Standard deviation of what a blur removes from luma, in a photo's calm blocks (10th percentile, 16 px)."""
-    grey = luma(pixels)
-    rest = grey - cv2.GaussianBlur(grey, (0, 0), 1.5)
-    height, width = (side // 16 * 16 for side in rest.shape)
-    blocks = rest[:height, :width].reshape(height // 16, 16, width // 16, 16).std(axis=(1, 3))
-    return float(np.percentile(blocks, 10))
+    height, width = (side // 16 * 16 for side in pixels.shape[:2])
+    # A large photo is sampled by bands.
+    bands = range(0, height, 16 * max(1, height // 16 // NOISE_BANDS))
+    found = []
+    for top in bands:
+        grey = luma(pixels[max(0, top - 4) : top + 20, :width])
+        rest = (grey - cv2.GaussianBlur(grey, (0, 0), 1.5))[min(4, top) :][:16]
+        found.append(rest.reshape(16, width // 16, 16).std(axis=(0, 2)))
+    return float(np.percentile(np.concatenate(found), 10))
 
 
 def _premultiplied(rgba: Pixels) -> tuple[Float, Float]:
