@@ -1,7 +1,6 @@
 """Which pixels of a room photo are floor, wall, ceiling, an opening, or things that stand or hang in it.
 
-Geometry and colour only, no learned model: the horizon bounds the floor, the photo's foot seeds its colours, upright
-edges are never floor; walls are the large calm areas above. Patterned floors and clutter are told apart badly.
+Geometry and colour only, no learned model: imaging.floor finds the floor; walls are the large calm areas above.
 """
 
 import cv2
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from imaging.colour import disk, fit_within, resize, to_lab
+from imaging.floor import find_floor
 from imaging.frames import framed_areas
 from imaging.geometry import Camera
 from imaging.labels import REGION
@@ -25,8 +25,7 @@ Wide = NDArray[np.float64]
 WORKING_SIDE = 400
 # Share of the photo from which a calm area counts as wall by itself; slope of a ray to what is at knee height.
 WALL_DELTA, LARGE_WALL, KNEE, LOWEST_WINDOW = 9.0, 0.04, -0.25, -0.4
-NEAR_FLOOR_M, FAR_FLOOR_M, HIGH_CEILING_M = 4.5, 9.0, 2.75
-EVEN_LEVELS = 3.0  # standard deviation in levels of 256
+HIGH_CEILING_M = 2.75
 
 
 def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixels, float]:
@@ -37,7 +36,7 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixe
     small = cv2.bilateralFilter(resize(pixels, size), 7, 30, 5)
     distance, rays = _view(camera, size, scale)
     upright = _draw(lines, scale, size, axis=2)
-    floor, clarity = _floor(small, distance, upright)
+    floor, clarity = find_floor(small, distance, upright)
     calm = _calm_areas(small)
     regions = np.full(floor.shape, REGION.OTHER, np.uint8)
     framed = framed_areas(lines, scale, size)
@@ -77,64 +76,6 @@ def _draw(lines: Manhattan, scale: float, size: tuple[int, int], axis: int) -> M
     return canvas > 0
 
 
-def _floor(small: Pixels, distance: Float, upright: Mask) -> tuple[Mask, float]:
-    """The visible floor, rugs included as far as their colours allow, and how clearly it stands out."""
-    height, width = distance.shape
-    trimap = np.full(distance.shape, cv2.GC_PR_BGD, np.uint8)
-    foot = np.zeros(distance.shape, bool)
-    foot[int(height * 0.92) :, int(width * 0.15) : int(width * 0.85)] = True
-    foot &= (distance < NEAR_FLOOR_M) & ~upright
-    likely = _unlike(small, foot, distance > FAR_FLOOR_M)
-    trimap[(distance < NEAR_FLOOR_M) & likely] = cv2.GC_PR_FGD
-    trimap[distance > FAR_FLOOR_M] = cv2.GC_BGD
-    trimap[upright] = cv2.GC_BGD
-    trimap[foot & likely] = cv2.GC_FGD
-    # One even surface has no floor to be told from anything, and takes the graph cut ten seconds.
-    if not foot.any() or not (trimap == cv2.GC_BGD).any() or small.std(axis=(0, 1)).max() < EVEN_LEVELS:
-        return np.zeros(distance.shape, bool), 0.0
-    back, fore = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.setRNGSeed(0)
-    cv2.grabCut(cv2.cvtColor(small, cv2.COLOR_RGB2BGR), trimap, None, back, fore, 4, cv2.GC_INIT_WITH_MASK)
-    found = (trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)
-    found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, disk(2)) > 0
-    floor = _fill_flat_holes(_touching(found, foot), upright)
-    return floor, _clarity(small, floor)
-
-
-def _unlike(small: Pixels, foot: Mask, above: Mask) -> Mask:
-    """Pixels whose colour is commoner at the photo's foot than above the horizon; the commoner half at least."""
-    lab = to_lab(small)
-    bins = [np.clip((lab[..., c] + o) / s, 0, 15).astype(int) for c, o, s in ((0, 0, 6.5), (1, 64, 8), (2, 64, 8))]
-    key = bins[0] * 256 + bins[1] * 16 + bins[2]
-    low = np.bincount(key[foot], minlength=4096).reshape(16, 16, 16).astype(np.float32)
-    high = np.bincount(key[above], minlength=4096).reshape(16, 16, 16).astype(np.float32)
-    low, high = (ndimage.gaussian_filter(h, 0.7) / max(h.sum(), 1.0) for h in (low, high))
-    ratio = (low / (high + 1e-5)).ravel()[key]
-    limit = min(1.5, float(np.median(ratio[foot]))) if foot.any() else 0.0
-    return np.asarray(ratio >= limit)
-
-
-def _touching(mask: Mask, seed: Mask) -> Mask:
-    """Connected parts of a mask that meet a seed."""
-    labels, _ = ndimage.label(mask)
-    wanted = np.unique(labels[seed & mask])
-    return np.asarray(np.isin(labels, wanted[wanted > 0]))
-
-
-def _fill_flat_holes(floor: Mask, upright: Mask) -> Mask:
-    """Fills holes that floor and the photo's foot enclose, unless an upright edge says that something stands there."""
-    padded = np.vstack([floor, np.ones((1, floor.shape[1]), bool)])
-    labels, count = ndimage.label(~padded)
-    labels = labels[:-1]
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    # Legs hang below what they carry, so edges count that only touch a hole.
-    around = ndimage.grey_dilation(labels, size=(7, 7))
-    edges = np.bincount(around[upright], minlength=count + 1)
-    flat = (sizes < 0.06 * floor.size) & (edges <= 0.01 * sizes + 4)
-    flat[0] = False
-    return np.asarray(floor | flat[labels])
-
-
 def _fill_small(mask: Mask, share: float) -> Mask:
     """Fills enclosed holes smaller than a share of the picture."""
     labels, count = ndimage.label(~mask)
@@ -144,24 +85,6 @@ def _fill_small(mask: Mask, share: float) -> Mask:
     small = sizes < share * mask.size
     small[0] = False
     return np.asarray(mask | small[labels])
-
-
-def _clarity(small: Pixels, floor: Mask) -> float:
-    """0..1: median colour step across the floor's outline."""
-    if floor.mean() < 0.02:
-        return 0.0
-    lab = to_lab(small)
-    solid = floor.astype(np.uint8)
-    inner, outer = cv2.erode(solid, disk(2)).astype(np.float32), cv2.erode(1 - solid, disk(2)).astype(np.float32)
-    means = [
-        cv2.blur(lab * s[..., None], (11, 11)) / np.maximum(cv2.blur(s, (11, 11)), 1e-4)[..., None]
-        for s in (inner, outer)
-    ]
-    rim = (cv2.dilate(solid, disk(1)) - solid) > 0
-    rim[-4:] = False
-    if not rim.any():
-        return 0.0
-    return float(np.clip(np.median(np.linalg.norm(means[0] - means[1], axis=2)[rim]) / 22.0, 0.0, 1.0))
 
 
 def _calm_areas(small: Pixels) -> Mask:
