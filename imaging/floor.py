@@ -107,7 +107,7 @@ def _foot(distance: Float, upright: Mask) -> Mask:
 def _alike(patches: Patches, lab: Float) -> Float:
     """(count, count) how much each patch (column, by its area) tells of each other: near in colour and in the photo."""
     colour = patches.mean(lab).astype(np.float32)
-    rows, columns = np.indices(patches.labels.shape)
+    rows, columns = np.indices(patches.labels.shape, np.float32)
     place = np.stack([patches.mean(columns), patches.mean(rows)], axis=1).astype(np.float32) / lab.shape[1]
     near = np.exp(-0.5 * _squares(place) / NEARBY**2) + np.float32(ANYWHERE)
     return np.asarray(np.exp(-0.5 * _squares(colour) / LIKE**2) * near * patches.area.astype(np.float32))

@@ -93,6 +93,12 @@ class Camera:
         point = self.floor_points(np.array([[x, y]]), level_m)[0]
         return None if np.isnan(point).any() else (float(point[0]), float(point[1]))
 
+    def level_above(self, at: tuple[float, float], row: float) -> float:
+        """Height (m) above the floor point (x, z) of what is seen there in a row (px); below 0 for lower rows."""
+        base, high = self.to_camera(np.array([[at[0], 0.0, at[1]], [at[0], 1.0, at[1]]]))
+        step, slope = high - base, (row - self.cy) / self.focal_px
+        return float((slope * base[2] - base[1]) / (step[1] - slope * step[2]))
+
     def horizon_at(self, x: float) -> float:
         """Row (px) of the horizon in column x."""
         roll, pitch = radians(self.roll_deg), radians(self.pitch_deg)

@@ -1,4 +1,10 @@
-"""Floor that is seen under things on legs: in the picture it is floor, but nothing else can stand there."""
+"""Floor that is seen under and in front of things on legs: in the picture it is floor, but nothing else stands there.
+
+An upright edge that begins in the midst of the floor and ends a hand or more above it belongs to something that stands
+there, whatever colour it has. Edges that end at the same height and stand near each other are of one thing.
+"""
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -12,26 +18,66 @@ from imaging.vanishing import Manhattan
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 # A leg leans at most this far (horizontal over vertical run), and is at most this long in metres.
-LEAN, LONGEST_M, SHORTEST_PX = 0.6, 0.95, 4.0
+LEAN, LONGEST_M, SHORTEST_PX, FARTHEST_M = 0.6, 0.95, 4.0, 8.0
+# An edge alone tells of a thing when its upper end is at least so high (m) above its foot.
+TALL_M = 0.15
 # Things wider than this (metres) are rows of furniture: the floor between feet no farther apart than a group is theirs.
 WIDEST_M, GROUP_M = 2.4, 1.0
+# Feet of one thing carry it at the same height, and a top that reaches over them by OVERHANG_M.
+SAME_LEVEL_M, LONGEST_SIDE_M, OVERHANG_M = 0.1, 1.9, 0.08
+
+
+@dataclass(frozen=True, eq=False)
+class Leg:
+    """An upright edge from foot to top (px at working size), where it stands (x, z; m) and how high it ends (m)."""
+
+    foot: Float
+    top: Float
+    at: Float
+    level_m: float
 
 
 def under_legs(floor: Mask, things: Mask, lines: Manhattan, camera: Camera, scale: float) -> Mask:
-    """Floor pixels between the feet of things on legs, and below what these carry; working size, px = photo x scale.
-
-    A leg is a slim, nearly upright edge that starts in the floor and ends above, at something that is no floor.
-    """
+    """Pixels between and under the feet of things on legs, and what these carry; working size, px = photo x scale."""
     labels, _ = ndimage.label(ndimage.binary_dilation(things, iterations=3))
-    feet: dict[int, list[tuple[float, float]]] = {}
-    for foot, top in _upright(lines) * scale:
-        thing = _at(labels, top)
-        if thing and _on_floor(floor, foot) and _short_enough(camera, foot, top, scale):
-            feet.setdefault(thing, []).append((float(foot[0]), float(foot[1])))
     taken = np.zeros(floor.shape, np.uint8)
-    for thing, found in feet.items():
+    legs = find_legs(floor, lines, camera, scale)
+    carried: dict[int, list[tuple[float, float]]] = {}
+    for leg in legs:
+        thing = _at(labels, leg.top)
+        if thing:
+            carried.setdefault(thing, []).append((float(leg.foot[0]), float(leg.foot[1])))
+    for thing, found in carried.items():
         _span(taken, labels == thing, np.array(found), camera, scale)
+    for group in grouped([leg for leg in legs if leg.level_m > TALL_M]):
+        _stand(taken, group, camera, scale)
     return np.asarray(taken > 0) & floor
+
+
+def find_legs(floor: Mask, lines: Manhattan, camera: Camera, scale: float) -> list[Leg]:
+    """Upright edges that start in the floor, lowest first."""
+    found = []
+    for foot, top in _upright(lines) * scale:
+        at = camera.floor_point(float(foot[0]) / scale, float(foot[1]) / scale)
+        long = float(np.hypot(*(foot - top)))
+        if at is None or at[1] > FARTHEST_M or long < SHORTEST_PX or not _on_floor(floor, foot):
+            continue
+        level = camera.level_above(at, float(top[1]) / scale)
+        if long / scale / camera.px_per_m(*at) < LONGEST_M and level < LONGEST_M:
+            found.append(Leg(foot, top, np.array(at), level))
+    return found
+
+
+def grouped(legs: list[Leg]) -> list[list[Leg]]:
+    """The legs by the thing that they carry: near each other, or farther apart but of the very same height."""
+    if not legs:
+        return []
+    at, level = np.array([leg.at for leg in legs]), np.array([leg.level_m for leg in legs])
+    away = np.linalg.norm(at[:, None] - at[None], axis=2)
+    same = np.abs(level[:, None] - level[None]) < SAME_LEVEL_M
+    reach = np.minimum(LONGEST_SIDE_M, 2.5 * np.minimum(level[:, None], level[None]))
+    count, group = connected_components(same & (away < reach))
+    return [[leg for leg, of in zip(legs, group, strict=True) if of == each] for each in range(count)]
 
 
 def _upright(lines: Manhattan) -> Float:
@@ -59,14 +105,6 @@ def _on_floor(floor: Mask, foot: Float) -> bool:
     return seen(row + 4, column) and (seen(row, column - 6) or seen(row, column + 6))
 
 
-def _short_enough(camera: Camera, foot: Float, top: Float, scale: float) -> bool:
-    at = camera.floor_point(float(foot[0]) / scale, float(foot[1]) / scale)
-    long = float(np.hypot(*(foot - top)))
-    if at is None or long < SHORTEST_PX or at[1] > 8.0:
-        return False
-    return long / scale / camera.px_per_m(*at) < LONGEST_M
-
-
 def _span(taken: NDArray[np.uint8], thing: Mask, feet: Float, camera: Camera, scale: float) -> None:
     """Marks what the feet span together with the thing above them; feet of something very wide by groups only."""
     plan = camera.floor_points(feet / scale)
@@ -75,15 +113,30 @@ def _span(taken: NDArray[np.uint8], thing: Mask, feet: Float, camera: Camera, sc
     if columns.max() - columns.min() <= WIDEST_M * px_per_m:
         high = float(feet[:, 1].min()) - LONGEST_M * px_per_m
         above = np.stack([columns, rows], axis=1)[rows > high]
-        cv2.fillConvexPoly(taken, cv2.convexHull(np.rint(np.vstack([feet, above])).astype(np.int32)), 1)
+        _fill(taken, np.vstack([feet, above]))
         return
     away = np.linalg.norm(plan[:, None] - plan[None], axis=2)
     _, groups = connected_components(away < GROUP_M)
     for group in range(groups.max() + 1):
-        points = np.rint(feet[groups == group]).astype(np.int32)
-        cv2.fillConvexPoly(taken, cv2.convexHull(points), 1)
+        points = feet[groups == group]
+        _fill(taken, points)
         for x, y in points:
             cv2.circle(taken, (int(x), int(y)), max(2, int(0.06 * px_per_m)), 1, -1)
 
 
-__all__ = ["under_legs"]
+def _stand(taken: NDArray[np.uint8], legs: list[Leg], camera: Camera, scale: float) -> None:
+    """Marks what some legs span, from the floor to what they carry, and the top that lies on them."""
+    ends = np.array([end for leg in legs for end in (leg.foot, leg.top)])
+    level = max(leg.level_m for leg in legs)
+    at = np.array([leg.at for leg in legs])
+    out = at - at.mean(axis=0)
+    rim = at + out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), OVERHANG_M) * OVERHANG_M
+    top = camera.project(np.column_stack([rim[:, 0], np.full(len(at), level), rim[:, 1]])) * scale
+    _fill(taken, np.vstack([ends, top]))
+
+
+def _fill(canvas: NDArray[np.uint8], points: Float) -> None:
+    cv2.fillConvexPoly(canvas, cv2.convexHull(np.rint(np.clip(points, -4000, 4000)).astype(np.int32)), 1)
+
+
+__all__ = ["Leg", "find_legs", "grouped", "under_legs"]

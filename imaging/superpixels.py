@@ -20,7 +20,7 @@ UNITS, SURE = 1000.0, 1e4
 
 @dataclass(frozen=True, eq=False)
 class Patches:
-    """labels (H, W; 0..count-1), pixels per patch, and every two neighbours with the length and contrast of their border.
+    """labels (H, W; 0..count-1), pixels per patch, and neighbours with the length and contrast of their border.
 
     contrast is the mean distance of the colours (Lab) on both sides, two pixels apart.
     """
@@ -35,7 +35,7 @@ class Patches:
     def count(self) -> int:
         return len(self.area)
 
-    def mean(self, values: NDArray[Any]) -> Float:
+    def mean(self, values: Any) -> Float:
         """The mean (count,) or (count, channels) of something known per pixel."""
         flat = values.reshape(self.labels.size, -1)
         sums = [np.bincount(self.labels.ravel(), flat[:, c], self.count) for c in range(flat.shape[1])]
