@@ -27,6 +27,7 @@ MEASUREMENTS = {
     "debugflow": "From a complaint to a verified patch",
     "facts": "Facts from merchants' texts",
     "placing": "Placing products in rendered rooms",
+    "reading": "How rooms are read",
     "cutout": "Cutouts",
     "pictures": "Pictures beside renders of the truth",
     "gate": "The composite gate",
