@@ -3,8 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
-# Tests run in parallel on as many processes as there are cores.
-TEST_PROCESSES ?= auto
+# Tests run in parallel on one process more than there are cores: those of browsers and of workers mostly wait.
+TEST_PROCESSES ?= $(shell expr $$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: help demo test setup lint bench schema lock
 

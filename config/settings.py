@@ -179,6 +179,8 @@ RUN_MAX_STARTS = 5
 MAX_WAIT_SECONDS = env.integer("MAX_WAIT_SECONDS", 60, minimum=1)  # a shopper who would wait longer is asked back
 RUNS_PER_SHOP = env.integer("RUNS_PER_SHOP", 40, minimum=1)  # in hand at once, over all workers
 RUN_COMPUTE_MEMORY_MB = env.integer("RUN_COMPUTE_MEMORY_MB", 4096)  # of one computing child; 0: as much as there is
+# A computing child imports these before its first work instead of under it: one that is started ahead is then ready.
+RUN_COMPUTE_IMPORTS = [f"vendors.local.{name}" for name in ("cutout", "read_facts", "placement", "composite")]
 
 DEFAULT_MODEL_ROUTES = BASE_DIR / "config" / "models.toml"  # of it, what there are keys for
 MODEL_ROUTES = env.path("MODEL_ROUTES", DEFAULT_MODEL_ROUTES)

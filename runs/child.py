@@ -16,13 +16,6 @@ from core.processes import end_with_parent
 from runs.compute import BEGUN, HEADER
 from runs.errors import AttemptFailed, ended_itself
 
-# Imported before the first work instead of under it: a child that is started ahead is then ready.
-PICTURE_MODULES = (
-    "vendors.local.cutout",
-    "vendors.local.read_facts",
-    "vendors.local.placement",
-    "vendors.local.composite",
-)
 LIKELY_VICTIM = "800"  # when memory is short, the kernel takes this process and not the worker or the database
 
 
@@ -42,7 +35,7 @@ def main() -> None:
 
     django.setup()
     _limit_memory(settings.RUN_COMPUTE_MEMORY_MB)
-    for module in PICTURE_MODULES:
+    for module in settings.RUN_COMPUTE_IMPORTS:
         import_module(module)
     serve(requests, answers)
 

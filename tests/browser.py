@@ -7,7 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 from django.db import connections
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
+
+# A page is waited for as long as on a machine that is busy with other tests; one that is as expected costs no time.
+PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 
 FLAGS = (
     "--no-sandbox",

@@ -21,6 +21,12 @@ def no_keys(settings: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(autouse=True)
+def passwords_are_hashed_fast(settings: pytest.FixtureRequest) -> None:
+    """A real hash takes a third of a second on purpose, and every operator of a test has one."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
 def files_of_its_own(tmp_path: Path, settings: pytest.FixtureRequest) -> Iterator[Path]:
     """Every test stores its pictures in a folder of its own."""
     folder = tmp_path / "files"

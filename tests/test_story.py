@@ -28,7 +28,7 @@ def demo(live_server: object, files_of_its_own: Path) -> Iterator[str]:
     sofa = next(asset for asset in seed_products(shop) if asset.handle == "halden-sofa")
     assert prepare_products([sofa]) == []
     get_user_model().objects.create_superuser("operator", password="correct horse battery")
-    cluster = Cluster(files_of_its_own, TEST_LEASE_SECONDS="15")
+    cluster = Cluster(files_of_its_own, DJANGO_SETTINGS_MODULE="config.settings")
     wait_until(lambda: Worker.objects.count() >= 2, "two workers report")
     yield live_server.url
     cluster.kill()

@@ -12,3 +12,4 @@ RUN_LEASE_SECONDS = int(os.environ["CHAOS_LEASE_SECONDS"])
 RUN_SWEEP_SECONDS = float(os.environ["CHAOS_SWEEP_SECONDS"])
 RUN_MAX_STARTS = 1000  # nobody is to blame for what we do to the workers
 RUNS_PER_SHOP = 1000
+RUN_COMPUTE_IMPORTS = ()  # its stages need no picture libraries

@@ -52,7 +52,7 @@ def test_two_runs_are_looked_at_followed_shared_and_patched_from_despite_a_colle
     expect(page.get_by_role("button", name="Patch ")).to_be_visible()
     expect(page.locator("#view-slide")).to_be_checked()
     assert clip.evaluate("e => getComputedStyle(e).clipPath") == "inset(0px 0px 0px 30%)", "kept across the update"
-    assert page.locator("#compare[hx-trigger]").count() == 0
+    expect(page.locator("#compare[hx-trigger]")).to_have_count(0)
 
     page.keyboard.press("3")
     assert clip.evaluate("e => getComputedStyle(e).animationName") == "blink"

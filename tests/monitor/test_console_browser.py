@@ -152,7 +152,7 @@ def test_a_live_run_updates_itself_keeps_what_is_open_and_then_rests(
     expect(page.get_by_label("dropped 4")).to_be_checked()
     Run.objects.filter(pk=run.pk).update(status="completed", latency_ms=4200, updated_at=timezone.now())
     expect(page.locator("#headline")).to_contain_text("Completed in 4.2 s")
-    assert page.locator("[hx-trigger='every 1s']").count() == 0
+    expect(page.locator("[hx-trigger='every 1s']")).to_have_count(0)
     assert operator.trouble() == []
 
 

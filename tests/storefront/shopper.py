@@ -7,13 +7,12 @@ from typing import Self
 from PIL import Image
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
+from tests.browser import PATIENCE_MS
 from tests.storefront.fake_api import FakeApi
 from tests.storefront.shop_pages import PRODUCT_PAGE
 
 DESKTOP = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=320, height=640)
-PATIENCE_MS = 20_000  # only a failing test waits as long
-expect.set_options(timeout=PATIENCE_MS)
 
 
 def jpeg(width: int = 1280, height: int = 960, color: str = "#b9a98f", exif: bytes = b"") -> bytes:
