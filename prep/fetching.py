@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from runs.errors import AttemptFailed, StageError
+from vendors.http import body_pieces
 
 MAX_BYTES = 25 * 2**20
+PLAIN = {"Accept-Encoding": "identity"}  # pictures are compressed as they are
 TIMEOUT = httpx.Timeout(20.0, connect=5.0)
 
 
@@ -24,7 +26,7 @@ async def fetch_picture(
     """
     host = check_address(url, allowed_hosts, resolve=transport is None)
     try:
-        client = httpx.AsyncClient(timeout=TIMEOUT, transport=transport, follow_redirects=False)
+        client = httpx.AsyncClient(timeout=TIMEOUT, transport=transport, follow_redirects=False, headers=PLAIN)
         async with client, client.stream("GET", url) as response:
             if response.status_code >= 500 or response.status_code == 429:
                 raise AttemptFailed(
@@ -41,7 +43,7 @@ async def fetch_picture(
 
 async def _read_capped(response: httpx.Response) -> bytes:
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in body_pieces(response):
         body += chunk
         if len(body) > MAX_BYTES:
             raise StageError("photo_too_large", "The product photo is larger than 25 MB.")

@@ -10,12 +10,15 @@ from typing import Any
 import httpx
 
 from vendors.base import NOTHING_USED, BadResponse, TimedOut, Unavailable
+from vendors.http import body_pieces
 
 MAX_ANSWER = 64 * 2**20
 REDACTED, SHORTEST_KEY = "[redacted]", 8  # anything shorter is no key, and may stand for something else
 SHOWN = 4000  # characters of an answer that cannot be read
 # Headers of an answer that help whoever has to ask the service about a call.
 KEPT = frozenset({"content-type", "content-length", "date", "retry-after", "retry-after-ms", "server", "cf-ray", "via"})
+# Whose account it is is nobody's who gets a bundle.
+LEFT_OUT = frozenset({"openai-organization", "openai-project"})
 KEPT_PREFIXES = ("x-ratelimit-", "x-request-id", "request-id", "openai-", "x-goog-", "x-uncertainty", "server-timing")
 
 
@@ -78,7 +81,7 @@ async def send(
         async with asyncio.timeout(timeout_s):
             async with client.stream(method, url, headers=dict(headers), content=content) as answer:
                 status, kept = answer.status_code, _kept(answer.headers, key)
-                async for piece in answer.aiter_bytes():
+                async for piece in body_pieces(answer):
                     body += piece
                     if len(body) > MAX_ANSWER:
                         raise BadResponse(f"{service} sent more than {MAX_ANSWER >> 20} MiB.", **so_far())
@@ -134,7 +137,8 @@ def _kept(headers: httpx.Headers, key: str) -> dict[str, str]:
     named = {
         name.lower(): value[:500] for name, value in headers.items() if len(key) < SHORTEST_KEY or key not in value
     }
-    return {name: value for name, value in named.items() if name in KEPT or name.startswith(KEPT_PREFIXES)}
+    kept = (name for name in named if name in KEPT or name.startswith(KEPT_PREFIXES))
+    return {name: named[name] for name in kept if name not in LEFT_OUT}
 
 
 def _told(error: Exception) -> str:

@@ -7,6 +7,7 @@ processor time than everything else that is done for them; so no pool here has m
 """
 
 import asyncio
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from functools import cache
 from typing import Any
@@ -16,6 +17,7 @@ import httpx
 
 POOL_CALLS = 16
 CONNECT_S = 10.0
+PIECE = 2**20
 
 
 class LoopClients:
@@ -45,6 +47,34 @@ async def _closing(client: httpx.AsyncClient) -> AsyncGenerator[None]:
         yield
     finally:
         await client.aclose()
+
+
+async def body_pieces(response: httpx.Response) -> AsyncIterator[bytes]:
+    """An answer's decoded body in pieces of which none is large, however well it was compressed.
+
+    httpx decodes a whole piece at once, and one encoding inside another as often as the header says: a few kilobytes
+    can become gigabytes before anybody has counted them.
+
+    Raises:
+        httpx.DecodingError: it is not what its header says, or encoded as we did not ask for.
+    """
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        async for piece in response.aiter_bytes():
+            yield piece
+        return
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise httpx.DecodingError(f"it is encoded as {encoding[:40]!r}, which nobody asked for")
+    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # it finds out which of the two headers there is
+    try:
+        async for piece in response.aiter_raw():
+            while piece:
+                yield inflate.decompress(piece, PIECE)
+                piece = inflate.unconsumed_tail
+    except zlib.error as error:
+        raise httpx.DecodingError(f"it is not {encoding}: {error}") from error
+    if not inflate.eof:
+        raise httpx.DecodingError("it ends in the middle")
 
 
 @cache

@@ -1,13 +1,16 @@
 """The client for services behind a network, against a server on loopback."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import gzip
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 import httpx
 import pytest
 
-from vendors.http import POOL_CALLS, ManyPools, make_client
+from vendors.exchange import _kept
+from vendors.http import PIECE, POOL_CALLS, ManyPools, body_pieces, make_client
 
 CALLS = 10 * POOL_CALLS
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -89,3 +92,54 @@ def test_a_call_that_is_broken_off_or_refused_gives_its_place_back() -> None:
         assert [pool.calls for pool in transport(client)._pools] == [0]
 
     with_server(scenario)
+
+
+def pieces_of(encoding: str, body: bytes) -> list[bytes]:
+    """An answer's body as it is read, when it arrives whole."""
+
+    async def arriving() -> AsyncIterator[bytes]:
+        yield body
+
+    async def read() -> list[bytes]:
+        response = httpx.Response(200, headers={"content-encoding": encoding} if encoding else {}, content=arriving())
+        return [piece async for piece in body_pieces(response)]
+
+    return asyncio.run(read())
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [("", bytes), ("identity", bytes), ("gzip", gzip.compress), ("X-GZIP", gzip.compress), ("deflate", zlib.compress)],
+)
+def test_a_body_is_read_in_whatever_it_may_be_packed(encoding: str, packed: Callable[[bytes], bytes]) -> None:
+    assert b"".join(pieces_of(encoding, packed(b"hello " * 1000))) == b"hello " * 1000
+
+
+def test_what_grows_when_it_is_unpacked_grows_piece_by_piece() -> None:
+    pieces = pieces_of("gzip", gzip.compress(bytes(8 * PIECE)))
+    assert max(map(len, pieces)) <= PIECE and sum(map(len, pieces)) == 8 * PIECE
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip, gzip", gzip.compress(gzip.compress(b"twice"))),
+        ("br", b"whatever"),
+        ("gzip", b"no gzip"),
+        ("gzip", gzip.compress(b"cut short" * 100)[:-20]),
+    ],
+)
+def test_what_is_packed_as_nobody_asked_for_is_no_answer(encoding: str, body: bytes) -> None:
+    with pytest.raises(httpx.DecodingError):
+        pieces_of(encoding, body)
+
+
+def test_headers_are_kept_that_help_and_not_whose_account_it_is() -> None:
+    said = {
+        "x-request-id": "r",
+        "openai-version": "1",
+        "OpenAI-Organization": "org",
+        "openai-project": "p",
+        "Set-Cookie": "c",
+    }
+    assert _kept(httpx.Headers(said), key="") == {"x-request-id": "r", "openai-version": "1"}
