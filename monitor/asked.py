@@ -10,6 +10,7 @@ from django.urls import reverse
 from core.storage import BlobMissing, BlobStore
 from monitor.pictures import Picture, find_picture, pictures_by_hash
 from monitor.steps import JsonBlock, json_block
+from monitor.unreadable import readable
 from runs.blobs import read_blob
 from runs.models import Artifact, Blob, Step
 
@@ -67,8 +68,8 @@ def read_question(step: Step, attempt: int, store: BlobStore | None = None) -> Q
             url = reverse("admin:monitor_artifact", args=[str(item.pk)])
             question.exchange.append(json_block(f"{item.role}-{attempt}", LABELS[item.role], value, url))
     sent = values.get("prompt", {})
-    question.messages = sent_messages(sent)
-    question.template = sent.get("template", "")
+    question.messages = readable("messages", lambda: sent_messages(sent), [])
+    question.template = readable("template", lambda: str(sent.get("template", "")), "")
     question.pictures = _pictures(step, values.get("request"))
     return question
 
@@ -86,7 +87,7 @@ def sent_messages(sent: Mapping[str, Any]) -> list[SentMessage]:
     for number, start, end, name in sent.get("filled", []):
         filled.setdefault(number, []).append((start, end, name))
     return [
-        SentMessage(message["role"], tuple(_parts(message["text"], filled.get(number, []))))
+        SentMessage(str(message["role"]), tuple(_parts(str(message["text"]), filled.get(number, []))))
         for number, message in enumerate(sent.get("messages", []))
     ]
 

@@ -18,10 +18,11 @@ from core.canonical import canonical_json
 from core.ids import parse_id
 from core.storage import BlobMissing, BlobStore
 from monitor.asked import read_question
-from monitor.prompt_diff import PEERS
+from monitor.prompt_diff import PEERS, PromptDiff
 from monitor.run_page import read_run_page, run_version
 from monitor.steps import read_step
 from monitor.thumbnails import MEDIA_TYPE, NotAPicture, read_thumbnail
+from monitor.unreadable import readable
 from runs.blobs import read_blob
 from runs.models import Artifact, Blob, Run, Step, StepPayload
 
@@ -112,7 +113,9 @@ def prompt_diff(request: HttpRequest, step_id: str, attempt: int, against: str) 
     step = find_or_404(Step.objects.select_related("run", "shop", "payload"), step_id)
     if against not in PEERS:
         raise Http404
-    return render(request, "monitor/_prompt_diff.html", {"diff": PEERS[against](step, attempt)})
+    otherwise = PromptDiff("another", "This prompt is unreadable.")
+    diff = readable("prompt", lambda: PEERS[against](step, attempt), otherwise)
+    return render(request, "monitor/_prompt_diff.html", {"diff": diff})
 
 
 @for_readers

@@ -1,7 +1,6 @@
 """Two JSON values beside each other: every place where they differ, by its path."""
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from core.pictures import BLOB_KEY
 
 LIMIT = 200
 SHOWN = 160
+BEYOND = 1e300  # JSON has numbers that no arithmetic takes
 IDENTITIES = ("id", "key", "field", "name")
 # What the end of a name says about its numbers; `dimensions_m.width` is a length as `distance_m` is.
 UNITS = (
@@ -134,7 +134,7 @@ def _difference(path: str, before: Any, after: Any) -> Difference:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < BEYOND
 
 
 def _unit(path: str) -> str:

@@ -11,11 +11,12 @@ from django.utils import timezone
 from core.errors import SeeItError
 from core.pictures import BLOB_KEY, picture_refs
 from monitor.graph import Graph, draw_graph
-from monitor.headline import write_headline
+from monitor.headline import Headline, write_headline
 from monitor.pictures import Picture, Pictures, find_picture, gone_text, pictures_by_hash, summary_pictures
 from monitor.steps import WORKER_LOST, JsonBlock, StepView, is_picture, json_block, read_steps
 from monitor.subjects import subject_url
 from monitor.timeline import Timeline, draw_timeline
+from monitor.unreadable import readable
 from runs.models import Artifact, Blob, Run, RunError, Step
 from runs.verdicts import Verdict, read_verdict
 
@@ -23,6 +24,7 @@ INLINE_STEPS = 24
 RECENT = 6
 REPLAYS = 2
 MANY_ALIKE = 1000
+NO_HEADLINE = "What it did is unreadable: what is recorded has another shape."
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ def read_run_page(run: Run, *, payloads: bool = False) -> RunPage:
     errors = [attempt.error for view in views for attempt in view.attempts if attempt.error]
     stepless = list(run.errors.filter(step=None))
     pictures = _pictures(run, views, [*own, *artifacts])
-    headline, gone = write_headline(run, views, stepless), gone_text([*own, *artifacts])
+    headline = readable("headline", lambda: write_headline(run, views, stepless), Headline(NO_HEADLINE))
+    gone = gone_text([*own, *artifacts])
     forks = list(run.forks.order_by("-id")[: RECENT * 3])
     return RunPage(
         run=run,
@@ -163,7 +166,7 @@ def read_run_page(run: Run, *, payloads: bool = False) -> RunPage:
         recent=_recent(run),
         forks=[fork for fork in forks if fork.mode != Run.Mode.RECORDED][:RECENT],
         replays=[fork for fork in forks if fork.mode == Run.Mode.RECORDED][:REPLAYS],
-        verdict=_verdict(run),
+        verdict=readable("verdict", lambda: _verdict(run), None),
         graph=_graph(run, steps),
         alike=_alike(run),
         gone_text=gone,
@@ -194,7 +197,8 @@ def _pictures(run: Run, views: list[StepView], artifacts: list[Artifact]) -> Pic
     """Pictures by hash; what IR or input name beyond the run's own evidence is looked up in its shop, in one query."""
     known = {item.blob.sha256 for item in artifacts if item.blob is not None}
     values = [run.input, run.summary.get("pictures", {}), *(view.payload.ir for view in views if view.payload)]
-    named = {ref[BLOB_KEY] for ref in picture_refs(values)} | set(run.summary.get("pictures", {}).values())
+    told = (ref[BLOB_KEY] for ref in picture_refs(values))
+    named = {sha256 for sha256 in told if isinstance(sha256, str)} | set(run.summary.get("pictures", {}).values())
     missing = named - known
     more = Blob.objects.kept().filter(shop=run.shop, sha256__in=missing, media_type__startswith="image/")
     return pictures_by_hash(artifacts, more if missing else ())

@@ -243,8 +243,9 @@ def _blocks(view: StepView) -> dict[str, JsonBlock]:
             continue
         url, note = reverse("admin:monitor_payload", args=[str(payload.pk), key]), ""
         if key in payload.truncated:
-            size = value.get("bytes", 0) if isinstance(value, Mapping) else 0
-            note = f"Only a preview is kept here; the whole value ({size:,} bytes) is a piece of evidence."
+            size = value.get("bytes") if isinstance(value, Mapping) else None
+            told = f" ({size:,} bytes)" if isinstance(size, int) else ""
+            note = f"Only a preview is kept here; the whole value{told} is a piece of evidence."
             if key in whole:
                 url = reverse("admin:monitor_artifact", args=[str(whole[key].pk)])
         found[key] = json_block(key, label, value, url, note)

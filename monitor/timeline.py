@@ -109,8 +109,11 @@ def _segments(scale: _Scale, step: Step, errors: list[RunError], end: datetime) 
 
 def _begin_of(error: RunError) -> datetime | None:
     """When a failed attempt had begun, if it says so."""
-    said = error.details.get("started_at")
-    return datetime.fromisoformat(said) if isinstance(said, str) else None
+    try:
+        said = datetime.fromisoformat(error.details.get("started_at"))
+    except (TypeError, ValueError):
+        return None
+    return said if said.tzinfo else None
 
 
 def _depths(steps: Sequence[Step]) -> dict[object, int]:

@@ -12,7 +12,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from runs.conditions import Condition, ConditionInvalid, check_condition
-from runs.dag_import import MAX_PROBLEMS, normalise_document, refused
+from runs.dag_import import MAX_PROBLEMS, check_size, normalise_document, refused
 from runs.registry import find_stage
 
 SCHEMA = json.loads((Path(__file__).parent / "dag.schema.json").read_text())
@@ -122,6 +122,20 @@ def parse_dag(raw: Mapping[str, Any]) -> Dag:
     Raises:
         PipelineInvalid: with the problems found, at most 20, each with its path, in `details`.
     """
+    dag = check_form(raw)
+    problems = list(_node_problems(dag, raw))
+    if problems:
+        raise refused("The pipeline cannot run", problems)
+    return _with_conditions(dag, raw)
+
+
+def check_form(raw: Mapping[str, Any]) -> Dag:
+    """A DAG in its stored form, typed, that any release may have published: it can be drawn, and perhaps not run here.
+
+    Raises:
+        PipelineInvalid: it is too large, does not follow the schema, or is no graph.
+    """
+    check_size(raw)
     problems = list(islice(_schema_problems(raw), MAX_PROBLEMS + 1))
     if problems:
         raise refused("The pipeline does not follow the DAG schema", problems)
@@ -129,10 +143,10 @@ def parse_dag(raw: Mapping[str, Any]) -> Dag:
     if problems:
         raise refused("The pipeline cannot run", problems)
     dag = read_dag(raw)
-    problems = list(_cycle(dag)) or list(_node_problems(dag, raw))
+    problems = list(_cycle(dag))
     if problems:
         raise refused("The pipeline cannot run", problems)
-    return _with_conditions(dag, raw)
+    return dag
 
 
 def _schema_problems(raw: Mapping[str, Any]) -> Iterator[str]:

@@ -53,7 +53,7 @@ def normalise_document(raw: Any) -> dict[str, Any]:
     Raises:
         PipelineInvalid: it is too large, or says two things about one.
     """
-    _check_size(raw)
+    check_size(raw)
     problems: list[str] = []
     document = _renamed(raw, {}, "$", problems)
     document.setdefault("dag_version", 1)
@@ -80,8 +80,12 @@ def refused(title: str, problems: Iterable[str]) -> PipelineInvalid:
     return PipelineInvalid(f"{title}: {found[0]}", details={"problems": shown})
 
 
-def _check_size(raw: Any) -> None:
-    """Refuse with one sentence what would take long to check."""
+def check_size(raw: Any) -> None:
+    """Refuse with one sentence what would take long to check.
+
+    Raises:
+        PipelineInvalid: it is no object, or too large.
+    """
     if not isinstance(raw, Mapping):
         raise refused("The pipeline cannot be read", [f"$: a pipeline is an object with nodes, this is {_kind(raw)}"])
     nodes = raw.get("nodes")

@@ -6,7 +6,8 @@ from typing import Any
 
 REDACTED = "[redacted]"
 SECRET_KEYS = re.compile(
-    r"^(x-)?(goog-)?(api[-_]?key|authorization|access[-_]?token|refresh[-_]?token|client[-_]?secret|password|cookie)$",
+    r"^(x-)?(goog-)?(api[-_]?key|authorization|access[-_]?token|refresh[-_]?token|client[-_]?secret|password|cookie"
+    r"|openai-organization|openai-project)$",
     re.IGNORECASE,
 )
 SECRET_VALUES = re.compile(

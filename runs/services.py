@@ -15,7 +15,7 @@ from django.utils import timezone
 from core.canonical import Encoded, canonical_json, json_hash, sha256_hex
 from core.ids import Ulid, new_id
 from runs.claims import inline_lease
-from runs.dag import Dag, import_dag, published_dag
+from runs.dag import Dag, import_dag, parse_dag, published_dag
 from runs.dag_import import read_document, refused
 from runs.errors import DuplicateKey, PipelineUnknown, VersionMoved
 from runs.messages import send_hint
@@ -82,7 +82,7 @@ def activate_version(version: PipelineVersion, *, expected: UUID | None = None) 
     version = pipeline.versions.get(pk=version.pk)
     if version.active:
         return False
-    import_dag(version.dag)
+    parse_dag(version.dag)  # as it is stored, which is what runs: an imported one was only looked at
     _activate(version)
     return True
 

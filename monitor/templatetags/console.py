@@ -1,25 +1,68 @@
 """How the console writes numbers, times and states; unknown is never written as zero."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import wraps
 from typing import Any
 
 from django import template
+from django.template.base import Parser, Token
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from monitor.pictures import Picture, find_picture, gone_text
 from monitor.spending import Spend, spend_of
+from monitor.unreadable import MISSHAPEN, readable
 from runs.models import Artifact
 from shops.models import Shop
 
 register = template.Library()
 UNKNOWN = format_html('<span class="unknown">{}</span>', "unknown")
+SHAPE = "what is recorded has another shape"
+UNREADABLE = format_html('<span class="unknown" title="{}">unreadable</span>', SHAPE.capitalize())
+Write = Callable[[Any], str | SafeString]
 
 
-@register.filter
+def measure(write: Write) -> Write:
+    """A filter for a number, time or amount; it says `unreadable` of whatever else is recorded in its place."""
+
+    @wraps(write)
+    def written(value: Any) -> str | SafeString:
+        try:
+            return write(value)
+        except MISSHAPEN:
+            return UNREADABLE
+
+    register.filter(written)
+    return written
+
+
+class Readable(template.Node):
+    """A part of a page that shows what was recorded; one line in its place where that cannot be read."""
+
+    def __init__(self, what: str, parts: template.NodeList) -> None:
+        self._what, self._parts = what, parts
+
+    def render(self, context: template.Context) -> SafeString:
+        """The part."""
+        written = readable(self._what, lambda: self._parts.render(context), None)
+        if written is not None:
+            return written
+        return format_html('<p class="note unreadable">{} unreadable: {}.</p>', self._what, SHAPE)
+
+
+@register.tag("readable")
+def readable_part(parser: Parser, token: Token) -> Readable:
+    """`{% readable "The timeline is" %}...{% endreadable %}`."""
+    _, what = token.split_contents()
+    parts = parser.parse(["endreadable"])
+    parser.delete_first_token()
+    return Readable(what.strip('"'), parts)
+
+
+@measure
 def money(value: Decimal | float | None) -> str | SafeString:
     """US dollars with as many digits as a small amount needs; `unknown` where nobody told."""
     if value is None:
@@ -48,7 +91,7 @@ def shop_spend(shop: Shop) -> Spend:
     return spend_of(timezone.now(), shop)
 
 
-@register.filter
+@measure
 def duration(value: float | None) -> str | SafeString:
     """Milliseconds as a person reads them: 340 ms, 6.4 s, 3 min 20 s."""
     if value is None:
@@ -64,7 +107,7 @@ def duration(value: float | None) -> str | SafeString:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-@register.filter
+@measure
 def age(moment: datetime | None) -> str | SafeString:
     """How long ago, with the exact time in the tooltip."""
     if moment is None:
@@ -84,7 +127,7 @@ def _ago(gone: Any) -> str:
     return f"{seconds} s ago"
 
 
-@register.filter
+@measure
 def bytes_text(value: int | None) -> str:
     """A size in bytes, kB or MB."""
     if value is None:
@@ -94,43 +137,43 @@ def bytes_text(value: int | None) -> str:
     return f"{value / 1000:.1f} kB" if value < 1_000_000 else f"{value / 1e6:.1f} MB"
 
 
-@register.filter
+@measure
 def percent(value: float | None) -> str | SafeString:
     """A share 0..1 as a percentage."""
     return UNKNOWN if value is None else f"{value * 100:.1f}".removesuffix(".0") + " %"
 
 
-@register.filter
+@measure
 def number(value: float | None) -> str | SafeString:
     """A measured number with four significant digits."""
     return UNKNOWN if value is None else f"{value:,.4g}"
 
 
-@register.filter
+@measure
 def signed(value: float) -> str:
     """A difference with its sign and four significant digits; the minus is a real one."""
     return f"{value:+,.4g}".replace("-", "−")
 
 
-@register.filter
+@measure
 def signed_percent(value: float) -> str:
     """A change as a part of what was, in percent with its sign."""
     return f"{value * 100:+,.3g} %".replace("-", "−")
 
 
-@register.filter
+@measure
 def points(value: float) -> str:
     """A difference of shares in percentage points, with its sign."""
     return f"{value * 100:+.1f} points".replace("-", "−")
 
 
-@register.filter
+@measure
 def signed_duration(value: float) -> str:
     """A difference of times with its sign."""
     return f"{'−' if value < 0 else '+'}{duration(abs(value))}"
 
 
-@register.filter
+@measure
 def signed_money(value: Decimal) -> str:
     """A difference of amounts with its sign."""
     return f"{'−' if value < 0 else '+'}{money(abs(value))}"
@@ -186,22 +229,29 @@ def get(mapping: Any, key: str) -> Any:
 @register.filter
 def by(rows: Iterable[Mapping[str, Any]] | None, key: str) -> dict[str, Any]:
     """Rows by one of their fields."""
-    return {str(row[key]): row for row in rows or () if isinstance(row, Mapping) and key in row}
+    found = rows if isinstance(rows, list | tuple) else ()
+    return {str(row[key]): row for row in found if isinstance(row, Mapping) and key in row}
 
 
 @register.filter
 def times(value: Any, factor: float) -> float:
     """A product, 0 where there is no number."""
-    return round(float(value or 0) * float(factor), 5)
+    try:
+        return round(float(value or 0) * float(factor), 5)
+    except MISSHAPEN:
+        return 0.0
 
 
 @register.simple_tag
 def box_path(box: Mapping[str, float] | None, width: float, height: float) -> str:
-    """A box in fractions of a photo as an SVG path in its pixels; empty without a box."""
+    """A box in fractions of a photo as an SVG path in its pixels; empty without a box, or where it is none."""
     if not box:
         return ""
-    x0, x1 = (round(float(box[name]) * width, 1) for name in ("x0", "x1"))
-    y0, y1 = (round(float(box[name]) * height, 1) for name in ("y0", "y1"))
+    try:
+        x0, x1 = (round(float(box[name]) * width, 1) for name in ("x0", "x1"))
+        y0, y1 = (round(float(box[name]) * height, 1) for name in ("y0", "y1"))
+    except MISSHAPEN:
+        return ""
     return f"M{x0} {y0}H{x1}V{y1}H{x0}Z"
 
 

@@ -37,6 +37,7 @@ UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 MAX_FILES = 5_000
 MAX_FILE = 64 * 2**20
 MAX_TOTAL = 512 * 2**20
+MAX_DEPTH = 100
 
 # What is one installation's alone: keys of its rows, its queue, its leases.
 LEFT_OUT: Mapping[type[models.Model], frozenset[str]] = {

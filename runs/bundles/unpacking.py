@@ -1,6 +1,9 @@
 """Unpacking: a bundle as a run of this installation that belongs to no shop, opens in the console, and replays here."""
 
+import contextlib
 import json
+import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -24,6 +27,7 @@ from runs.bundles.layout import (
     EXTENSIONS,
     FORMAT,
     MANIFEST,
+    MAX_DEPTH,
     MAX_FILE,
     MAX_FILES,
     MAX_TOTAL,
@@ -44,7 +48,8 @@ from runs.bundles.layout import (
     Manifest,
     row_from_json,
 )
-from runs.dag import read_dag
+from runs.dag import check_form
+from runs.errors import PipelineInvalid
 from runs.models import Artifact, Blob, MetricResult, Pipeline, PipelineVersion, Run, RunError, Step, StepPayload
 from runs.services import PIPELINE_SLUG
 from runs.summary import RunSummary
@@ -52,6 +57,9 @@ from runs.writing import upsert_blobs
 
 Rows = list[dict[str, Any]]
 SUMMARY = TypeAdapter(RunSummary)
+END = struct.Struct("<4s4H2LH")  # signature, disks (2), entries here, entries, directory's size, its place, comment
+END_SIGNATURE, LOCATOR_SIGNATURE, LOCATOR_SIZE = b"PK\5\6", b"PK\6\7", 20
+DIRECTORY_ENTRY = 512  # bytes: 46 and a name of ours, with much to spare
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
 
 
@@ -68,6 +76,7 @@ def import_bundle(file: IO[bytes] | Path, *, by: str, store: BlobStore | None = 
         BundleConflict: another run has its id.
     """
     try:
+        _check_directory(file)
         archive = zipfile.ZipFile(file)
     except BROKEN as error:
         raise BundleUnreadable() from error
@@ -137,16 +146,23 @@ class _Bundle:
         return content
 
     def _bytes(self, name: str) -> bytes:
+        """At most as much as the directory says: what a member grows to is its writer's choice, whatever it says."""
+        size = self._archive.getinfo(name).file_size
         try:
-            return self._archive.read(name)
+            with self._archive.open(name) as file:
+                content = file.read(size + 1)  # without a number it would grow at once, and then be cut
         except BROKEN as error:
             raise BundleDamaged(f"{name[:120]} cannot be read.") from error
+        return content
 
     def _json(self, name: str) -> Any:
         try:
-            return json.loads(self.read(name), parse_constant=_no_constant)
+            value = json.loads(self.read(name), parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             raise BundleInvalid(f"{name} is not JSON.") from error
+        if _too_deep(value):
+            raise BundleInvalid(f"{name} is nested more than {MAX_DEPTH} deep.")
+        return value
 
     def put(self, store: BlobStore) -> dict[str, BlobDraft]:
         """Store the bytes of all evidence; drafts of their rows by file. No database."""
@@ -166,6 +182,27 @@ class _Bundle:
         return drafts
 
 
+def _check_directory(file: IO[bytes] | Path) -> None:
+    """Refuse a zip with too long a directory before it is read: an object is made of each of its entries.
+
+    Source: PKWARE, APPNOTE.TXT 4.3.16 (end of central directory record) and 4.3.15 (ZIP64's, which no bundle needs).
+    """
+    with file.open("rb") if isinstance(file, Path) else contextlib.nullcontext(file) as zipped:
+        size = zipped.seek(0, os.SEEK_END)
+        zipped.seek(max(0, size - END.size - LOCATOR_SIZE))
+        tail = zipped.read()
+        zipped.seek(0)
+    if len(tail) < END.size:
+        raise BundleUnreadable()
+    signature, _, _, _, entries, directory, _, comment = END.unpack(tail[-END.size :])
+    if signature != END_SIGNATURE or comment:
+        raise BundleUnreadable()
+    if tail[: -END.size].startswith(LOCATOR_SIGNATURE):
+        raise BundleUnsafe("This zip is of the kind for more than 65,535 files, which no bundle is.")
+    if entries > MAX_FILES or directory > MAX_FILES * DIRECTORY_ENTRY:
+        raise BundleTooLarge(f"A bundle has at most {MAX_FILES:,} files and {MAX_TOTAL >> 20} MB.")
+
+
 def _checked_names(archive: zipfile.ZipFile) -> set[str]:
     """The names of all files: plain paths, each once, and together no larger than a run can be."""
     infos = archive.infolist()
@@ -182,6 +219,18 @@ def _checked_names(archive: zipfile.ZipFile) -> set[str]:
             raise BundleTooLarge(f"{info.filename[:120]} is larger than {MAX_FILE >> 20} MB.")
         names.add(info.filename)
     return names
+
+
+def _too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
+    """Whether a JSON value is nested deeper than whoever goes through it has stack for."""
+    waiting = [(value, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if depth > limit:
+            return True
+        if isinstance(item, dict | list):
+            waiting += [(inner, depth + 1) for inner in (item.values() if isinstance(item, dict) else item)]
+    return False
 
 
 def _no_constant(text: str) -> Any:
@@ -284,9 +333,9 @@ def _pipeline(bundle: _Bundle) -> tuple[Pipeline, PipelineVersion | None]:
     if sha256 != bundle.pipeline.get("dag_sha256"):
         raise BundleDamaged("The DAG in pipeline.json is not the one that ran: its hash is another.")
     try:
-        _ = read_dag(dag).order
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise BundleInvalid("The DAG in pipeline.json is none.") from error
+        check_form(dag)
+    except PipelineInvalid as error:
+        raise BundleInvalid(f"The DAG in pipeline.json is none. {error.message}"[:500]) from error
     Pipeline.objects.select_for_update().get(pk=pipeline.pk)
     version = pipeline.versions.filter(dag_sha256=sha256).first()
     if version is None:
@@ -359,5 +408,6 @@ def _write_blobs(bundle: _Bundle, drafts: Mapping[str, BlobDraft], store: BlobSt
 
 
 def _retention(about: Mapping[str, Any]) -> str:
+    """As it was told, but for `keep`, which outlives every deletion: that is for pictures of merchants who are here."""
     known = about.get("retention")
-    return str(known) if known in Blob.Retention.values else str(Blob.Retention.EVIDENCE)
+    return str(known) if known in (Blob.Retention.SHOPPER, Blob.Retention.EVIDENCE) else str(Blob.Retention.EVIDENCE)

@@ -11,6 +11,13 @@ from playwright.sync_api import Browser
 from tests.browser import launch_browser
 
 
+@pytest.fixture(autouse=True)
+def everything_is_readable(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A page that cannot read something says so and opens; here, where our own code wrote it, that is a mistake."""
+    yield
+    assert [record for record in caplog.get_records("call") if record.name == "monitor.unreadable"] == []
+
+
 @pytest.fixture
 def operator(db: None) -> User:
     """A superuser."""

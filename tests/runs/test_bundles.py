@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,11 @@ from runs.blobs import store_blob
 from runs.bundles import layout, unpacking
 from runs.bundles.packing import pack_run
 from runs.bundles.unpacking import import_bundle
+from runs.errors import PipelineInvalid
 from runs.inline import execute_inline
 from runs.models import Artifact, Blob, Run, Step
 from runs.replaying import start_replay
+from runs.services import activate_version
 from runs.verdicts import judge_replay
 from tests.factories import ShopFactory, room_jpeg
 from tests.runs.engine import ScriptedVendor, chain, deps, publish, run_inline
@@ -160,6 +163,15 @@ def first_file(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[
     return edit
 
 
+RING = {"dag_version": 1, "nodes": [{"key": "a", "step": "noop@1", "depends_on": ["b"]},
+                                    {"key": "b", "step": "noop@1", "depends_on": ["a"]}]}  # fmt: skip
+
+
+def with_dag(dag: dict[str, Any]) -> Callable[[bytes], bytes]:
+    """The pipeline with another DAG and its true hash."""
+    return edited(dag=dag, dag_sha256=json_hash(dag))
+
+
 BAD: dict[str, tuple[type[Exception], Callable[[bytes], bytes]]] = {
     "not_a_zip": (layout.BundleUnreadable, lambda body: b"GIF89a" + body[:100]),
     "cut_in_half": (layout.BundleUnreadable, lambda body: body[: len(body) // 2]),
@@ -189,6 +201,24 @@ BAD: dict[str, tuple[type[Exception], Callable[[bytes], bytes]]] = {
     "a_dag_that_is_none": (
         layout.BundleInvalid,
         lambda body: repacked(body, **{"pipeline.json": edited(dag={"nodes": 5}, dag_sha256=json_hash({"nodes": 5}))}),
+    ),
+    "a_dag_that_is_a_ring": (layout.BundleInvalid, lambda body: repacked(body, **{"pipeline.json": with_dag(RING)})),
+    "a_dag_in_other_words": (
+        layout.BundleInvalid,
+        lambda body: repacked(body, **{"pipeline.json": with_dag({"nodes": [{"nodeKey": "a", "step": "noop@1"}]})}),
+    ),
+    "a_dag_that_is_too_large": (
+        layout.BundleInvalid,
+        lambda body: repacked(body, **{"pipeline.json": with_dag({"nodes": [{"key": "a"}] * 500})}),
+    ),
+    "json_without_a_bottom": (
+        layout.BundleInvalid,
+        lambda body: repacked(body, **{"run.json": edited(input={"a": json.loads("[" * 200 + "]" * 200)})}),
+    ),
+    "a_comment": (layout.BundleUnreadable, lambda body: body[:-2] + b"\x03\x00abc"),
+    "a_directory_of_the_large_kind": (
+        layout.BundleUnsafe,
+        lambda body: body[:-22] + b"PK\x06\x07" + bytes(16) + body[-22:],
     ),
     "a_summary_that_no_list_can_show": (
         layout.BundleInvalid,
@@ -240,6 +270,60 @@ def test_a_zip_bomb_is_refused_before_it_is_read(run: Run, monkeypatch: pytest.M
     monkeypatch.setattr(unpacking, "MAX_FILES", 3)
     with pytest.raises(layout.BundleTooLarge):
         import_bundle(io.BytesIO(body), by="anna")
+
+
+def test_a_directory_without_end_is_refused_before_anything_is_made_of_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: Any) -> None:
+        raise AssertionError("the directory was read")
+
+    body = bytearray(packed(run))
+    monkeypatch.setattr(zipfile, "ZipFile", read)
+    for place, size in ((10, 2), (12, 4)):  # from the end record's start: how many entries, and of how many bytes
+        forged = bytearray(body)
+        forged[place - 22 : place - 22 + size] = b"\xff" * size
+        with pytest.raises(layout.BundleTooLarge):
+            import_bundle(io.BytesIO(bytes(forged)), by="anna")
+
+
+def test_a_file_that_grows_beyond_what_it_says_is_read_no_further(run: Run) -> None:
+    body = repacked(packed(run), **{"more.txt": b"\0" * 60_000_000})
+    place = body.rindex(b"PK\x01\x02", 0, body.rindex(b"more.txt"))  # its entry in the directory
+    assert body[place + 24 : place + 28] == (60_000_000).to_bytes(4, "little")
+    forged = body[: place + 24] + (10).to_bytes(4, "little") + body[place + 28 :]
+    elsewhere(run)
+    tracemalloc.start()
+    try:
+        with pytest.raises(layout.BundleDamaged, match=r"more\.txt"):
+            import_bundle(io.BytesIO(forged), by="anna")
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_nothing_that_comes_from_elsewhere_outlives_a_deletion(run: Run) -> None:
+    def keep(raw: bytes) -> bytes:
+        return raw.replace(b'"shopper"', b'"keep"').replace(b'"evidence"', b'"keep"')
+
+    body = repacked(packed(run), **{"artifacts.json": keep})
+    elsewhere(run)
+    imported, _ = import_bundle(io.BytesIO(body), by="anna")
+    assert set(Blob.objects.values_list("retention", flat=True)) == {Blob.Retention.EVIDENCE}
+    with zipfile.ZipFile(io.BytesIO(packed(imported, photos=False))) as archive:
+        assert [name for name in archive.namelist() if name.endswith((".jpg", ".png"))] == []
+
+
+def test_a_dag_that_came_with_a_run_is_drawn_and_runs_only_once_it_has_been_checked(run: Run) -> None:
+    dag = {"dag_version": 1, "nodes": [{"key": "a", "step": "unheard_of@1"}]}
+    body = repacked(packed(run), **{"pipeline.json": with_dag(dag)})
+    elsewhere(run)
+    version = import_bundle(io.BytesIO(body), by="anna")[0].pipeline_version
+    assert version.dag == dag and not version.active
+    with pytest.raises(PipelineInvalid, match="no stage unheard_of@1"):
+        activate_version(version)
+    version.refresh_from_db()
+    assert not version.active
 
 
 def test_one_changed_byte_anywhere_is_found(run: Run) -> None:

@@ -14,11 +14,13 @@ JSON = st.recursive(
 def test_secrets_go_by_the_name_of_their_key_and_by_their_shape() -> None:
     value = {
         "headers": {"Authorization": "Bearer abcdefghijklmnop", "x-goog-api-key": "k", "accept": "json"},
+        "response": {"openai-organization": "org-1", "openai-version": "2020-10-01"},
         "text": "my key is sk-abcdefghijklmnopqrstuv and that is it",
         "tokens": 12,
     }
     clean = redact_secrets(value)
     assert clean["headers"] == {"Authorization": REDACTED, "x-goog-api-key": REDACTED, "accept": "json"}
+    assert clean["response"] == {"openai-organization": REDACTED, "openai-version": "2020-10-01"}
     assert "sk-" not in clean["text"] and clean["text"].startswith("my key is")
     assert clean["tokens"] == 12
 
