@@ -27,16 +27,24 @@ class ChainReader:
         """All chains of the line, units shared along lists such as `W 84, D 36, H 33 in`."""
         self._at, self._pending = 0, list[Item]()
         self._governing: list[tuple[Scope, bool]] = [(self.section.scope, self.announced or self.section.sizes)]
-        self._after_part = False
+        self._after_part = self._named_by_colon = False
         chains: list[Chain] = []
         while self._at < len(self.items):
             if self.items[self._at].kind == "q":
                 chains.append(self._chain())
             else:
                 self._step(self.items[self._at])
+        self._unit_at_the_end(chains)
         share_units(chains)
         share_labels(chains, self.items)
         return chains
+
+    def _unit_at_the_end(self, chains: list[Chain]) -> None:
+        """`22 wide, 15 deep, 72 tall, all inches`: one unit for a line whose numbers have none."""
+        units = {words.UNITS[item.text] for item in self.items if item.kind == "u" and len(item.text) > 1}
+        if len(units) == 1 and not any(chain.has_unit for chain in chains):
+            for chain in chains:
+                chain.unit = next(iter(units))
 
     def _step(self, item: Item) -> None:
         self._at += 1
@@ -65,6 +73,7 @@ class ChainReader:
         outer = self._governing[0][0] if len(self._governing) == 1 else self._governing[-1][0]
         if scope.narrows or sizes:
             self._governing[-1] = (scope if scope.narrows or outer.tier != NEVER else outer, True)
+            self._named_by_colon = len(self._governing) == 1
         self._pending = []
 
     def _label_waits(self) -> bool:
@@ -121,6 +130,10 @@ class ChainReader:
         self._after_part = self._after_part or local.tier > 4
         if local.name == "package":
             self._governing[-1] = (local, True)
+        elif self._named_by_colon and len(chain.members) == 1 and chain.members[0].axis is None:
+            # "Opening: 4 in" names its own number and no more.
+            self._governing = [(self.section.scope, self.announced or self.section.sizes)]
+        self._named_by_colon = False
 
     def _member(self, axis: words.Axis | None, labels: tuple[words.Axis, ...]) -> Member:
         """The quantity here with its equivalents (`84" (213 cm)`) and a label after it (`84" W`, `19" seat height`)."""

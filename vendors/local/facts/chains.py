@@ -84,5 +84,6 @@ def _listed(chain: Chain, following: Chain, items: list[Item]) -> bool:
     near = 0 < following.span[0] - chain.span[1] < 8
     if not near or len(chain.members) > 1 or len(following.members) > 1:
         return False
-    between = [item for item in items if chain.span[1] <= item.start < following.span[0]]
-    return bool(between) and all(item.kind == "comma" or item.text in words.LISTING for item in between)
+    end = chain.members[0].quantities[-1].end
+    between = [item for item in items if end <= item.start < following.span[0]]
+    return bool(between) and all(item.kind in {"comma", "close"} or item.text in words.LISTING for item in between)

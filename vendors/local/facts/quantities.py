@@ -215,7 +215,7 @@ def _word_item(token: Token, tokens: list[Token], at: int) -> Item:
     if words.ORDER.fullmatch(text) or text in words.ORDER_WORDS:
         letters = [letter for letter in text if letter != "x"]
         return Item("o", text, token.start, token.end, axes=tuple(words.AXIS_LETTERS[letter] for letter in letters))
-    if known:
+    if known and not (text == "drop" and at + 1 < len(tokens) and tokens[at + 1].text in {"leaf", "leaves"}):
         return Item("a", text, token.start, token.end, axes=(known,))
     if text in words.UNITS and (text != "in" or _stray_inch(tokens, at)):
         return Item("u", text, token.start, token.end)

@@ -18,6 +18,9 @@ _ALL_ROUND = re.compile(
 _EACH_PART = re.compile(
     r"\b(?:each|per|every) (?:cube|cell|section|slot|bin|cubby|tile|module|step|bay|niche|square)s?\b"
 )
+_HANGS_BY = re.compile(r"\b(?:chains?|cords?|cables?|rods?|downrods?|stems?|wires?|ropes?|kabel|cable|cavo|snoer)\b")
+_LEAF_UP = re.compile(r"\bleaf (?:up|raised|open)\b|\bleaves (?:up|raised|open)\b")
+_LEAF_DOWN = re.compile(r"\b(?:leaf|leaves) (?:down|dropped|closed|folded)\b|\bwithout (?:the )?(?:leaf|leaves)\b")
 _CORD = re.compile(r"\b(?:hanging|drop|suspension) length\b")
 # For these parts, the axes on which the part is nearly as large as the whole: second best where the whole is not given.
 _NEARLY_WHOLE: dict[str, set[str]] = {
@@ -52,6 +55,8 @@ WHOLE = Scope("", NEUTRAL)
 
 def scope_of(text: str, kind: Kind | None) -> Scope:
     """The scope that some words around a measurement give it."""
+    if kind is not None and kind.mount == "ceiling" and _HANGS_BY.search(text):
+        return Scope("cord", NEVER)
     spoken = _without_inclusions(_ALL_ROUND.sub(" ", text)).split()
     own = (
         set(kind.name.split())
@@ -67,6 +72,8 @@ def scope_of(text: str, kind: Kind | None) -> Scope:
     package = present & words.PACKAGE
     if package and not (assembled and not present & {"carton", "package", "packaging", "packaged", "packed", "boxed"}):
         return Scope("package", NEVER)
+    if _LEAF_DOWN.search(text) or _LEAF_UP.search(text):
+        return Scope("overall", OVERALL if _LEAF_DOWN.search(text) else REDUCED)
     state = _folding(present, kind)
     if state or present & (words.NEVER if not _is_wall_light(kind) else words.NEVER - {"extension"}):
         return state or Scope("other", NEVER)

@@ -1,17 +1,20 @@
 """Which reading is the product's width, depth and height: axes by kind, contradictions settled with a reason."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import Any
 
 from vendors.local.facts.kinds import Kind
 from vendors.local.facts.plausible import FITS, MISFITS, SIDES, Side, Size, guessed_order, remark, usual
 from vendors.local.facts.readings import LONGEST, Group, Reading, abs_log
-from vendors.local.facts.scopes import NEUTRAL, NEVER, PART, VAGUE, usable
+from vendors.local.facts.scopes import NEUTRAL, NEVER, PART, REDUCED, VAGUE, Scope, usable
 from vendors.local.facts.variants import size_names
 
 Labelled = dict[str, list[float]]
+_TAPERED, _ENDS = {"lamp shade", "basket", "bowl", "planter"}, {"top", "bottom", "base", "edge"}
+# Claims that differ by less are alike.
+ALIKE = 0.3
 # Unlabelled triples are written width, depth, height most of the time; other orders need a reason.
 _ORDER_COST: dict[tuple[Side, ...], float] = {
     ("width", "depth", "height"): 0.0,
@@ -39,7 +42,7 @@ def settle(
 
     `aspect` is the cutout's width over height; `variants` are the title's words that pick among several listed sizes.
     """
-    groups = [Group([reading for reading in group.readings if reading.high <= LONGEST]) for group in groups]
+    groups = [Group(widest_ends([r for r in group.readings if r.high <= LONGEST], kind)) for group in groups]
     candidates: dict[Side, list[Candidate]] = {side: [] for side in SIDES}
     labelled: Labelled = {}
     for reading in (r for group in groups for r in group.readings if isinstance(r.axis, str) and r.scope.tier < PART):
@@ -57,6 +60,16 @@ def settle(
             sizes[side], found = _choose(side, candidates[side], kind)
             conflicts += found
     return sizes, conflicts + guessed_order(sizes, kind)
+
+
+def widest_ends(readings: list[Reading], kind: Kind | None) -> list[Reading]:
+    """Of a thing that tapers (`top diameter 16", bottom diameter 10"`) the wider end stands for the whole."""
+    if kind is None or not (kind.has("small") or kind.name in _TAPERED):
+        return readings
+    ends = [r for r in readings if r.axis == "diameter" and r.scope.name in _ENDS]
+    widest = max(ends, key=lambda reading: reading.middle, default=None)
+    whole = Scope("overall", REDUCED)
+    return [replace(r, scope=whole) if r is widest else r for r in readings if r is widest or r not in ends]
 
 
 def assign(
@@ -226,8 +239,11 @@ def _choose(side: Side, candidates: list[Candidate], kind: Kind | None) -> tuple
 def _finer_first(cluster: list[Candidate]) -> None:
     """Of one size in two units, a per cent or more apart by rounding, the finer spelling: 80 cm rather than 2'7"."""
     first = cluster[0]
-    same = [other for other in cluster if other.place == first.place and other.reading.span == first.reading.span]
-    finest = min(same, key=lambda candidate: candidate.reading.step)
+    finest = min(
+        (other for other in cluster if other.tier <= first.tier + ALIKE and not other.reading.vague),
+        key=lambda candidate: candidate.reading.step,
+        default=first,
+    )
     apart = abs(finest.reading.middle / first.reading.middle - 1)
     if finest.reading.step * 1.5 < first.reading.step and apart > 0.01:
         cluster.remove(finest)
