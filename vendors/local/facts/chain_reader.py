@@ -102,6 +102,8 @@ class ChainReader:
         apply_order(members, order)
         if label_start is not None and self._pending[label_start].text in words.AXIS_NOUNS:
             members[0].spelled_out = True
+        elif label_start is not None and len(labels) == 1:
+            members[0].by_letter = self._pending[label_start].text in words.AXIS_LETTERS
         self._equivalent_chain(members)
         after = self._words_after()
         end = self.items[self._at - 1]
@@ -184,6 +186,7 @@ class ChainReader:
             member.axis = label.axes[0]
             member.label = " ".join(said)
             member.spelled_out = label.text in words.AXIS_NOUNS
+            member.by_letter = label.text in words.AXIS_LETTERS
         elif member.axis != label.axes[0]:
             return
         closes = at + 1 < len(self.items) and self.items[at + 1].kind == "close" and self.items[at - 1].kind == "open"

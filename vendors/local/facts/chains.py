@@ -29,6 +29,7 @@ class Member:
     axis: words.Axis | None = None
     label: str = ""
     spelled_out: bool = False
+    by_letter: bool = False
 
 
 @dataclass(slots=True)

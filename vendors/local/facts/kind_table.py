@@ -94,7 +94,7 @@ _TABLES = _kinds(
     ("table", "bord,mesas,tables,tafels,tisch,tische,mesa,tavolo,tavoli,tafel", (1.2, 0.75, 0.73), ""),
     ("coffee table", "soffbord,sofabord,salontafels,mesita de centro,tavolino da salotto,cocktail table,couchtisch,table basse,mesa de centro,tavolino,salontafel,centre table,center table", (1.1, 0.6, 0.42), ""),
     ("side table", "sidobord,bijzettafel,tavolino da lato,mesa auxiliar,tables d'appoint,table d'appoint,end table,accent table,beistelltisch,drink table,martini table,bout de canape,c table,lamp table,pedestal", (0.48, 0.45, 0.54), ""),
-    ("nesting tables", "nest of tables,nesting table,nested table", (0.6, 0.5, 0.5), ""),
+    ("nesting tables", "nest of 2 tables,nest of 3 tables,nest of two tables,nest of three tables,tables gigognes,satztische,satztisch,nest of tables,nesting table,nested table", (0.6, 0.5, 0.5), ""),
     ("console table", "hall table,sofa table,entry table,hallway table,console,konsole,konsolentisch,entryway table", (1.2, 0.36, 0.79), ""),
     ("dining table", "matbord,spisebord,eetkamertafel,mesa de comedor,tavolo da pranzo,kitchen table,esstisch,dinner table,table a manger,farmhouse table,extending table,eettafel", (1.75, 0.92, 0.75), ""),
     ("bistro table", "pub table,bar table,high table,counter table,cafe table", (0.7, 0.7, 0.9), ""),
@@ -127,7 +127,7 @@ _STORAGE = [
         ("wall shelf", "floating shelf,picture ledge,wall ledge,floating shelves,wall shelves,mensola,wall mounted shelf,schweberegal", (0.7, 0.2, 0.05), "wd lying"),
         ("wall cabinet", "medicine cabinet,hangeschrank,wall cupboard,wall mounted cabinet", (0.6, 0.25, 0.65), "wh"),
         ("wall hook rack", "coat hook,wall hook,hook rail,wall mounted coat rack,key holder,key rack,peg rail,towel rail,towel bar,coat hanger,wandgarderobe", (0.6, 0.08, 0.15), "wh"),
-        ("headboard", "bettkopfteil", (1.6, 0.08, 1.2), "wh"),
+        ("headboard", "tete de lit,tetes de lit,cabecero,testiera,hoofdbord,sanggavel,bettkopfteil", (1.6, 0.08, 1.2), "wh"),
     ),
 ]  # fmt: skip
 _BEDS = _kinds(

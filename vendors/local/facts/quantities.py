@@ -180,7 +180,7 @@ def _split_word(text: str, start: int, folded: str) -> list[Token]:
     ahead = folded[start + len(text) :].lstrip(" ")[:1]
     if words.ORDER.fullmatch(text) or not (touches or ahead.isdigit()):
         return [Token("word", text, start, start + len(text))]
-    match = words.GLUED.fullmatch(text)
+    match = None if touches and text in words.OTHER_UNITS else words.GLUED.fullmatch(text)
     if not match or (not touches and not re.fullmatch(r"x(?:[wdhlbtp]|dia)?", text)):
         return [Token("word", text, start, start + len(text))]
     spans = [(match.start(name), match.end(name)) for name in ("unit", "after", "by", "before") if match[name]]

@@ -136,10 +136,11 @@ class MeasureReader:
         for at, chain in enumerate(chains):
             if others and chain.span[0] > others.start():
                 continue
-            if not self._counts(chain, line, alone=alone):
+            if not self._counts(chain, line, alone=alone) or self._is_a_stray_letter(chain, chains, alone=alone):
                 continue
             several = len(chain.members) > 1
-            key: object = (number, row, at) if several else (line.source, self._section_number, chain.scope.name, row)
+            about = "" if chain.scope.name == "overall" else chain.scope.name
+            key: object = (number, row, at) if several else (line.source, self._section_number, about, row)
             group = self._groups.setdefault(key, Group())
             group.readings += self._readings(chain, line, labels)
 
@@ -157,6 +158,12 @@ class MeasureReader:
         if electric and member.axis == "width" and member.quantities[0].unit is None and not member.spelled_out:
             return False
         return chain.has_unit or named or member.spelled_out
+
+    def _is_a_stray_letter(self, chain: Chain, chains: list[Chain], *, alone: bool) -> bool:
+        """`100W`: a lone letter on a number without a unit is a label only in a row of them (`W84 D36 H33`)."""
+        if not _is_by_letter(chain) or alone:
+            return False
+        return sum(_is_by_letter(other) for other in chains) < 2
 
     def _readings(self, chain: Chain, line: Line, labels: list[Label]) -> list[Reading]:
         unit, guessed = chain.unit, False
@@ -211,6 +218,12 @@ class MeasureReader:
 def abs_log(ratio: float) -> float:
     """How far two lengths are apart, as the absolute logarithm of their ratio."""
     return abs(log(max(ratio, 1e-9)))
+
+
+def _is_by_letter(chain: Chain) -> bool:
+    member = chain.members[0]
+    lettered = member.by_letter and member.axis != "diameter"
+    return len(chain.members) == 1 and lettered and not member.quantities[0].unit
 
 
 def _unit_for(members: list[Member], at: int) -> str | None:

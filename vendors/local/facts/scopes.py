@@ -19,6 +19,7 @@ _EACH_PART = re.compile(
     r"\b(?:each|per|every) (?:cube|cell|section|slot|bin|cubby|tile|module|step|bay|niche|square)s?\b"
 )
 _HANGS_BY = re.compile(r"\b(?:chains?|cords?|cables?|rods?|downrods?|stems?|wires?|ropes?|kabel|cable|cavo|snoer)\b")
+_DROP = re.compile(r"\b(?:min(?:imum)?|max(?:imum)?|adjustable)\W{0,2} (?:overall |total |hanging )*(?:height|drop)\b")
 _LEAF_UP = re.compile(r"\bleaf (?:up|raised|open)\b|\bleaves (?:up|raised|open)\b")
 _LEAF_DOWN = re.compile(r"\b(?:leaf|leaves) (?:down|dropped|closed|folded)\b|\bwithout (?:the )?(?:leaf|leaves)\b")
 _CORD = re.compile(r"\b(?:hanging|drop|suspension) length\b")
@@ -35,6 +36,7 @@ _NEARLY_WHOLE: dict[str, set[str]] = {
     "pot": {"width", "depth", "height", "diameter"},
     "door": {"width", "height", "diameter"},
     "foam": {"height", "thickness"},
+    "drop": {"height"},
 }
 
 
@@ -55,8 +57,8 @@ WHOLE = Scope("", NEUTRAL)
 
 def scope_of(text: str, kind: Kind | None) -> Scope:
     """The scope that some words around a measurement give it."""
-    if kind is not None and kind.mount == "ceiling" and _HANGS_BY.search(text):
-        return Scope("cord", NEVER)
+    if kind is not None and kind.mount == "ceiling" and (_HANGS_BY.search(text) or _DROP.search(text)):
+        return Scope("cord", NEVER) if _HANGS_BY.search(text) else Scope("drop", PART)
     spoken = _without_inclusions(_ALL_ROUND.sub(" ", text)).split()
     own = (
         set(kind.name.split())

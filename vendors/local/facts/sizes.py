@@ -13,6 +13,8 @@ from vendors.local.facts.variants import size_names
 
 Labelled = dict[str, list[float]]
 _TAPERED, _ENDS = {"lamp shade", "basket", "bowl", "planter"}, {"top", "bottom", "base", "edge"}
+# A kind this deep is as deep as it is thick.
+SHALLOW = 0.12
 # Claims that differ by less are alike.
 ALIKE = 0.3
 # Unlabelled triples are written width, depth, height most of the time; other orders need a reason.
@@ -90,8 +92,13 @@ def _labelled_sides(middles: Mapping[str | int, float], kind: Kind | None) -> di
     """What labels mean for this kind: a coffee table's Length is its width, a bed's Length its depth."""
     flat, lying = bool(kind and kind.has("flat")), bool(kind and kind.has("lying"))
     sides: dict[str | int, tuple[Side, ...]] = {side: (side,) for side in SIDES if side in middles}
-    if "thickness" in middles and (flat or lying):
-        sides["thickness"] = ("depth",) if flat else ("height",)
+    shallow = kind is not None and kind.typical[1] <= SHALLOW
+    if "thickness" in middles and (flat or lying or (shallow and "depth" not in middles)):
+        sides["thickness"] = ("height",) if lying else ("depth",)
+    if kind and lying and "depth" in middles and not {"height", "thickness"} & middles.keys():
+        # A mattress 22 cm "deep" is that thick.
+        thick = abs_log(middles["depth"] / kind.typical[2]) < abs_log(middles["depth"] / kind.typical[1])
+        sides["depth"] = ("height",) if thick else ("depth",)
     if "diameter" in middles:
         sides["diameter"] = ("width", "height") if flat else ("width", "depth")
     elif (
@@ -134,7 +141,7 @@ def _unlabelled_sides(
     if not values or not free:
         return {}
     if len(values) == 1:
-        return {0: _lone_side(free, kind, labelled)}
+        return {0: _lone_side(values[0], free, kind, labelled)}
     if len(values) >= 3 and len(free) == 3:
         best = min(_ORDER_COST, key=lambda order: _cost(dict(zip(order, values, strict=False)), order, kind, aspect))
         return {place: (side,) for place, side in enumerate(best)}
@@ -143,7 +150,11 @@ def _unlabelled_sides(
     return {place: (side,) for place, side in zip(range(len(values)), free, strict=False)}
 
 
-def _lone_side(free: list[Side], kind: Kind | None, labelled: Labelled) -> tuple[Side, ...]:
+def _lone_side(value: float, free: list[Side], kind: Kind | None, labelled: Labelled) -> tuple[Side, ...]:
+    """A single number without a label stands for the side that is stated as long, or else for the kind's usual one."""
+    stated = next((side for side in free if any(_agree(value, other) for other in labelled.get(side, []))), None)
+    if stated is not None and len(free) == len(SIDES) and not (kind and kind.lead == "diameter"):
+        return (stated,)
     if kind is None or len(free) < 3:
         return (free[-1],) if len(free) < 3 else ("width",)
     if kind.lead == "diameter":
@@ -155,8 +166,8 @@ def _pair(values: list[float], kind: Kind | None, aspect: float | None, labelled
     """Two numbers: seen from above for tables and rugs, from the front for art and cabinets."""
     from_front = kind is None or kind.pair == "wh"
     heights = labelled.get("height", [])
-    if kind is not None and kind.has("flat"):
-        from_front = True
+    if kind is not None and (kind.has("flat") or kind.has("lying")):
+        from_front = kind.has("flat")
     elif heights and "depth" not in labelled and not any(_agree(values[1], height) for height in heights):
         from_front = False
     elif "depth" in labelled and "height" not in labelled:

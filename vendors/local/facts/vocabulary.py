@@ -63,8 +63,9 @@ AXIS_NOUNS: dict[str, Axis] = {word: axis for axis, words in _NOUNS.items() for 
 AXIS_ADJECTIVES: dict[str, Axis] = {word: axis for axis, words in _ADJECTIVES.items() for word in words.split()}
 AXIS_LETTERS: dict[str, Axis] = {
     "w": "width", "b": "width", "d": "depth", "t": "depth", "p": "depth", "h": "height", "l": "length", "ø": "diameter",
-    "an": "width", "larg": "width", "anch": "width", "br": "width", "prof": "depth", "al": "height", "alt": "height",
-    "haut": "height", "wd": "width", "dp": "depth", "ht": "height", "hgt": "height", "lg": "length", "lgth": "length",
+    "an": "width", "larg": "width", "anch": "width", "br": "width", "prof": "depth", "pr": "depth", "al": "height",
+    "alt": "height", "haut": "height", "wd": "width", "dp": "depth", "ht": "height", "hgt": "height", "lg": "length",
+    "lgth": "length",
 }  # fmt: skip
 BY = {"x", "by", "mal", "por", "per"}
 ORDER = re.compile(r"[wdhlbtp](?:x[wdhlbtp]){1,2}")
@@ -130,7 +131,8 @@ PACKAGE = _set(
     """
     package packages packaging packaged packed parcel parcels carton cartons shipping shipped ship ships shipment
     crate crates box boxes boxed delivery delivered gross verpackung versand karton paket packmass emballage colis
-    embalaje imballo verpakking doos
+    embalaje imballo imballaggio verpakking doos caja cajas scatola bulto paketmasse kartonmasse pakket forpackning
+    emballasje
     """
 )
 NEVER = _set(
