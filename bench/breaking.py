@@ -15,6 +15,7 @@ from imaging.colour import to_linear, to_srgb
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
+HOLE_SIDE = 320
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +37,20 @@ def _box(mask: Pixels) -> tuple[int, int, int, int]:
 
 
 def _shadow(room: Pixels, good: Picture) -> Float:
-    """Light kept (H, W, 3) around the product; 1 where the product is."""
-    kept = (to_linear(good.pixels) + 1e-3) / (to_linear(room) + 1e-3)
-    kept[cv2.dilate(good.mask, np.ones((5, 5), np.uint8)) > 8] = 1.0
-    return np.clip(kept, 0.02, 1.2)
+    """Light kept (H, W, 3) around the product, and guessed from there behind it: a shadow has no product-shaped hole."""
+    kept = np.clip((to_linear(good.pixels) + 1e-3) / (to_linear(room) + 1e-3), 0.02, 1.2)
+    behind = cv2.dilate(good.mask, np.ones((5, 5), np.uint8)) > 8
+    step = max(1, round(max(room.shape) / HOLE_SIDE))
+    seen = cv2.erode((~behind).astype(np.uint8), np.ones((step, step), np.uint8))[::step, ::step].astype(np.float32)
+    light, weight = kept[::step, ::step] * seen[..., None], seen
+    guess, known = np.ones_like(light), np.zeros_like(seen)
+    for sigma in (2.0, 4.0, 8.0, 16.0, 32.0):
+        near, told = cv2.GaussianBlur(light, (0, 0), sigma), cv2.GaussianBlur(weight, (0, 0), sigma)
+        open_ = (known == 0) & (told > 0.15)
+        guess[open_], known[open_] = near[open_] / told[open_][:, None], 1.0
+    whole = cv2.resize(guess, (room.shape[1], room.shape[0]), interpolation=cv2.INTER_LINEAR)
+    kept[behind] = np.clip(whole[behind], 0.02, 1.2)
+    return kept
 
 
 def _rebuilt(
