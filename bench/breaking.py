@@ -37,7 +37,7 @@ def _box(mask: Pixels) -> tuple[int, int, int, int]:
 
 
 def _shadow(room: Pixels, good: Picture) -> Float:
-    """Light kept (H, W, 3) around the product, and guessed from there behind it: a shadow has no product-shaped hole."""
+    """Light kept (H, W, 3) around the product, and guessed from there behind it: shadows have no holes."""
     kept = np.clip((to_linear(good.pixels) + 1e-3) / (to_linear(room) + 1e-3), 0.02, 1.2)
     behind = cv2.dilate(good.mask, np.ones((5, 5), np.uint8)) > 8
     step = max(1, round(max(room.shape) / HOLE_SIDE))

@@ -18,14 +18,22 @@ EXPOSURE_RANGE, CAST_RANGE = (0.35, 2.2), (0.8, 1.25)
 
 
 def identity(
-    result: Pixels, mask: Pixels, rgba: Pixels, gains: Float, in_place: Sprite | None
+    result: Pixels,
+    seen: tuple[float, float, float, float],
+    mask: Pixels,
+    rgba: Pixels,
+    gains: Float,
+    in_place: Sprite | None,
 ) -> dict[str, float | None]:
     """Colour, structure and sharpness of the product against its cutout, in the light of linear gains (3,).
 
-    The cutout is fitted to the box in which the picture shows it, unless it comes `in_place` (hanging, partly hidden).
+    The cutout is fitted to the box (px) in which the picture shows it, unless it comes `in_place` (hanging, partly
+    hidden); compared is where mask (H, W) and cutout agree.
     """
-    rows, columns = np.flatnonzero((mask > 127).any(axis=1)), np.flatnonzero((mask > 127).any(axis=0))
-    y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    x0, x1 = (int(np.clip(round(side), 0, mask.shape[1])) for side in (seen[0], seen[2]))
+    y0, y1 = (int(np.clip(round(side), 0, mask.shape[0])) for side in (seen[1], seen[3]))
+    if min(x1 - x0, y1 - y0) < 8:
+        return {"product_delta_e": None, "product_ssim": None, "sharpness": None}
     if in_place is not None:
         wanted, alpha = _cropped(in_place, (x0, y0, x1, y1))
     else:

@@ -15,16 +15,18 @@ from numpy.typing import NDArray
 
 from imaging.checks import pose_of
 from imaging.colour import disk, fit_within, luma
+from imaging.drift import outside_change, shadow_zone, with_cast_shadow
+from imaging.evidence import changed
+from imaging.expected import expected_sprite, in_photo
 from imaging.geometry import footprint
 from imaging.light import light_at
 from imaging.likeness import identity
-from imaging.metrics import OUTSIDE_SIDE, Sought, expected_sprite, in_photo, outside_change, seek_product, shadow_zone
+from imaging.metrics import Sought, seek_product
 from imaging.occlusion import cover_of, covered
 from imaging.photo import PhotoLimits, open_photo
 from imaging.registration import Registration, laid_over, register
 from imaging.room import Room
 from imaging.scene import Placement, Product
-from imaging.seen import changed, like_shadow
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -39,8 +41,6 @@ TONE_SIDE, GAINS, OFFSET = 320, (0.7, 1.4), 40.0
 REGION_SIDE, PAINTED, TOUCHED, LEAST_PART = 900, 7.0, 3.0, 0.0004
 # Borders as shares of the photo's width: how far beyond what was found, how soft, and how soft where the zone ends.
 GROWN, SOFT, ZONE_RAMP = 0.004, 0.004, 0.03
-# A shadow may fall this far (share of the photo's width) out of where we look for it, and is this faint (ΔE) there.
-SHADOW_REACH, CAST = 0.15, 2.5
 # A product may be drawn from another side than its photo shows it; its bulk is this much larger than its size.
 BULK_MARGIN = 0.08
 
@@ -135,7 +135,7 @@ def bring_back(
     expected = covered(expected, cover) if cover else expected
     gains = light_at(photo, room, placement).gains
     sought = seek_product(aligned, photo, expected, gains)
-    shown = np.maximum(sought.mask, in_photo(expected, photo.shape))
+    shown = np.maximum(np.maximum(sought.mask, sought.outline), in_photo(expected, photo.shape))
     zone = shadow_zone(room, product, placement, np.maximum(shown, bulk))
     zone = with_cast_shadow(aligned, photo, zone)
     drift, share = outside_change(aligned, photo, zone)
@@ -152,7 +152,7 @@ def bring_back(
         drift=drift or 0.0,
         raw_drift=raw_drift or 0.0,
         changed_share=share or 0.0,
-        delta_e=_delta_e(aligned, sought.mask, cutout_rgba, gains),
+        delta_e=_delta_e(aligned, sought, cutout_rgba, gains),
         guide_change=None if guide is None else _change_of(aligned, guide, np.maximum(kept, shown)),
     )
 
@@ -194,23 +194,6 @@ def bulk_of(room: Room, product: Product, placement: Placement, shape: tuple[int
     hull = cv2.convexHull(np.rint(np.clip(room.camera().project(corners), -8000, 8000)).astype(np.int32))
     cv2.fillConvexPoly(bulk, hull, 255)
     return bulk
-
-
-def with_cast_shadow(picture: Pixels, photo: Pixels, zone: Mask) -> Mask:
-    """The zone (H, W) with the shadow that leaves it, on a wall or far over the floor: darker, of the same hue."""
-    height, width = photo.shape[:2]
-    size = fit_within(width, height, OUTSIDE_SIDE)
-    small = [_reduced(each, size) for each in (picture, photo)]
-    inside = cv2.resize(zone.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    reach = 2 * round(SHADOW_REACH * size[0]) + 1
-    near = cv2.dilate(inside, np.ones((reach, reach), np.uint8)) > 0
-    dark = (like_shadow(*small) & (changed(*small) > CAST) & near) | (inside > 0)
-    dark = cv2.morphologyEx(dark.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    _, labels = cv2.connectedComponents(dark)
-    touching = np.unique(labels[(inside > 0) & (dark > 0)])
-    cast = np.isin(labels, touching[touching > 0]).astype(np.uint8)
-    soft = cv2.dilate(cast, np.ones((5, 5), np.uint8))
-    return np.asarray(zone | (cv2.resize(soft, (width, height), interpolation=cv2.INTER_NEAREST) > 0))
 
 
 def toned(picture: Pixels, photo: Pixels, differ: Mask) -> tuple[Pixels, float]:
@@ -298,8 +281,9 @@ def mixed(photo: Pixels, picture: Pixels, kept: Pixels) -> Pixels:
     return out
 
 
-def _delta_e(picture: Pixels, mask: Pixels, rgba: Pixels, gains: Float) -> float | None:
-    return identity(picture, mask, rgba, gains, None)["product_delta_e"] if (mask > 127).any() else None
+def _delta_e(picture: Pixels, sought: Sought, rgba: Pixels, gains: Float) -> float | None:
+    mask = sought.outline if (sought.outline > 127).any() else sought.mask
+    return identity(picture, sought.box, mask, rgba, gains, None)["product_delta_e"]
 
 
 def _reduced(pixels: Pixels, size: tuple[int, int]) -> Pixels:

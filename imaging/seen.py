@@ -1,8 +1,12 @@
 """Where a finished picture shows the product, told from its difference to the empty room.
 
-A model does not say what it painted. What differs from the room and is not just a darker copy of it (a shadow) is the
-product's evidence, what is unchanged speaks against it, shadows are left open. The cutout's silhouette is then laid
-over the picture in many sizes and at many places: where it explains the evidence best, the product is seen.
+A model does not say what it painted.
+
+1. What differs from the room and is not the room in other light (`imaging.evidence`) speaks for the product.
+2. The cutout's silhouette is laid over the picture in many sizes, shapes and at many places around the one that was
+   asked for: where it explains the evidence best, the product is seen.
+3. A product may be drawn from another side than its photo shows it, so its outline is the evidence's around that fit,
+   and its box lies midway between the two.
 """
 
 from dataclasses import dataclass
@@ -12,31 +16,39 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.colour import fit_within, to_lab, to_linear, to_srgb
-from imaging.light import LUMINANCE
+from imaging.colour import fit_within
+from imaging.evidence import DIFFERS, Evidence, changed, filled, palette_of
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-ALIGN_SIDE, COARSE_SIDE, FINE_SIDE = 480, 44.0, 110.0
-# ΔE (CIE 1976) that noise, JPEG and bounced light may reach; what is surely another thing; what a shadow may change.
-CALM, CHANGED, SHADOW_AB = 4.0, 9.0, 12.0
-SIZES = np.exp(np.linspace(np.log(0.4), np.log(2.4), 19))
-SHAPES = (0.82, 0.92, 1.0, 1.09, 1.22)
-# A product's main colours, how far light may change their level, and how far (ΔE) a pixel may be from them.
-COLOURS, EXPOSURES, COLOUR_REACH = 8, (0.4, 1.9), 13.0
-# What a shadow, or a product of the wall's colour, counts against the silhouette that covers it.
-OPEN = 0.6
+Box = tuple[float, float, float, float]
+ALIGN_SIDE = 480
+# Longest side (px) of the expected product where evidence is gathered, and where silhouettes are tried: first, then.
+EVIDENCE_SIDE, COARSE_SIDE, FINE_SIDE = 160.0, 36.0, 100.0
+# How far around the expected box it is sought: its width to either side, shares of its height above and below.
+BESIDE, ABOVE, BELOW = 1.0, 1.3, 0.7
+SIZES = np.exp(np.linspace(np.log(0.4), np.log(2.4), 13))
+SHAPES = (0.7, 0.84, 1.0, 1.19, 1.42)
+NEARBY, STEP = (0.92, 0.96, 1.0, 1.04, 1.08), 6
+# What other light, and what is hardly changed, count against the silhouette that covers them.
+OTHER_LIGHT, OPEN = 0.8, 0.6
 # A tie goes to where the product is expected.
 PRIOR = 0.12
+# The outline may be this far (share of the longer side) from the silhouette; specks (share of it) are none of it.
+OUTLINE_REACH, SPECK = 0.14, 0.01
+# What changes less than this share of the product's area elsewhere is no second one.
+LEAST_SECOND = 0.05
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
-    """A silhouette's best place: its box (px of the photo) and how much of the evidence it explains (0..1)."""
+    """A product's place: its box (px of the photo), how much of the evidence its silhouette explains (0..1), and the
+    outline (H, W; 0..255) that the picture itself shows."""
 
-    box: tuple[float, float, float, float]
+    box: Box
     score: float
+    outline: Pixels
 
 
 def aligned(result: Pixels, room: Pixels) -> Pixels:
@@ -54,137 +66,203 @@ def aligned(result: Pixels, room: Pixels) -> Pixels:
     return np.asarray(moved, np.uint8)
 
 
-def changed(result: Pixels, room: Pixels) -> Float:
-    """ΔE (CIE 1976) per pixel after a slight blur, so that grain does not count."""
-    blurred = [to_lab(cv2.GaussianBlur(image, (0, 0), 1.0)) for image in (result, room)]
-    return np.asarray(np.linalg.norm(blurred[0] - blurred[1], axis=2), np.float32)
-
-
-def like_shadow(result: Pixels, room: Pixels) -> Mask:
-    """Pixels that may be the room in less light: darker, of the same colour once brought to the same level."""
-    light, before = (to_linear(cv2.GaussianBlur(image, (0, 0), 1.0)) for image in (result, room))
-    kept = (light.sum(axis=2) + 1e-3) / (before.sum(axis=2) + 1e-3)
-    # Both at the room's level, where a difference of hue can be seen.
-    seen, same = (
-        np.rint(to_srgb(each)).astype(np.uint8) for each in (light / np.maximum(kept, 0.03)[..., None], before)
-    )
-    away = np.linalg.norm(to_lab(seen)[..., 1:] - to_lab(same)[..., 1:], axis=2)
-    return np.asarray((kept < 1.03) & (kept > 0.03) & (away < SHADOW_AB))
-
-
-def of_colours(pixels: Pixels, palette: Float) -> Mask:
-    """Pixels that show one of some colours (N, 3; linear light) in more light or less."""
-    linear = to_linear(pixels)
-    level = linear @ LUMINANCE
-    lab = to_lab(pixels)
-    found = np.zeros(level.shape, bool)
-    for colour in palette:
-        exposure = np.clip(level / max(float(colour @ LUMINANCE), 1e-4), *EXPOSURES)
-        shown = np.rint(to_srgb(colour * exposure[..., None])).astype(np.uint8)
-        found |= np.linalg.norm(to_lab(shown) - lab, axis=2) < COLOUR_REACH
-    return found
-
-
-def palette_of(rgba: Pixels, gains: Float) -> Float:
-    """The main colours (N, 3; linear light) of a cutout in a room's light, by k-means in LAB."""
-    small = cv2.resize(rgba, fit_within(rgba.shape[1], rgba.shape[0], 96), interpolation=cv2.INTER_AREA)
-    lab = to_lab(np.ascontiguousarray(small[..., :3]))[small[..., 3] > 230]
-    own = to_linear(small[..., :3])[small[..., 3] > 230]
-    count = min(COLOURS, len(lab))
-    if count == 0:
-        return np.zeros((0, 3), np.float32)
-    cv2.setRNGSeed(0)
-    stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
-    _, labels, _ = cv2.kmeans(lab, count, None, stop, 1, cv2.KMEANS_PP_CENTERS)
-    means = [own[labels.ravel() == each].mean(axis=0) for each in range(count) if (labels.ravel() == each).any()]
-    return np.asarray(np.array(means) * gains, np.float32)
-
-
-def find_product(
-    result: Pixels, room: Pixels, rgba: Pixels, gains: Float, box: tuple[float, float, float, float]
-) -> Fit:
-    """Where a cutout (H, W, 4) that is expected in a box (px), in a light (3,), fits picture minus room best."""
-    alpha, palette = rgba[..., 3].astype(np.float32) / 255.0, palette_of(rgba, gains)
-    coarse = _Search.of(result, room, alpha, palette, box, COARSE_SIDE)
+def find_product(result: Pixels, room: Pixels, rgba: Pixels, gains: Float, box: Box) -> Fit:
+    """Where a cutout (H, W, 4) that is expected in a box (px), in a light (3,), is seen in picture minus room."""
+    near = _Surroundings.of(result, room, rgba, gains, box)
+    alpha = rgba[..., 3].astype(np.float32) / 255.0
+    coarse = _Search.of(near, alpha, COARSE_SIDE)
     first = max((coarse.best(size, shape) for size, shape in combinations(SIZES, SHAPES)), key=lambda fit: fit.score)
-    fine = _Search.of(result, room, alpha, palette, box, FINE_SIDE)
-    size = (first.box[3] - first.box[1]) / (box[3] - box[1])
-    shape = (first.box[2] - first.box[0]) / (box[2] - box[0]) / size
-    near = combinations(size * np.array([0.94, 0.97, 1.0, 1.03, 1.06]), shape * np.array([0.96, 1.0, 1.04]))
-    return max((fine.best(float(a), float(b), first) for a, b in near), key=lambda fit: fit.score)
+    fine = _Search.of(near, alpha, FINE_SIDE)
+    size, shape = first.proportions(near.box)
+    steps = combinations(NEARBY, NEARBY)
+    fit = max((fine.best(size * more, shape * wider, first) for more, wider in steps), key=lambda fit: fit.score)
+    seen = _around(near.outline(alpha, fit.box)) or fit.box
+    midway = near.in_photo([(one + other) / 2 for one, other in zip(fit.box, seen, strict=True)])
+    return Fit(midway, max(0.0, fit.score), near.whole(near.outline(alpha, near.from_photo(midway)), room.shape))
+
+
+def outline_of(result: Pixels, room: Pixels, rgba: Pixels, gains: Float, expected: Box, seen: Box) -> Pixels:
+    """The outline (H, W; 0..255) of a product that is seen in a box (px) and expected in another."""
+    near = _Surroundings.of(result, room, rgba, gains, expected)
+    return near.whole(near.outline(rgba[..., 3].astype(np.float32) / 255.0, near.from_photo(seen)), room.shape)
 
 
 def unexplained(result: Pixels, room: Pixels, rgba: Pixels, gains: Float, mask: Pixels) -> float:
-    """The largest area in the cutout's colours beyond the product's mask, as a share of the product's area."""
+    """The most that shows the cutout's colours within a box of the product's size beyond its mask (H, W; 0..255), as a
+    share of the product's area."""
     size = fit_within(room.shape[1], room.shape[0], ALIGN_SIDE)
     small = [np.asarray(cv2.resize(each, size, interpolation=cv2.INTER_AREA), np.uint8) for each in (result, room)]
     product = cv2.resize(mask, size, interpolation=cv2.INTER_AREA) > 100
+    if not product.any():
+        return 0.0
     reach = max(3, round(0.08 * float(np.sqrt(product.sum())))) | 1
     away = cv2.dilate(product.astype(np.uint8), np.ones((reach, reach), np.uint8)) == 0
-    more = (changed(small[0], small[1]) > CHANGED) & of_colours(small[0], palette_of(rgba, gains)) & away
-    more &= ~like_shadow(small[0], small[1])
-    _, _, parts, _ = cv2.connectedComponentsWithStats(cv2.morphologyEx(
-        more.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)))  # fmt: skip
-    largest = float(parts[1:, cv2.CC_STAT_AREA].max(initial=0))
-    return largest / max(float(product.sum()), 1.0)
+    if np.count_nonzero((changed(small[0], small[1]) > DIFFERS) & away) < LEAST_SECOND * product.sum():
+        return 0.0
+    more = Evidence.of(small[0], small[1], palette_of(rgba, gains)).own & away
+    more = cv2.morphologyEx(more.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    _, _, wide, high = cv2.boundingRect(product.astype(np.uint8))
+    shown = cv2.boxFilter(more.astype(np.float32), -1, (wide, high), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    return float(shown.max()) / float(product.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class _Surroundings:
+    """A part (px of the photo) around the expected box, its evidence at a working scale, and the box in its px."""
+
+    part: tuple[int, int, int, int]
+    scale: tuple[float, float]
+    box: Box
+    evidence: Evidence
+
+    @classmethod
+    def of(cls, result: Pixels, room: Pixels, rgba: Pixels, gains: Float, box: Box) -> "_Surroundings":
+        high, wide = room.shape[:2]
+        across, along = box[2] - box[0], box[3] - box[1]
+        x0, x1 = (int(np.clip(side, 0, wide)) for side in (box[0] - BESIDE * across, box[2] + BESIDE * across))
+        y0, y1 = (int(np.clip(side, 0, high)) for side in (box[1] - ABOVE * along, box[3] + BELOW * along))
+        x1, y1 = max(x1, min(x0 + 8, wide)), max(y1, min(y0 + 8, high))
+        x0, y0 = min(x0, x1 - 8), min(y0, y1 - 8)
+        scale = min(1.0, EVIDENCE_SIDE / max(across, along, 1.0))
+        size = max(8, round((x1 - x0) * scale)), max(8, round((y1 - y0) * scale))
+        small = [np.asarray(cv2.resize(each[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA), np.uint8)
+                 for each in (result, room)]  # fmt: skip
+        scales = size[0] / (x1 - x0), size[1] / (y1 - y0)
+        inner = _scaled(box, (x0, y0), scales)
+        return cls((x0, y0, x1, y1), scales, inner, Evidence.of(small[0], small[1], palette_of(rgba, gains)))
+
+    def from_photo(self, box: Box) -> Box:
+        return _scaled(box, self.part[:2], self.scale)
+
+    def in_photo(self, box: list[float]) -> Box:
+        """A box of the working scale in px of the photo."""
+        (x0, y0), (across, below) = self.part[:2], self.scale
+        return box[0] / across + x0, box[1] / below + y0, box[2] / across + x0, box[3] / below + y0
+
+    def whole(self, mask: Mask, shape: tuple[int, ...]) -> Pixels:
+        """A mask of the working scale in the whole photo (H, W; 0..255), with a soft edge."""
+        whole = np.zeros(shape[:2], np.uint8)
+        x0, y0, x1, y1 = self.part
+        soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.8)
+        whole[y0:y1, x0:x1] = np.rint(255.0 * cv2.resize(soft, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR))
+        return whole
+
+    def outline(self, alpha: Float, box: Box) -> Mask:
+        """The evidence's own outline around a silhouette in a box; what lies beside it has to have its colours."""
+        thing, own = self.evidence.thing, self.evidence.own
+        laid = _laid(alpha, box, thing.shape)
+        reach = 2 * max(1, round(OUTLINE_REACH * max(box[2] - box[0], box[3] - box[1]))) + 1
+        round_ = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+        near = cv2.dilate(laid.astype(np.uint8), round_) > 0
+        found = filled((thing & laid) | (thing & own & near)) & near
+        _, labels, parts, _ = cv2.connectedComponentsWithStats(found.astype(np.uint8))
+        kept = np.bincount(labels[laid & found], minlength=len(parts)) > 0
+        kept &= parts[:, cv2.CC_STAT_AREA] >= SPECK * max(1, int(found.sum()))
+        kept[0] = False
+        return np.asarray(kept[labels])
+
+
+def _scaled(box: Box, corner: tuple[int, ...], scale: tuple[float, float]) -> Box:
+    (x0, y0), (across, below) = corner, scale
+    return (box[0] - x0) * across, (box[1] - y0) * below, (box[2] - x0) * across, (box[3] - y0) * below
+
+
+def _laid(alpha: Float, box: Box, shape: tuple[int, ...]) -> Mask:
+    """A silhouette stretched into a box, as a mask of a shape."""
+    x0, y0, x1, y1 = (round(side) for side in box)
+    size = max(2, x1 - x0), max(2, y1 - y0)
+    silhouette = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) > 0.3
+    mask = np.zeros(shape, bool)
+    left, top, right, bottom = max(0, x0), max(0, y0), min(shape[1], x0 + size[0]), min(shape[0], y0 + size[1])
+    if left < right and top < bottom:
+        mask[top:bottom, left:right] = silhouette[top - y0 : bottom - y0, left - x0 : right - x0]
+    return mask
+
+
+def _around(mask: Mask) -> Box | None:
+    """The box around a mask, without rows and columns that hold next to nothing of it."""
+    least = 0.006 * np.array(mask.shape[::-1])
+    rows = np.flatnonzero(mask.sum(axis=1) > max(1.0, least[0] / 3))
+    columns = np.flatnonzero(mask.sum(axis=0) > max(1.0, least[1] / 3))
+    if not len(rows) or not len(columns):
+        return None
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """Evidence for and against the product at one working scale (px of it per px of the photo)."""
+    """Evidence for and against the product (H, W), and the expected box in its px."""
 
     speaks_for: Float
     against: Float
     total: float
     alpha: Float
-    box: tuple[float, float, float, float]
-    scale: float
+    box: Box
+    scale: tuple[float, float]
 
     @classmethod
-    def of(
-        cls,
-        result: Pixels,
-        room: Pixels,
-        alpha: Float,
-        palette: Float,
-        box: tuple[float, float, float, float],
-        side: float,
-    ) -> "_Search":
-        scale = min(1.0, side / max(box[2] - box[0], box[3] - box[1], 1.0))
-        size = max(8, round(room.shape[1] * scale)), max(8, round(room.shape[0] * scale))
-        small = [np.asarray(cv2.resize(each, size, interpolation=cv2.INTER_AREA), np.uint8) for each in (result, room)]
-        difference = changed(small[0], small[1])
-        own = of_colours(small[0], palette)
-        speaks = ((difference > CHANGED) & own & ~like_shadow(small[0], small[1])).astype(np.float32)
-        against = np.where(difference < CALM, 1.0, OPEN) * (1.0 - speaks)
-        return cls(speaks, against.astype(np.float32), max(float(speaks.sum()), 1.0), alpha, box, scale)
+    def of(cls, near: _Surroundings, alpha: Float, side: float) -> "_Search":
+        evidence = near.evidence
+        high, wide = evidence.thing.shape
+        factor = min(1.0, side / max(near.box[2] - near.box[0], near.box[3] - near.box[1], 1.0))
+        size = max(8, round(wide * factor)), max(8, round(high * factor))
+        speaks = filled(evidence.own).astype(np.float32)
+        other = ~evidence.calm & ~evidence.thing
+        against = np.where(evidence.calm, 1.0, np.where(other, OTHER_LIGHT, OPEN)) * (1.0 - speaks)
+        small = [np.asarray(cv2.resize(each.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
+                 for each in (speaks, against)]  # fmt: skip
+        scale = size[0] / wide, size[1] / high
+        return cls(small[0], small[1], max(float(small[0].sum()), 1.0), alpha, _scaled(near.box, (0, 0), scale), scale)
 
-    def best(self, size: float, shape: float, near: Fit | None = None) -> Fit:
+    def best(self, size: float, shape: float, near: "_Trial | None" = None) -> "_Trial":
         """The best place of the silhouette in one size and shape (1: as expected), anywhere or close to another fit."""
-        x0, y0, x1, y1 = (side * self.scale for side in self.box)
-        _height, _width = self.speaks_for.shape
+        x0, y0, x1, y1 = self.box
         wide, high = max(3, round((x1 - x0) * size * shape)), max(3, round((y1 - y0) * size))
         template = cv2.resize(self.alpha, (wide, high), interpolation=cv2.INTER_AREA)
-        pad_x, pad_y = wide // 2 + 1, high // 2 + 1
-        explained, denied = (
-            cv2.matchTemplate(cv2.copyMakeBorder(each, pad_y, pad_y, pad_x, pad_x, cv2.BORDER_CONSTANT, value=outside),
-                              template, cv2.TM_CCORR)
-            for each, outside in ((self.speaks_for, 0.0), (self.against, 0.5))
-        )  # fmt: skip
-        left = np.arange(explained.shape[1]) - pad_x
-        top = np.arange(explained.shape[0]) - pad_y
-        away_x = (left + wide / 2 - (x0 + x1) / 2) / (x1 - x0)
-        away_y = (top + high - y1) / (y1 - y0)
-        score = explained / (self.total + denied)
-        score = score - PRIOR * (np.abs(away_x)[None, :] + np.abs(away_y)[:, None] + abs(np.log(size))
-                                 + abs(np.log(shape)))  # fmt: skip
+        left, top = np.array([-(wide // 2) - 1, -(high // 2) - 1])
+        right, bottom = self.speaks_for.shape[1] - left, self.speaks_for.shape[0] - top
         if near is not None:
-            score = np.where(np.abs(left - near.box[0] * self.scale)[None, :] <= 9, score, -1.0)
-            score = np.where(np.abs(top - near.box[1] * self.scale)[:, None] <= 9, score, -1.0)
+            first = round(near.box[0] * self.scale[0]), round(near.box[1] * self.scale[1])
+            left, top = first[0] - STEP, first[1] - STEP
+            right, bottom = first[0] + STEP + wide, first[1] + STEP + high
+        explained, denied = (
+            cv2.matchTemplate(_window(each, (left, top, right, bottom), outside), template, cv2.TM_CCORR)
+            for each, outside in ((self.speaks_for, 0.0), (self.against, 0.5))
+        )
+        lefts, tops = left + np.arange(explained.shape[1]), top + np.arange(explained.shape[0])
+        away_x = (lefts + wide / 2 - (x0 + x1) / 2) / (x1 - x0)
+        away_y = (tops + high - y1) / (y1 - y0)
+        unusual = np.abs(away_x)[None, :] + np.abs(away_y)[:, None] + abs(np.log(size)) + abs(np.log(shape))
+        score = explained / (self.total + denied) - PRIOR * unusual
         row, column = np.unravel_index(int(np.argmax(score)), score.shape)
-        corner = float(left[column]), float(top[row])
-        found = corner[0], corner[1], corner[0] + wide, corner[1] + high
-        return Fit(tuple(side / self.scale for side in found), float(score[row, column]))  # type: ignore[arg-type]
+        corner = float(lefts[column]), float(tops[row])
+        across, below = self.scale
+        found = corner[0] / across, corner[1] / below, (corner[0] + wide) / across, (corner[1] + high) / below
+        return _Trial(found, float(score[row, column]))
 
 
-__all__ = ["Fit", "aligned", "changed", "find_product", "like_shadow", "unexplained"]
+def _window(image: Float, part: tuple[int, int, int, int], outside: float) -> Float:
+    """A part (left, top, right, bottom) of an image that may reach beyond it."""
+    left, top, right, bottom = part
+    high, wide = image.shape
+    inner = image[max(0, top) : max(0, min(high, bottom)), max(0, left) : max(0, min(wide, right))]
+    window = np.full((bottom - top, right - left), outside, np.float32)
+    y, x = max(0, -top), max(0, -left)
+    window[y : y + inner.shape[0], x : x + inner.shape[1]] = inner
+    return window
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A silhouette's place at the working scale of the evidence, and its score."""
+
+    box: Box
+    score: float
+
+    def proportions(self, expected: Box) -> tuple[float, float]:
+        """Height against the expected one, and width over height against that of the expected one."""
+        size = (self.box[3] - self.box[1]) / (expected[3] - expected[1])
+        return size, (self.box[2] - self.box[0]) / (expected[2] - expected[0]) / size
+
+
+__all__ = ["Fit", "aligned", "find_product", "outline_of", "unexplained"]
