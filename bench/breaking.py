@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from skimage.color import deltaE_ciede2000
 
-from imaging.colour import to_linear, to_srgb
+from imaging.colour import luma, to_linear, to_srgb
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -20,15 +21,14 @@ HOLE_SIDE = 320
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A finished picture (H, W, 3) and the product's mask (H, W; 0..255) in it."""
+    """A finished picture (H, W, 3), its product's mask (H, W; 0..255), and the cutout (h, w, 4) of another product."""
 
     pixels: Pixels
     mask: Pixels
+    other: Pixels | None = None
 
 
-def broken(room: Pixels, good: Picture) -> dict[str, Picture]:
-    """One picture per kind of break."""
-    return {kind: make(room, good) for kind, make in KINDS.items()}
+Break = Callable[[Pixels, Picture], Picture]
 
 
 def _box(mask: Pixels) -> tuple[int, int, int, int]:
@@ -85,16 +85,45 @@ def _map(
     ])  # fmt: skip
 
 
-def _floating(room: Pixels, good: Picture) -> Picture:
-    return _rebuilt(room, good, _map(good, down=-0.2), _map(good))
+def _floating(share: float) -> Break:
+    return lambda room, good: _rebuilt(room, good, _map(good, down=-share), _map(good))
 
 
-def _sized(size: float) -> Callable[[Pixels, Picture], Picture]:
+def _sized(size: float) -> Break:
     return lambda room, good: _rebuilt(room, good, _map(good, size), _map(good, size))
 
 
 def _mirrored(room: Pixels, good: Picture) -> Picture:
     return _rebuilt(room, good, _map(good, mirror=True), _map(good))
+
+
+def _flattened(room: Pixels, good: Picture) -> Picture:
+    """As wide as it was and two thirds as high."""
+    _, _, _, foot = _box(good.mask)
+    flat = np.array([[1.0, 0.0, 0.0], [0.0, 2 / 3, foot / 3]])
+    return _rebuilt(room, good, flat, _map(good))
+
+
+def _swapped(room: Pixels, good: Picture) -> Picture:
+    """Another product at the same place, as high, in the same light as far as its level goes."""
+    if good.other is None:
+        raise ValueError("There is no other product to show.")
+    x0, y0, x1, y1 = _box(good.mask)
+    size = max(2, round((y1 - y0) * good.other.shape[1] / good.other.shape[0])), y1 - y0
+    sprite = cv2.resize(good.other, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    alpha = sprite[..., 3:] / 255.0
+    shown = luma(good.pixels)[good.mask > 200].mean()
+    level = shown / max(
+        float(luma(np.ascontiguousarray(sprite[..., :3].astype(np.uint8)))[sprite[..., 3] > 200].mean()), 1
+    )
+    rest = _rebuilt(room, good, None, _map(good))
+    pixels, mask = rest.pixels.astype(np.float32), rest.mask
+    left = min(max(0, (x0 + x1 - size[0]) // 2), max(0, room.shape[1] - size[0]))
+    wide = min(size[0], room.shape[1] - left)
+    part = np.s_[y0:y1, left : left + wide]
+    pixels[part] = sprite[:, :wide, :3] * level * alpha[:, :wide] + pixels[part] * (1.0 - alpha[:, :wide])
+    mask[part] = sprite[:, :wide, 3]
+    return Picture(np.clip(np.rint(pixels), 0, 255).astype(np.uint8), mask)
 
 
 def _missing(room: Pixels, good: Picture) -> Picture:
@@ -132,6 +161,22 @@ def _recoloured(room: Pixels, good: Picture) -> Picture:
     lab[..., 2] = a * np.sin(turn) + b * np.cos(turn) - 22.0
     other = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * 255.0
     return _inside(good, np.clip(other, 0, 255))
+
+
+def _dyed(distance: float) -> Break:
+    """Every colour moved towards blue-green by a ΔE2000 of about a distance on the product's mean."""
+
+    def make(room: Pixels, good: Picture) -> Picture:
+        lab = cv2.cvtColor(good.pixels.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
+        mean = lab[good.mask > 200].mean(axis=0)
+        way = np.array([0.0, -0.5, -0.866], np.float32)
+        steps = np.linspace(0.0, 80.0, 161)
+        moved = mean[None] + steps[:, None] * way
+        reached = deltaE_ciede2000(np.broadcast_to(mean, moved.shape), moved)
+        step = float(np.interp(distance, reached, steps))
+        return _inside(good, np.clip(cv2.cvtColor(lab + step * way, cv2.COLOR_LAB2RGB) * 255.0, 0, 255))
+
+    return make
 
 
 def _blurred(room: Pixels, good: Picture) -> Picture:
@@ -178,11 +223,13 @@ def _other_size(room: Pixels, good: Picture) -> Picture:
     return Picture(*(cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (good.pixels, good.mask)))
 
 
-KINDS: dict[str, Callable[[Pixels, Picture], Picture]] = {
-    "floating": _floating,
+KINDS: dict[str, Break] = {
+    "floating": _floating(0.2),
     "twice too large": _sized(2.0),
     "half as large": _sized(0.5),
+    "flattened": _flattened,
     "recoloured": _recoloured,
+    "wrong product": _swapped,
     "mirrored": _mirrored,
     "duplicated": _duplicated,
     "missing": _missing,
@@ -194,5 +241,12 @@ KINDS: dict[str, Callable[[Pixels, Picture], Picture]] = {
     "room altered": _room_altered,
     "another size": _other_size,
 }
+# One fault, more and more of it: by what it is measured, and the pictures from faint to plain.
+SWEEPS: dict[str, dict[str, Break]] = {
+    "floating by, of its height": {f"{share:.0%}": _floating(share) for share in (0.05, 0.1, 0.15, 0.2, 0.3)},
+    "larger by a factor of": {f"{size:g}": _sized(size) for size in (1.1, 1.2, 1.4, 2.0)},
+    "smaller by a factor of": {f"{size:g}": _sized(size) for size in (0.9, 0.8, 0.7, 0.5)},
+    "another colour by, ΔE2000": {f"{away:g}": _dyed(away) for away in (5.0, 10.0, 15.0, 20.0, 30.0)},
+}
 
-__all__ = ["KINDS", "Picture", "broken"]
+__all__ = ["KINDS", "SWEEPS", "Break", "Picture"]

@@ -25,8 +25,8 @@ from bench.gate import library_gate
 from bench.scenes import ScenePair, pairs, rooms
 from imaging.compose import compose
 from imaging.cutout import cut_out
+from imaging.drift import outside_change, shadow_zone
 from imaging.metrics import measure as measure_picture
-from imaging.metrics import outside_change, shadow_zone
 from imaging.photo import decode, encode_jpeg
 from imaging.repaint import NotThePhoto, Repainted, bring_back, bulk_of
 from irschemas.metrics import MetricValue, grade

@@ -130,7 +130,7 @@ def _broken() -> list[tuple[str, Pixels]]:
     product = pair.product.sized(rgba.shape[1] / rgba.shape[0])
     place, room, photo = pair.placement(product), pair.room.true_room(), pair.room.photo.pixels
     done = compose(photo, room, rgba, product, place)
-    good = Picture(done.pixels, done.product_mask)
+    good = Picture(done.pixels, done.product_mask, gate.other_cutout(pair))
     tiles = []
     for kind in ("", *KINDS):
         picture = KINDS[kind](photo, good) if kind else good

@@ -24,7 +24,7 @@ CALM, DIFFERS = 3.5, 5.0
 SHADOW_AB, SAME_AB, SMOOTH, DARKEST, BRIGHTER = 12.0, 8.0, 0.08, 0.15, 1.05
 # Correlation at which a texture is surely the room's, and where it is darker too, unless sharply so
 # (log light per px); window (px), noise (log²).
-SURELY_ROOM, ROOM_IN_SHADE, SHARP, WINDOW, NOISE = 0.65, 0.4, 0.2, 2.0, 2e-4
+SURELY_ROOM, ROOM_IN_SHADE, SHARP, WINDOW, NOISE = 0.75, 0.4, 0.2, 2.0, 2e-4
 # A product's main colours, how far light may change their level, how far (ΔE) a pixel may be from them, and how
 # much nearer to them than to the room in less light.
 COLOURS, EXPOSURES, COLOUR_REACH, MARGIN = 8, (0.4, 1.9), 13.0, 2.0

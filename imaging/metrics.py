@@ -38,6 +38,8 @@ WORKING_SIDE, CUTOUT_REACH = 1280, 1.5
 CALM_DELTA = 3.0
 # A drift (ΔE) from which on it is worth asking whether it is a shadow that falls far.
 FAINT_DRIFT = 3.0
+# Share of the silhouette that an outline has to have to be one.
+LEAST_OUTLINE = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +162,8 @@ class _Shown:
                 else seek_product(picture, before, expected, gains)
             )
             found, seen, mask, outline = sought.score, sought.box, sought.mask, sought.outline
-            if not (outline > 127).any():
+            # Too little of it stands out where a pale product is before a pale wall: the silhouette has to do.
+            if np.count_nonzero(outline > 127) < LEAST_OUTLINE * np.count_nonzero(mask > 127):
                 outline = mask
         return cls(
             picture, before, room, rgba, product, placement, gains, expected, cover is not None, told is not None,

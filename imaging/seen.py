@@ -5,8 +5,8 @@ A model does not say what it painted.
 1. What differs from the room and is not the room in other light (`imaging.evidence`) speaks for the product.
 2. The cutout's silhouette is laid over the picture in many sizes, shapes and at many places around the one that was
    asked for: where it explains the evidence best, the product is seen.
-3. A product may be drawn from another side than its photo shows it, so its outline is the evidence's around that fit,
-   and its box lies midway between the two.
+3. A product may be drawn from another side than its photo shows it, so its outline and its box are the evidence's
+   own around that fit.
 """
 
 from dataclasses import dataclass
@@ -76,9 +76,10 @@ def find_product(result: Pixels, room: Pixels, rgba: Pixels, gains: Float, box: 
     size, shape = first.proportions(near.box)
     steps = combinations(NEARBY, NEARBY)
     fit = max((fine.best(size * more, shape * wider, first) for more, wider in steps), key=lambda fit: fit.score)
-    seen = _around(near.outline(alpha, fit.box)) or fit.box
-    midway = near.in_photo([(one + other) / 2 for one, other in zip(fit.box, seen, strict=True)])
-    return Fit(midway, max(0.0, fit.score), near.whole(near.outline(alpha, near.from_photo(midway)), room.shape))
+    left, top, right, bottom = _around(near.outline(alpha, fit.box)) or fit.box
+    # A glossy floor shows the product's foot again below it.
+    seen = left, top, right, max(top + 1.0, min(bottom, fit.box[3]))
+    return Fit(near.in_photo(seen), max(0.0, fit.score), near.whole(near.outline(alpha, seen), room.shape))
 
 
 def outline_of(result: Pixels, room: Pixels, rgba: Pixels, gains: Float, expected: Box, seen: Box) -> Pixels:
@@ -134,7 +135,7 @@ class _Surroundings:
     def from_photo(self, box: Box) -> Box:
         return _scaled(box, self.part[:2], self.scale)
 
-    def in_photo(self, box: list[float]) -> Box:
+    def in_photo(self, box: Box) -> Box:
         """A box of the working scale in px of the photo."""
         (x0, y0), (across, below) = self.part[:2], self.scale
         return box[0] / across + x0, box[1] / below + y0, box[2] / across + x0, box[3] / below + y0
