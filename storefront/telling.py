@@ -60,6 +60,7 @@ MEANS: Mapping[str, Says] = {
     "contact_gap": lambda story, metric: f"it seems to float: its foot is off by {_share(metric.value)} of its height",
     "contact_shadow": lambda story, metric: "it seems to float: there is hardly any shadow where it touches",
     "scale_error": lambda story, metric: f"its size is off by {_share(metric.value)}",
+    "aspect_error": lambda story, metric: f"its shape is off by {_share(metric.value)}",
     "inside_image": lambda story, metric: f"only {_share(metric.value)} of it is inside the photo",
     "outside_drift": lambda story, metric: "the room around it has other colours than in the photo",
     "outside_changed_share": lambda story, metric: f"{_share(metric.value)} of the room around it was changed",

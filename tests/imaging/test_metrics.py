@@ -19,7 +19,8 @@ from tests.imaging.scenes import drawn_room, framed_print, read_drawn_room, sofa
 from tests.imaging.test_compose import PRINT, SIZED_SOFA, best_spot, sofa_in_room
 
 KEYS = [
-    "inside_image", "on_support", "scale_error", "aspect_error", "contact_gap", "outside_drift", "outside_changed_share",
+    "inside_image", "on_support", "scale_error", "aspect_error", "contact_gap",
+    "outside_drift", "outside_changed_share",
     "product_found", "product_complete", "second_product", "product_delta_e", "product_ssim", "sharpness",
     "place_iou", "silhouette_iou", "seam", "contact_shadow", "size_kept",
     "frame_residual", "tone_shift", "guide_change",

@@ -221,7 +221,7 @@ def test_an_operators_gate_is_not_overwritten_until_the_librarys_is_taken_over(t
     assert (report.updated, report.held_back) == ([], ["composite_gate_v1"])
     assert threshold("seam") == 3.5
     take_librarys(key="composite_gate_v1")
-    assert (threshold("seam"), load_profile("composite_gate_v1").items) == (4.0, first.items)
+    assert (threshold("seam"), load_profile("composite_gate_v1").items) == (7.0, first.items)
     assert sync_library(root).updated == ["composite_gate_v1"]
     assert (threshold("scale_error"), load_profile("composite_gate_v1").revision) == (0.35, 4)
 
