@@ -10,6 +10,7 @@ from django.db import InterfaceError, OperationalError
 
 from core.canonical import json_hash
 from core.pictures import PictureRef, unbind_pictures
+from core.pools import SMALL, off_loop, off_loop_if_large, weighs_at_most
 from prompts.selection import render_selection
 from runs.blobs import PUTS, draft_blob
 from runs.choices import Choice
@@ -19,7 +20,6 @@ from runs.errors import AttemptFailed, BytesGone, DatabaseAway, PutOff
 from runs.exchange import capture_error, capture_reply, note_error, note_recorded, note_reply
 from runs.limits import TurnTooLate
 from runs.models import Artifact
-from runs.pools import SMALL, off_loop, off_loop_if_large, weighs_at_most
 from runs.recording import ArtifactDraft, ModelCall, PromptUse, Recorder
 from runs.repairing import answer_schema, ask_again, problems_of, refuse, repair_of
 from runs.rules import AttemptRules

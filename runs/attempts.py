@@ -12,6 +12,7 @@ from uuid import UUID
 
 from core.canonical import Encoded, canonical_json, canonical_object, sha256_hex
 from core.pictures import bind_pictures, picture_refs, unbind_pictures
+from core.pools import off_loop_if_large
 from core.storage import BlobStore
 from irschemas.metrics import GateResult, evaluate, grade
 from irschemas.records import ActiveSchema, Profile
@@ -19,7 +20,6 @@ from irschemas.validation import Validation, validate_active
 from runs.asking import Asker, SaveReply
 from runs.context import Deps, RunContext
 from runs.errors import AttemptFailed, ComputeLost, DatabaseAway, LeaseLost, PutOff, ended_itself
-from runs.pools import off_loop_if_large
 from runs.recorded_rules import RecordedRules
 from runs.recording import Recording
 from runs.registry import Stage, find_stage
@@ -54,6 +54,7 @@ class Attempt:
     profile: str = ""
     routes_left: bool = False  # whether another route could be taken if this attempt failed
     asked_route: Route | None = None
+    fell_back_from: str = ""  # the route that should have answered, where another one did
     first_route: int = field(init=False)  # where choosing began: a repetition chooses anew from there
     cache_key: str = ""
     reused_from: UUID | None = None
@@ -189,6 +190,7 @@ async def _execute(context: RunContext, deps: Deps, attempt: Attempt, stage: Sta
         choice = asker.conclude(attempt.recording.call)
         if choice is not None and choice.index is not None:
             attempt.route, attempt.asked_route, attempt.routes_left = choice.index, choice.route, choice.left
+            attempt.fell_back_from = choice.fell_back_from(context.run.shop.features if context.run.shop else {})
 
 
 async def _wait_for(stage: Stage, handle: StepHandle) -> Any:

@@ -32,6 +32,11 @@ class Choice:
     skipped: tuple[Skipped, ...] = ()
     left: bool = False
 
+    def fell_back_from(self, features: Mapping[str, Any]) -> str:
+        """The route that a shop with these features would have been answered by, where it was another's turn."""
+        first = next((route for route in self.routes if not route.feature or features.get(route.feature) is True), None)
+        return first.name if first is not None and self.index is not None and first != self.route else ""
+
     @property
     def route(self) -> Route:
         """The route that is taken.

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 from runs.choices import Choice, Skipped
 from runs.context import Deps, RunContext
+from runs.policy import REST_WORTH_WAITING_S
 from vendors.base import RateLimited
 from vendors.routes import Route
 
 SHORTEST_CALL_S = 1.0  # with less time left than this, nobody is asked
-REST_WORTH_WAITING_S = 5.0  # for a service that asked for a rest, where another could answer now
 
 
 class Chooser:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from core.pools import off_loop
 from runs.errors import ComputeLost
-from runs.pools import off_loop
 from runs.turns import PATIENCE, FairQueue, Patience
 
 logger = logging.getLogger(__name__)

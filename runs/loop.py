@@ -23,6 +23,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.models import F
 from django_q.conf import Conf
 
+from core.pools import serve_loop
 from core.storage import BlobStore
 from runs.claims import (
     Claim,
@@ -42,7 +43,6 @@ from runs.context import Deps
 from runs.database_thread import DatabaseThread
 from runs.executor import execute_claim
 from runs.models import Worker
-from runs.pools import serve_loop
 from runs.suspects import divide
 from runs.sweeping import keep_house
 from runs.turns import LAG, Lag

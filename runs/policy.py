@@ -13,12 +13,13 @@ from runs.conditions import Condition, ConditionError, evaluate_condition, seen_
 from runs.dag import Dag, Node
 from runs.errors import AttemptFailed
 from runs.recording import WHY_LIMIT
-from vendors.base import BadResponse
+from vendors.base import BadResponse, RateLimited
 from vendors.routes import IR_INVALID
 
 COMPLETED, FAILED, SKIPPED = "completed", "failed", "skipped"
 # A vendor that wants a longer rest than this is not waited for: whoever waits for the run has long gone.
 LONGEST_REST_S = 3600.0
+REST_WORTH_WAITING_S = 5.0  # for a service that asked for a rest, where another could answer now
 # What became of an attempt that ended so is not known: it may have done its work outside, or not.
 UNKNOWN_OUTCOMES = ("timeout", "worker_lost")
 
@@ -171,7 +172,8 @@ def after_failure(node: Node, failure: AttemptFailed, *, retries: int, moves: bo
 
     `retries` is how many repetitions the node has had, `moves` whether the failure moves on to a next route and there
     is one. Neither moving on nor having an answer mended counts as a repetition; an answer that the schema refused is
-    asked for again first. What is external and may have happened is not repeated.
+    asked for again first, and so is a service that asks for a short rest. What is external and may have happened is
+    not repeated.
     """
     if (
         failure.code == BadResponse.code and "repair" in failure.details
@@ -179,7 +181,8 @@ def after_failure(node: Node, failure: AttemptFailed, *, retries: int, moves: bo
         return Retry(0.0, next_route=False, counts=False)
     rest = failure.retry_after_s or 0.0
     mendable = failure.retryable and failure.kind in node.retry_on
-    if moves and not (failure.kind == IR_INVALID and mendable and retries < node.retries):
+    first_here = failure.kind == IR_INVALID or _asks_for_a_short_rest(failure)
+    if moves and not (first_here and mendable and retries < node.retries):
         return Retry(0.0, next_route=True)
     if not mendable or retries >= node.retries or rest > LONGEST_REST_S:
         return None
@@ -187,6 +190,12 @@ def after_failure(node: Node, failure: AttemptFailed, *, retries: int, moves: bo
     delay = min(backoff.initial_ms * backoff.factor**retries, backoff.max_ms) / 1000
     delay *= 1 + backoff.jitter * (random.random() - 0.5)  # noqa: S311 - spreads load, guards nothing
     return Retry(max(delay, rest), next_route=False)
+
+
+def _asks_for_a_short_rest(failure: AttemptFailed) -> bool:
+    """Whether the better route is worth waiting for, as it is for those who would choose it now."""
+    rest = failure.retry_after_s
+    return failure.code == RateLimited.code and rest is not None and rest <= REST_WORTH_WAITING_S
 
 
 def outcome_of(node: Node, failure: AttemptFailed) -> AttemptFailed:

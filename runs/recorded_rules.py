@@ -6,13 +6,13 @@ from dataclasses import fields
 from typing import Any, TypeVar, cast
 
 from core.canonical import sha256_hex
+from core.pools import off_loop
 from irschemas.modes import IRMode
 from irschemas.records import ActiveSchema, Profile, ProfileItem
 from prompts.selection import Selection
 from runs.choices import Choice
 from runs.errors import AttemptFailed
 from runs.models import Artifact
-from runs.pools import off_loop
 from runs.recorded import EXCHANGE, RecordedRun, keep_evidence, note_free
 from runs.recording import ModelCall, Recorder
 from runs.rules import AttemptRules

@@ -270,6 +270,8 @@ def summarised(context: RunContext, attempt: Attempt, now: datetime) -> RunSumma
         summary.prompt_versions[key] = recording.prompt.version
     if recording.call:
         summary.models[key] = f"{recording.call.vendor}/{recording.call.model}"
+    if attempt.fell_back_from:
+        summary.fallbacks[key] = attempt.fell_back_from
     if attempt.validation and attempt.schema:
         summary.validation[key] = {
             "schema_id": str(attempt.schema.id),

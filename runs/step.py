@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 from core.canonical import canonical_json
 from core.pictures import PictureRef, bind_pictures, unbind_pictures
+from core.pools import off_loop
 from core.storage import BlobStore
 from prompts.selection import Selection
 from runs.blobs import BlobDraft, describe_blob
 from runs.compute import Compute
 from runs.errors import AttemptFailed
-from runs.pools import off_loop
 from runs.recording import Recorder, Recording
 from runs.registry import Stage, find_stage
 from runs.rules import AttemptRules

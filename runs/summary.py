@@ -15,6 +15,7 @@ class RunSummary:
     models: dict[str, str] = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)
     degraded: list[str] = field(default_factory=list)
+    fallbacks: dict[str, str] = field(default_factory=dict)  # by node: the route that should have answered
     validation: dict[str, dict[str, Any]] = field(default_factory=dict)
     verdict: dict[str, Any] = field(default_factory=dict)  # of a replay: `runs.verdicts`
     origin: dict[str, Any] = field(default_factory=dict)  # of an imported run: where it came from

@@ -1,7 +1,8 @@
 """The one protocol every model and image service speaks: a call, a reply, and errors by meaning. No Django here."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -203,6 +204,16 @@ class BadResponse(VendorError):
 
     code = "vendor_bad_response"
     retryable = True
+
+
+@contextmanager
+def before_sending() -> Iterator[None]:
+    """Whatever is refused in here has cost nothing: the service has not heard of it."""
+    try:
+        yield
+    except VendorError as error:
+        error.usage = NOTHING_USED
+        raise
 
 
 @runtime_checkable

@@ -2,17 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
 
+from core.pools import off_loop_if
 from vendors.base import NOTHING_USED, BadResponse, TimedOut, Unavailable
 from vendors.http import body_pieces
 
+P = ParamSpec("P")
+T = TypeVar("T")
 MAX_ANSWER = 64 * 2**20
+LARGE = 256 * 1024  # what takes longer to go through than an event loop should be held up
 REDACTED, SHORTEST_KEY = "[redacted]", 8  # anything shorter is no key, and may stand for something else
 SHOWN = 4000  # characters of an answer that cannot be read
 # Headers of an answer that help whoever has to ask the service about a call.
@@ -31,6 +35,10 @@ class Exchange:
     headers: Mapping[str, str]
     body: bytearray
     latency_ms: int
+
+    async def read(self, reader: Callable[Concatenate["Exchange", P], T], *more: P.args, **named: P.kwargs) -> T:
+        """What a function makes of it; a large answer is gone through on a thread, so that nobody's loop waits."""
+        return await off_loop_if(len(self.body) > LARGE, reader, self, *more, **named)
 
     def response(self, body: Any) -> dict[str, Any]:
         """The answer as it is kept, with this as its body."""
@@ -97,7 +105,8 @@ async def send(
         raise Unavailable(f"{service} ended the connection without an answer: {_told(error)}.", **so_far()) from error
     except httpx.HTTPError as error:
         raise Unavailable(f"{service} could not be asked: {_told(error)}.", **so_far()) from error
-    return Exchange(request, status, kept, _without(key, body), round((time.monotonic() - started) * 1000))
+    latency_ms = round((time.monotonic() - started) * 1000)
+    return Exchange(request, status, kept, await off_loop_if(len(body) > LARGE, _without, key, body), latency_ms)
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:

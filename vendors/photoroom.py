@@ -22,6 +22,7 @@ from vendors.base import (
     Unavailable,
     Usage,
     VendorError,
+    before_sending,
 )
 from vendors.exchange import Exchange, request_record, retry_after, send
 from vendors.http import LoopClients
@@ -56,13 +57,8 @@ class PhotoroomVendor:
         Raises:
             VendorError: by meaning, with the exchange as far as it went.
         """
-        if call.task not in self.tasks:
-            raise Rejected(f"PhotoRoom is not asked for the task {call.task!r}; it knows {', '.join(self.tasks)}.")
-        if call.model != MODEL:
-            raise Rejected(f"PhotoRoom has no model {call.model!r} (not found here); it knows {MODEL}.")
-        product = call.image("product")
-        if product is None or product.media_type not in FILE_NAMES:
-            raise Rejected("PhotoRoom needs one picture with the role product, as JPEG, PNG or WebP.")
+        with before_sending():
+            product = self._product(call)
         form = _Form(product)
         headers = {
             "Content-Type": form.media_type,
@@ -85,7 +81,18 @@ class PhotoroomVendor:
             service="PhotoRoom",
             key=self._key,
         )
-        return _reply(exchange, sandbox=self._key.startswith(SANDBOX))
+        return await exchange.read(_reply, sandbox=self._key.startswith(SANDBOX))
+
+    def _product(self, call: Call) -> Image:
+        """The picture that is sent."""
+        if call.task not in self.tasks:
+            raise Rejected(f"PhotoRoom is not asked for the task {call.task!r}; it knows {', '.join(self.tasks)}.")
+        if call.model != MODEL:
+            raise Rejected(f"PhotoRoom has no model {call.model!r} (not found here); it knows {MODEL}.")
+        product = call.image("product")
+        if product is None or product.media_type not in FILE_NAMES:
+            raise Rejected("PhotoRoom needs one picture with the role product, as JPEG, PNG or WebP.")
+        return product
 
 
 class _Form:

@@ -1,5 +1,6 @@
 """What a call costs: a dated table of prices as data, and the sum over a call's usage. Unknown is None, never 0."""
 
+import re
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -15,6 +16,8 @@ from vendors.base import NOTHING_USED, Reply, Usage, VendorError
 FREE = frozenset({"local", "recorded"})  # computed here, or answered from what was paid for before
 UNBILLED = "unbilled"
 MICRO = Decimal("0.000001")  # what a cost column keeps
+# A date, or Gemini's three digits ("Gemini models", version name patterns).
+VERSION = re.compile(r"-(\d{4}-?\d{2}-?\d{2}|\d{3})")
 MILLION = Decimal(1_000_000)
 # An estimate's assumptions, for a call that has not been made: English has about 4 characters a token, Gemini 3 takes
 # about 1,100 tokens for a picture of any size, and an answer in JSON with its thoughts is about as long.
@@ -123,11 +126,16 @@ class Prices:
     unbilled: frozenset[str] = frozenset()  # vendors that do not bill what they answer with an HTTP error status
 
     def find(self, vendor: str, model: str, at: datetime) -> Price | None:
-        """The price of a model at a moment; of several that fit its name the exact or longest, then the latest one."""
+        """The price of a model at a moment; of several that fit its name the exact or longest, then the latest one.
+
+        A name fits what says it, with a version at its end too, and patterns.
+        """
         fitting = [
             price
             for price in self.entries
-            if price.vendor == vendor and price.since <= at and fnmatchcase(model, price.model)
+            if price.vendor == vendor
+            and price.since <= at
+            and (fnmatchcase(model, price.model) or is_version(price.model, model))
         ]
         return max(fitting, key=lambda price: (price.model == model, len(price.model), price.since), default=None)
 
@@ -159,10 +167,12 @@ class Prices:
     def _price_of(self, vendor: str, asked: str, answered: str, at: datetime) -> Price | None:
         """The price of the model that answered, which may be another than was asked for.
 
-        A more exact name of the same model (`gpt-5.4-mini-2026-03-17`) has the price of the name that was asked for.
+        The version of a model (`gpt-5.4-mini-2026-03-17`) has the price of the name that was asked for; any other
+        longer name (`gpt-5.4-pro`) is another model's.
         """
         price = self.find(vendor, answered, at) if answered else None
-        return price or (self.find(vendor, asked, at) if not answered or answered.startswith(asked) else None)
+        same = not answered or is_version(asked, answered)
+        return price or (self.find(vendor, asked, at) if same else None)
 
     def estimate(
         self, vendor: str, model: str, at: datetime, *, characters: int = CHARACTERS, images: int = IMAGES
@@ -187,6 +197,11 @@ class Prices:
             images=int(makes),
         )
         return price.cost_of(usage if price.input is not None else Usage(images=int(makes)))
+
+
+def is_version(name: str, longer: str) -> bool:
+    """Whether a model's name is another one with a date or number at its end, by which services name its versions."""
+    return longer.startswith(name) and VERSION.fullmatch(longer, len(name)) is not None
 
 
 def _has_error_status(error: VendorError) -> bool:

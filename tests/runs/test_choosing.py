@@ -111,6 +111,25 @@ def test_an_error_that_no_route_lists_stays_unless_it_would_hit_everybody(
     assert run.status == ("completed" if again or everybody else "failed")
 
 
+@pytest.mark.parametrize(
+    ("rest", "retries", "asks"), [(0.01, 1, (2, 0)), (9.0, 1, (1, 1)), (None, 1, (1, 1)), (0.01, 0, (1, 1))]
+)
+def test_a_service_that_asks_for_a_short_rest_gets_it_before_another_is_asked(
+    rest: float | None, retries: int, asks: tuple[int, int]
+) -> None:
+    one, two = vendor("one", RateLimited("slowly", retry_after_s=rest), 1), vendor("two")
+    run = asked(given(one, two, move_on=["vendor_rate_limited"]), retries=retries)
+    assert (len(one.calls), len(two.calls), run.status) == (*asks, "completed")
+
+
+def test_a_run_says_which_route_should_have_answered_and_one_that_is_for_other_shops_should_not() -> None:
+    one, two = vendor("one", Unavailable("no")), vendor("two")
+    fell = asked(given(one, two, move_on=["vendor_unavailable"]))
+    assert (fell.summary["fallbacks"], fell.summary["models"]) == ({"a": "one/one-1"}, {"a": "two/two-1"})
+    assert asked(given(vendor("one"), two)).summary["fallbacks"] == {}
+    assert asked(given(one, two, routes={"feature": "new_model"})).summary["fallbacks"] == {}
+
+
 def test_an_answer_that_the_schema_refused_is_asked_for_again_before_the_next_route() -> None:
     (node,) = read_dag({"dag_version": 1, "nodes": chain("noop@1", retries=1, retry_on=["ir_invalid"])}).nodes.values()
     refused = AttemptFailed("ir_invalid", "no", kind="ir_invalid", retryable=True)

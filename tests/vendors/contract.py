@@ -13,6 +13,7 @@ import pytest
 from core.canonical import canonical_json
 from tests.vendor_servers.server import HTML, Cut, Half, Never, Reset, Response, Trickle, status
 from vendors.base import (
+    NOTHING_USED,
     BadResponse,
     Call,
     KeyRefused,
@@ -194,6 +195,13 @@ class NetworkContract(VendorContract):
         error = self.fail(with_key("AIza-not-the-right-one-0000000000", server.url), good_calls[0])
         assert type(error) is KeyRefused
         assert "not-the-right-one" not in canonical_json([error.request, error.response, error.message]).decode()
+
+    def test_what_is_refused_before_it_is_sent_has_cost_nothing(self, vendor, good_calls, server):
+        before = len(server.requests)
+        for wrong in ({"task": "haiku"}, {"model": "no such model"}):
+            error = self.fail(vendor, replace(good_calls[0], **wrong))
+            assert (type(error), error.usage) == (Rejected, NOTHING_USED)
+        assert len(server.requests) == before
 
     @pytest.mark.parametrize("code", [401, 200])
     def test_a_key_that_the_service_says_back_is_never_recorded(self, vendor, good_calls, server, key, code):

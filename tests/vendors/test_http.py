@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import threading
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -9,7 +10,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from vendors.exchange import _kept
+from vendors.exchange import LARGE, Exchange, _kept
 from vendors.http import PIECE, POOL_CALLS, ManyPools, body_pieces, make_client
 
 CALLS = 10 * POOL_CALLS
@@ -143,3 +144,15 @@ def test_headers_are_kept_that_help_and_not_whose_account_it_is() -> None:
         "Set-Cookie": "c",
     }
     assert _kept(httpx.Headers(said), key="") == {"x-request-id": "r", "openai-version": "1"}
+
+
+def test_a_large_answer_is_gone_through_on_a_thread_and_a_small_one_at_once() -> None:
+    def reader(exchange: Exchange, more: str) -> tuple[int, str, str]:
+        return len(exchange.body), more, threading.current_thread().name
+
+    async def read(size: int) -> tuple[int, str, str]:
+        return await Exchange({}, 200, {}, bytearray(size), 1).read(reader, "more")
+
+    assert asyncio.run(read(LARGE)) == (LARGE, "more", threading.current_thread().name)
+    size, _, thread = asyncio.run(read(LARGE + 1))
+    assert (size, thread[:6]) == (LARGE + 1, "store-")

@@ -109,9 +109,13 @@ def test_the_default_table_knows_that_the_half_price_ends_with_the_year(prices):
     assert usd(prices, USED, at=in_2027) == 2 * usd(prices, USED, at=in_2027 - timedelta(seconds=1))
 
 
-def test_the_model_that_answered_has_the_price_and_its_longer_name_that_of_the_one_asked(prices):
+def test_the_model_that_answered_has_the_price_and_its_version_that_of_the_one_asked(prices):
     told = {"model": "gemini-2.5-flash", "usage": USED}
-    assert usd(prices, USED, model=FLASH, model_version=f"{FLASH}-002") == Decimal("0.001875")
+    assert usd(prices, USED, model=FLASH, model_version=f"{FLASH}-2026-09-01") == Decimal("0.001875")
+    for version in ("-20260901", "-002"):
+        assert usd(prices, USED, model=FLASH, model_version=FLASH + version) == Decimal("0.001875")
+    for another in (f"{FLASH}-pro", f"{FLASH}-2026-09-01-pro", f"{FLASH}-16k", f"{FLASH}er"):
+        assert usd(prices, USED, model=FLASH, model_version=another) is None, another
     assert usd(prices, USED, model=FLASH, model_version="gemini-3.5-flash-lite") == Decimal("0.00105")
     assert usd(prices, USED, model=FLASH, model_version="gemini-9") is None
     assert prices.cost("gemini", "gemini-2.5-flash", Reply(**told), NOW) is None
@@ -122,6 +126,12 @@ def test_the_more_exact_name_wins_over_a_pattern(tmp_path):
     known = load_prices(written(tmp_path, "".join(entry.format(*row) for row in (("m*", 1), ("m-2*", 2), ("m-2", 3)))))
     names = ("m", "m-1", "m-2", "m-2-mini", "n")
     assert [known.find("v", name, NOW) and known.find("v", name, NOW).input for name in names] == [1, 1, 3, 2, None]
+
+
+def test_no_model_has_the_price_of_one_whose_name_its_own_begins_with(prices):
+    sol = prices.find("openai", "gpt-6-sol", NOW)
+    assert sol is not None and prices.find("openai", "gpt-6-sol-2026-08-01", NOW) == sol
+    assert prices.find("openai", "gpt-6-sol-pro", NOW) is None
 
 
 def test_what_the_service_says_itself_counts_and_our_own_work_is_free(prices):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from vendors.base import Call, Rejected, Reply
+from vendors.base import Call, Rejected, Reply, before_sending
 from vendors.exchange import request_record, send
 from vendors.gemini.answer import read_models, read_reply
 from vendors.gemini.request import GeminiParams, request_body
@@ -35,12 +35,13 @@ class GeminiVendor:
         Raises:
             VendorError: by meaning, with the exchange as far as it went.
         """
+        with before_sending():
+            if call.task not in self.tasks:
+                raise Rejected(f"Gemini is not asked for the task {call.task!r}; it knows {', '.join(self.tasks)}.")
+            if not MODEL.fullmatch(call.model):
+                raise Rejected(f"{call.model!r} is no name of a Gemini model.")
+            body = request_body(call, read_params(GeminiParams, call.params))
         url = f"{self._base_url}/v1beta/models/{call.model}:generateContent"
-        if call.task not in self.tasks:
-            raise Rejected(f"Gemini is not asked for the task {call.task!r}; it knows {', '.join(self.tasks)}.")
-        if not MODEL.fullmatch(call.model):
-            raise Rejected(f"{call.model!r} is no name of a Gemini model.")
-        body = request_body(call, read_params(GeminiParams, call.params))
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -60,7 +61,7 @@ class GeminiVendor:
             service="Gemini",
             key=self._key,
         )
-        return read_reply(call, exchange)
+        return await exchange.read(read_reply, call)
 
     async def list_models(self, timeout_s: float = 30.0) -> frozenset[str]:
         """The models that this key may ask for content; costs nothing (`models.list`).

@@ -23,7 +23,7 @@ class _Seen:
     broken: str = ""
 
 
-def read_reply(call: Call, exchange: Exchange, service: str) -> Reply:
+def read_reply(exchange: Exchange, call: Call, service: str) -> Reply:
     """The reply that an exchange came to.
 
     Raises:

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
-from vendors.base import Call, Rejected, Reply
+from vendors.base import Call, Rejected, Reply, before_sending
 from vendors.exchange import request_record, send
 from vendors.http import LoopClients
 from vendors.openai.answer import read_models, read_reply
@@ -39,16 +39,8 @@ class OpenAIVendor:
         Raises:
             VendorError: by meaning, with the exchange as far as it went.
         """
-        if call.task not in self.tasks:
-            raise Rejected(f"The vendor openai is not asked for the task {call.task!r}.")
-        if not MODEL.fullmatch(call.model):
-            raise Rejected(f"{call.model!r} is no name of a model.")
-        params = read_params(OpenAIParams, call.params)
-        path, body = (
-            ("/images/edits", edit_body(call, params))
-            if draws(call)
-            else ("/chat/completions", chat_body(call, params))
-        )
+        with before_sending():
+            path, body = self._request(call)
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -67,7 +59,18 @@ class OpenAIVendor:
             service=self._service,
             key=self._key,
         )
-        return read_reply(call, exchange, self._service)
+        return await exchange.read(read_reply, call, self._service)
+
+    def _request(self, call: Call) -> tuple[str, dict[str, Any]]:
+        """Path and body of what is asked."""
+        if call.task not in self.tasks:
+            raise Rejected(f"The vendor openai is not asked for the task {call.task!r}.")
+        if not MODEL.fullmatch(call.model):
+            raise Rejected(f"{call.model!r} is no name of a model.")
+        params = read_params(OpenAIParams, call.params)
+        if draws(call):
+            return "/images/edits", edit_body(call, params)
+        return "/chat/completions", chat_body(call, params)
 
     async def list_models(self, timeout_s: float = 30.0) -> frozenset[str]:
         """The models that the server has for this key; costs nothing.

@@ -79,11 +79,14 @@ async def off_loop(function: Callable[P, T], *arguments: P.args, **named: P.kwar
     return await asyncio.get_running_loop().run_in_executor(_store, call)
 
 
+async def off_loop_if(large: bool, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """The function's result: by `off_loop` where it works through much, else here and now."""
+    return await off_loop(function, *arguments, **named) if large else function(*arguments, **named)
+
+
 async def off_loop_if_large(value: Any, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """The function's result: here and now when the JSON `value` that it works through is small, else by `off_loop`."""
-    if weighs_at_most(value, SMALL):
-        return function(*arguments, **named)
-    return await off_loop(function, *arguments, **named)
+    return await off_loop_if(not weighs_at_most(value, SMALL), function, *arguments, **named)
 
 
 def weighs_at_most(value: Any, limit: int) -> bool:
