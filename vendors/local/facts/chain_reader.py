@@ -277,7 +277,7 @@ class ChainReader:
             return
         again: list[Quantity] = []
         at += 1
-        while at < len(self.items) and self.items[at].kind in {"q", "x", "a", "dot", "slash"}:
+        while self._kind_at(at) in {"q", "x", "a", "dot", "slash"} and len(again) <= len(members):
             quantity = self.items[at].quantity
             again += [quantity] if quantity else []
             at += 1

@@ -62,7 +62,7 @@ def extract_facts(
     known = {side: size.metres for side, size in sizes.items()}
     mount = find_mount(document, found, known.get("height"))
     estimated = estimate(known, found.kind, mount.mount, aspect, is_round=_is_round(document))
-    conflicts += implausible(groups, known | estimated)
+    conflicts += implausible(groups, known | estimated, found.kind)
     settled = _Settled(document, found, mount, sizes, estimated, conflicts)
     return _facts(settled, title, product_type, cutout_rgba)
 

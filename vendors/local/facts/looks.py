@@ -32,7 +32,7 @@ _BEFORE = (
     r"(?:(?:solid|reclaimed|engineered|natural|genuine|real|full[ -]grain|top[ -]grain|aniline|"
     r"nubuck|faux|vegan|pu|bonded|tempered|frosted|smoked|"
     r"opal|brushed|polished|powder[ -]coated|blackened|antique|recycled|performance|washed|"
-    r"organic|carrara|white|black|memory|european|american|fsc|massive?|massiv) )*"
+    r"organic|carrara|white|black|memory|european|american|fsc|massive?|massiv) ){0,4}"
 )
 _AFTER = r"(?: (?:veneer|effect|look|wood|finish|print))?"
 _NAMES = sorted(",".join((_SOFT, _WOOD, _HARD)).split(","), key=len, reverse=True)

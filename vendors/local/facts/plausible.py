@@ -15,7 +15,9 @@ Conflict = dict[str, Any]
 SIDES: tuple[Side, ...] = ("width", "depth", "height")
 # How many times as long, or as short, as usual a length is before it wants a look; furniture varies less than decor.
 UNUSUAL, UNUSUAL_FURNITURE = log(6), log(3)
-# The same for the ratio of two sides.
+# So many times as long or short is a slip of the pen, or another thing's size, and not used at all.
+HOPELESS = log(20)
+# How far the ratio of two sides may be from the usual one.
 ODD_SHAPE = log(3.5)
 _FURNITURE = {"sofa", "chair", "stool", "table", "cabinet", "bed", "rug"}
 THIN = 0.08
@@ -40,6 +42,12 @@ def usual(metres: float, side: Side, kind: Kind | None) -> bool:
     return length <= THIN or abs_log(metres / length) <= (UNUSUAL_FURNITURE if _is_furniture(kind) else UNUSUAL)
 
 
+def hopeless(metres: float, side: Side, kind: Kind | None) -> bool:
+    """Whether no thing of this kind can have such a side: a sofa 2 cm wide."""
+    length = kind.typical[SIDES.index(side)] if kind else 0.0
+    return length > THIN and abs_log(metres / length) > HOPELESS
+
+
 def remark(side: Side, size: Size, kind: Kind | None) -> list[Conflict]:
     """A conflict for a side that is unusual for its kind."""
     if kind is None or usual(size.metres, side, kind):
@@ -48,13 +56,20 @@ def remark(side: Side, size: Size, kind: Kind | None) -> list[Conflict]:
     return [_conflict(side, [size.metres], size.metres, why)]
 
 
-def implausible(groups: list[Group], chosen: Mapping[Side, float]) -> list[Conflict]:
-    """Lengths that nothing in a room has, as conflicts with what is used instead (`chosen`, null if nothing is)."""
+def implausible(groups: list[Group], chosen: Mapping[Side, float], kind: Kind | None) -> list[Conflict]:
+    """Lengths that such a thing cannot have, as conflicts with what is used instead (`chosen`, null if nothing is)."""
     found: list[Conflict] = []
-    for reading in (r for group in groups for r in group.readings if r.high > LONGEST and r.scope.tier < PART):
-        side = next((name for name in SIDES if name == reading.axis), SIDES[0])
-        why = f"“{reading.quote[:60]}” is longer than anything that stands in a room; it is not used."
-        found.append(_conflict(side, [round(reading.middle, 4)], chosen.get(side), why))
+    for reading in (r for group in groups for r in group.readings if r.scope.tier < PART):
+        side = next((name for name in SIDES if name == reading.axis), None)
+        if reading.high > LONGEST:
+            why = f"“{reading.quote[:60]}” is longer than anything that stands in a room; it is not used."
+        elif side and hopeless(reading.middle, side, kind):
+            why = (
+                f"“{reading.quote[:60]}” cannot be the {side} of a {kind.name if kind else 'product'}; it is not used."
+            )
+        else:
+            continue
+        found.append(_conflict(side or SIDES[0], [round(reading.middle, 4)], chosen.get(side or SIDES[0]), why))
     return found[:4]
 
 

@@ -6,7 +6,7 @@ from math import log
 from typing import Any
 
 from vendors.local.facts.kinds import Kind
-from vendors.local.facts.plausible import FITS, MISFITS, SIDES, Side, Size, guessed_order, remark, usual
+from vendors.local.facts.plausible import FITS, MISFITS, SIDES, Side, Size, guessed_order, hopeless, remark, usual
 from vendors.local.facts.readings import LONGEST, Group, Reading, abs_log
 from vendors.local.facts.scopes import NEUTRAL, NEVER, PART, REDUCED, VAGUE, Scope, usable
 from vendors.local.facts.variants import size_names
@@ -53,7 +53,7 @@ def settle(
         for reading, sides in assign(group, kind, aspect, labelled):
             for side in sides:
                 tier = _tier(reading, side, kind, variants)
-                if tier is not None:
+                if tier is not None and not hopeless(reading.middle, side, kind):
                     candidates[side].append(Candidate(reading, tier, place))
     sizes: dict[Side, Size] = {}
     conflicts: list[dict[str, Any]] = []

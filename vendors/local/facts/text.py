@@ -10,11 +10,13 @@ from typing import Literal
 Source = Literal["title", "description", "type", "tags"]
 Span = tuple[int, int]
 
-MAX_DESCRIPTION, MAX_TITLE = 20_000, 300
+# Characters of a description without its markup, of one with it, and of a title.
+MAX_DESCRIPTION, MAX_MARKUP, MAX_TITLE = 20_000, 200_000, 300
 
 _ROW, _CELL, _HEAD, _BOLD, _UNBOLD = "\x1e", "\x1f", "\x1d", "\x1c", "\x1b"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2060\ufeff\u00ad\ud800-\udfff]")
-_HIDDEN = re.compile(r"<!--.*?-->|<(script|style|template)\b[^<>]*>.*?</\1\s*>", re.S | re.I)
+_HIDDEN = re.compile(r"<!--|<(script|style|template)\b[^<>]*>", re.I)
+_HIDDEN_ENDS = {name: re.compile(rf"</{name}\s*>", re.I) for name in ("script", "style", "template")}
 _RAISED_FRACTION = re.compile(r"(?<=\d)<sup>(?=\s*\d)", re.I)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)[^<>]*>|<![^<>]*>|<\?[^<>]*>")
 _BLOCKS = {
@@ -120,9 +122,9 @@ def _fold_character(character: str) -> str:
 
 
 def read_document(title: str, description: str, product_type: str = "", tags: tuple[str, ...] = ()) -> Document:
-    """Clean lines of a product's title, description, type and tags; at most the first 20,000 characters."""
+    """Clean lines of a product's title, description, type and tags; at most 20,000 characters of it."""
     lines = [_line(_plain(title)[:MAX_TITLE], "title")]
-    lines += _description_lines(description[:MAX_DESCRIPTION])
+    lines += _description_lines(description[:MAX_MARKUP])
     lines += [_line(_plain(text)[:MAX_TITLE], source) for text, source in _labels(product_type, tags)]
     return Document(tuple(line for line in lines if line.text))
 
@@ -134,17 +136,39 @@ def _labels(product_type: str, tags: tuple[str, ...]) -> list[tuple[str, Source]
 
 def _plain(text: str) -> str:
     """One line of text without markup."""
-    text = _TAG.sub(" ", _HIDDEN.sub(" ", _CONTROL.sub("", text[:MAX_DESCRIPTION])))
+    text = _TAG.sub(" ", _without_hidden(_CONTROL.sub("", text[:MAX_DESCRIPTION])))
     return " ".join(html.unescape(text).split())
 
 
+def _without_hidden(text: str) -> str:
+    """The text without comments, scripts and style sheets; one that never ends hides nothing. Linear in the length."""
+    kept: list[str] = []
+    at = 0
+    endless: set[str] = set()
+    while (opening := _HIDDEN.search(text, at)) is not None:
+        name = (opening[1] or "").lower()
+        closing = None if name in endless else _hidden_end(text, name, opening.end())
+        kept.append(text[at : opening.start() if closing else opening.end()])
+        at = closing or opening.end()
+        endless |= set() if closing else {name}
+    return " ".join([*kept, text[at:]])
+
+
+def _hidden_end(text: str, name: str, start: int) -> int | None:
+    if not name:
+        found = text.find("-->", start)
+        return found + 3 if found >= 0 else None
+    closing = _HIDDEN_ENDS[name].search(text, start)
+    return closing.end() if closing else None
+
+
 def _description_lines(description: str) -> list[Line]:
-    marked = _HIDDEN.sub(" ", _CONTROL.sub("", description))
+    marked = _without_hidden(_CONTROL.sub("", description))
     has_blocks = any(match[2] and match[2].lower() in _BLOCKS for match in _TAG.finditer(marked))
     marked = re.sub(r"\r\n?", "\n", marked)
     marked = re.sub(r"\n(?!\s*\n)" if has_blocks else r"\n", " " if has_blocks else _ROW, marked).replace("\n", _ROW)
     marked = _SPANS.sub(" ", marked)
-    marked = _TAG.sub(_mark, _RAISED_FRACTION.sub(" ", marked))
+    marked = _TAG.sub(_mark, _RAISED_FRACTION.sub(" ", marked))[:MAX_DESCRIPTION]
     # Some shops escape twice; a second pass reads `&amp;quot;` as the inch sign it was.
     unescaped = html.unescape(html.unescape(marked))
     return [line for row in unescaped.split(_ROW) if (line := _row_line(row)).text]
