@@ -26,7 +26,7 @@ KINDS, FREE_TAPS = (FREE, FREE_TAP, TAKEN_TAP, PAIR_TAP), 4
 # What the rendered products have none of: something for each mount.
 MADE = {
     "rug": Product(1.6, 2.3, 0.01, "floor", 0.7, "centre"),
-    "print": Product(0.7, 0.5, 0.03, "wall", 1.4),
+    "print": Product(0.7, 0.03, 0.5, "wall", 1.4),
     "pendant": Product(0.4, 0.4, 0.8, "ceiling", 0.5),
     "vase": Product(0.18, 0.18, 0.32, "tabletop", 0.56),
 }

@@ -28,8 +28,11 @@ Spot = tuple[float, float, float, str]
 # The grid of the plan (m), and how near to a wall a back stands that stands against it.
 ROWS_M = (1.3, 1.7, 2.1, 2.5, 2.9, 3.3, 3.8, 4.3, 4.9, 5.6, 6.6)
 COLUMN_M, MOST_SIDEWAYS_M, ALONG_WALL_M, WALL_GAP_M = 0.4, 3.6, 0.35, 0.08
-# Around a tap: steps (m) sideways and in depth that are tried to make a product fit.
-TAP_STEPS_M = (0.0, -0.12, 0.12, -0.3, 0.3, -0.55, 0.55, -0.8, 0.8)
+# Around a tap: steps (m) sideways and in depth that are tried to make a product fit, if it does not fit there.
+TAP_STEPS_M = (0.0, -0.15, 0.15, -0.35, 0.35, -0.7, 0.7)
+# How far (m, measured at the support) a tap may be from what carries the product: on a thing the shopper means the
+# floor right beside it; on the wall behind, the product's body may have been meant.
+BESIDE_M, BODY_M = 0.45, 1.3
 WALL_LEVELS_M = (1.25, 1.45, 1.55, 1.7, 1.95)
 WALL_COLUMNS = 17
 # A piece of furniture is turned to a wall's direction where its cutout is seen from nearly that side.
@@ -49,13 +52,14 @@ def floor_candidates(room: Room, product: Product, tap: Point | None) -> list[Pl
 
 
 def _spots(room: Room, camera: Camera, product: Product, tap: Point | None) -> Iterator[Spot]:
-    """Middles (x, z), yaw and a word on the place."""
-    for x, z, why in _tap_spots(room, camera, product, tap):
-        yield from ((x, z, yaw, why) for yaw in _turns(room, product, x, z)[:1])
-    for x, z, why in _grid_spots(room, camera, product):
-        yield from ((x, z, yaw, why) for yaw in _turns(room, product, x, z))
+    """Middles (x, z), yaw and a word on the place; beside a tap the rest of the room is only sampled."""
+    tapped = _tap_spots(room, product, tap)
+    for x, z, why in tapped:
+        yield x, z, _turns(room, product, x, z)[0], why
+    for x, z, why in list(_grid_spots(room, camera, product))[:: 4 if tapped else 1]:
+        yield from ((x, z, yaw, why) for yaw in _turns(room, product, x, z)[: 1 if tapped else 2])
     if product.mount == "floor" and not product.lies_flat:
-        yield from _spots_along_walls(room, product)
+        yield from list(_spots_along_walls(room, product))[:: 3 if tapped else 1]
 
 
 def _turns(room: Room, product: Product, x: float, z: float) -> list[float]:
@@ -63,7 +67,8 @@ def _turns(room: Room, product: Product, x: float, z: float) -> list[float]:
     shown = facing_yaw(x, z) + turn_for_aspect(product)
     square = [wall.yaw_deg for wall in room.walls if abs(_apart(wall.yaw_deg, facing_yaw(x, z))) < SQUARE_DEG]
     if product.lies_flat:
-        return [room.yaw_deg or 0.0]
+        along = room.yaw_deg or 0.0
+        return [along, along + 90.0]
     if product.role in ("against_wall", "centre") and square:
         return [min(square, key=lambda yaw: abs(_apart(yaw, facing_yaw(x, z)))), shown]
     return [shown]
@@ -102,15 +107,47 @@ def _spots_along_walls(room: Room, product: Product) -> Iterator[Spot]:
                 yield float(x), float(z), wall.yaw_deg, "against the wall"
 
 
+CARRIERS = {"wall": REGION.WALL, "tabletop": REGION.FURNITURE, "ceiling": REGION.CEILING}
+
+
 def tapped_point(room: Room, product: Product, tap: Point) -> Point | None:
     """Where (x, z; m) on its support the shopper wants the product: the tap, or the support nearest to it."""
-    carrier = {"tabletop": REGION.FURNITURE, "ceiling": REGION.CEILING}.get(product.mount, REGION.FLOOR)
     camera = room.camera()
-    point = camera.floor_point(*snapped(room, tap, carrier), level_m=support_level(camera, product.mount))
+    pixel = snapped(room, tap, CARRIERS.get(product.mount, REGION.FLOOR))
+    point = camera.floor_point(*pixel, level_m=support_level(camera, product.mount))
     return None if point is None or hypot(*point) > 12.0 else point
 
 
-def _tap_spots(room: Room, camera: Camera, product: Product, tap: Point | None) -> list[tuple[float, float, str]]:
+def tap_refusal(room: Room, product: Product, tap: Point) -> str | None:
+    """Why a tap asks for no place: `tap_on_furniture`, `tap_off_support`; None where its support is near enough."""
+    carrier = CARRIERS.get(product.mount, REGION.FLOOR)
+    if not (room.regions == carrier).any():
+        return "tap_off_support"
+    pixel, px_per_m = snapped(room, tap, carrier), _scale_at(room, product, snapped(room, tap, carrier))
+    away_m = hypot(pixel[0] - tap[0] * room.width, pixel[1] - tap[1] * room.height) / max(px_per_m, 1e-6)
+    label = _label(room, tap)
+    if label == REGION.FURNITURE:
+        return "tap_on_furniture" if away_m > BESIDE_M else None
+    body = min(BODY_M, product.height_m + BESIDE_M) if product.mount == "floor" else BESIDE_M
+    return "tap_off_support" if away_m > body else None
+
+
+def _scale_at(room: Room, product: Product, pixel: Point) -> float:
+    """Pixels per metre where a pixel's ray meets the product's support; 0 where it never does."""
+    camera = room.camera()
+    if product.mount == "wall":
+        return camera.focal_px / nearest_wall(room.walls, camera.rays(np.array([pixel]))[0])[1]
+    level = support_level(camera, product.mount)
+    point = camera.floor_point(*pixel, level_m=level)
+    return 0.0 if point is None else camera.px_per_m(*point, level)
+
+
+def _label(room: Room, at: Point) -> int:
+    height, width = room.regions.shape
+    return int(room.regions[min(int(at[1] * height), height - 1), min(int(at[0] * width), width - 1)])
+
+
+def _tap_spots(room: Room, product: Product, tap: Point | None) -> list[tuple[float, float, str]]:
     """Spots at and around the tap, on the support nearest to it."""
     point = tapped_point(room, product, tap) if tap is not None else None
     if point is None:
@@ -125,10 +162,10 @@ def _tap_spots(room: Room, camera: Camera, product: Product, tap: Point | None) 
 
 def snapped(room: Room, tap: Point, carrier: REGION) -> Point:
     """The tap (px), or the nearest pixel of its support."""
-    height, width = room.regions.shape
-    column, row = min(int(tap[0] * width), width - 1), min(int(tap[1] * height), height - 1)
-    if room.regions[row, column] == carrier or not (room.regions == carrier).any():
+    if _label(room, tap) == carrier or not (room.regions == carrier).any():
         return tap[0] * room.width, tap[1] * room.height
+    height, width = room.regions.shape
+    column, row = int(tap[0] * width), int(tap[1] * height)
     rows, columns = np.nonzero(room.regions == carrier)
     nearest = int(np.argmin((rows - row) ** 2 + (columns - column) ** 2))
     return (columns[nearest] + 0.5) / width * room.width, (rows[nearest] + 0.5) / height * room.height
@@ -201,4 +238,4 @@ def _hanging(room: Room, camera: Camera, product: Product, pixel: Point, why: st
     )
 
 
-__all__ = ["floor_candidates", "snapped", "tapped_point", "wall_candidates"]
+__all__ = ["floor_candidates", "snapped", "tap_refusal", "tapped_point", "wall_candidates"]

@@ -16,7 +16,7 @@ from imaging.walls import nearest_wall
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 INSIDE_SHARE, SUPPORT_SHARE, FURNITURE_SHARE, WINDOW_SHARE, DOOR_SHARE = 0.985, 0.9, 0.03, 0.5, 0.08
-HIDDEN_SHARE, OFF_CONTACT_SHARE = 0.7, 0.2
+HIDDEN_SHARE, OFF_CONTACT_SHARE, RUG_SEEN_SHARE = 0.7, 0.2, 0.62
 WISHED_SHARE, WISHED_RIM_SHARE = 0.1, 0.3
 NEAR_M, FAR_M = 1.5, 7.5
 # Merchants photograph from about 10 to 20 degrees above; seen from higher up a cutout looks folded.
@@ -105,10 +105,13 @@ def region_shares(room: Room, corners: Float) -> dict[REGION, float]:
 
 def _check_standing(check: Check, room: Room, product: Product, placement: Placement, margin_m: float | None) -> None:
     measures = check.measures
+    measures.update(distance_m=placement.distance_m, elevation_deg=0.0)
+    if measures["inside"] < INSIDE_SHARE:
+        check.fail("out_of_frame", True)
+        return
     pose = pose_of(room, product, placement)
-    check.fail("out_of_frame", measures["inside"] < INSIDE_SHARE)
     if pose is None:
-        measures.update(support=0.0, distance_m=placement.distance_m, elevation_deg=0.0, scale_error=1.0)
+        measures.update(support=0.0, scale_error=1.0)
         check.fail("not_on_support", True)
         return
     expected = max(pose.box[3] - pose.box[1], 1e-6)
@@ -142,6 +145,9 @@ def _measure_support(check: Check, room: Room, product: Product, pose: Pose, mar
         measures["support"] = shares[REGION.CEILING]
         check.fail("not_on_support", measures["support"] < 0.5)
         return
+    if product.lies_flat:
+        _measure_rug(check, room, pose, shares)
+        return
     carrier = REGION.FURNITURE if product.mount == "tabletop" else REGION.FLOOR
     measures["support"] = shares[carrier]
     if product.mount == "floor":
@@ -149,17 +155,28 @@ def _measure_support(check: Check, room: Room, product: Product, pose: Pose, mar
         things = room.regions == REGION.FURNITURE
         measures["on_furniture"] = base.share(things | room.occupied.things)
         measures["at_door"] = base.share(room.occupied.doors)
-        crowded = 0.0 if product.lies_flat else wide.share(things)
+        crowded = wide.share(things)
         check.fail("blocks_door", measures["at_door"] > DOOR_SHARE)
         close = crowded > WISHED_SHARE or measures["on_furniture"] > WISHED_RIM_SHARE
         free = max(measures["on_furniture"], crowded) <= FURNITURE_SHARE
         check.fail("overlaps_furniture", close if wish else not free)
-        if margin and not product.lies_flat:
+        if margin:
             check.fail("not_on_support", wide.share(room.regions == REGION.FLOOR) < SUPPORT_SHARE - 0.05)
     check.fail("not_on_support", measures["support"] < SUPPORT_SHARE)
     if product.mount == "floor" and check.reason is None:
         measures["clearance_m"] = _clearance(room, product, pose)
-        measures["behind_m"] = _room_behind(room, product, pose)
+        measures["behind_m"] = _room_behind(room, pose)
+
+
+def _measure_rug(check: Check, room: Room, pose: Pose, shares: dict[REGION, float]) -> None:
+    """A rug may lie under things: these hide part of it, but what is seen of it has to be floor, and most of it."""
+    measures = check.measures
+    measures["support"] = shares[REGION.FLOOR]
+    measures["on_furniture"] = shares[REGION.FURNITURE]
+    check.fail("not_on_support", shares[REGION.FLOOR] + shares[REGION.FURNITURE] < SUPPORT_SHARE)
+    check.fail("overlaps_furniture", shares[REGION.FLOOR] < RUG_SEEN_SHARE)
+    if check.reason is None:
+        measures["behind_m"] = _room_behind(room, pose)
 
 
 def _clearance(room: Room, product: Product, pose: Pose) -> float:
@@ -172,7 +189,7 @@ def _clearance(room: Room, product: Product, pose: Pose) -> float:
     return 0.5
 
 
-def _room_behind(room: Room, product: Product, pose: Pose) -> float:
+def _room_behind(room: Room, pose: Pose) -> float:
     """Metres from the base's back to the nearest wall in that direction; 9 where none is known."""
     reach = 9.0
     for wall in room.walls:

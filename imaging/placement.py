@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from imaging.candidates import floor_candidates, snapped, tapped_point, wall_candidates
+from imaging.candidates import floor_candidates, snapped, tap_refusal, tapped_point, wall_candidates
 from imaging.checks import GOOD_ELEVATION_DEG, Check, check_placement
 from imaging.doubts import fatal_doubt
 from imaging.labels import REGION
@@ -21,8 +21,11 @@ from imaging.scene import Box, Placement, Product, facing_yaw, support_level, tu
 Point = tuple[float, float]
 MOUNTS = ("floor", "wall", "ceiling", "tabletop")
 KEPT, SIMILAR_IOU = 3, 0.45
-# A shopper who taps means this spot: what is farther away (m) is not what was asked for.
-FAR_FROM_TAP_M, SAME_SPOT_M = 1.3, 0.1
+# A shopper who taps means this spot: a product that stands farther beside it (m) is not what was asked for.
+BESIDE_TAP_M, SAME_SPOT_M = 0.6, 0.1
+LEAST_CEILING = 0.005
+# What a shopper notices as moved: sideways by this share of the photo's width, nearer or farther by this (m).
+STEP, STEP_M = 0.03, 0.2
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,7 @@ def propose(
     sized = product.scaled(_scale(chosen))
     make = wall_candidates if sized.mount == "wall" else floor_candidates
     found = [each for each in make(room, sized, tap) if all(-1 <= side <= 2 for side in each.box)]  # near the photo
-    wish = _Wish.read(room, sized, tap, chosen)
-    checks = [check_placement(room, sized, each, _margin(chosen), wish.means(room, each)) for each in found]
-    scores = [_score(room, sized, check, each, wish) for each, check in zip(found, checks, strict=True)]
+    checks, scores = _assess(room, sized, found, _Wish.read(room, sized, tap, chosen), chosen)
     wanted = max(1, int(chosen.get("max_candidates") or limit))
     picked = _spread(scores, [check.reason is None for check in checks], wanted)
     return [_numbered(rank, found[at], scores[at], checks[at]) for rank, at in enumerate(picked, start=1)]
@@ -68,22 +69,22 @@ def judge(
     *,
     tap: Point | None = None,
     params: Mapping[str, Any] | None = None,
+    moved_from: Placement | None = None,
 ) -> list[Verdict]:
     """A verdict per placement, in the order given; at most three are accepted, none of them like another.
 
-    Reasons: what makes the whole photo useless (imaging.doubts); out_of_frame, too_near, too_far, blocks_door,
-    overlaps_furniture, not_on_support, blocks_window, wrong_scale, view_angle, far_from_tap; then among those that
-    pass: too_similar (to a better one) and low_rank.
+    Who prefers left, right, back or front and had the product at `moved_from` gets it farther that way, or not at all.
+
+    Reasons: what makes the whole photo useless (imaging.doubts) or is wrong with the tap (tap_on_furniture,
+    tap_off_support); out_of_frame, too_near, too_far, blocks_door, overlaps_furniture, not_on_support, no_ceiling,
+    blocks_window, wrong_scale, view_angle, far_from_tap, not_as_wished; then among those that pass: too_similar (to a
+    better one) and low_rank.
     """
     chosen = dict(params or {})
     sized = product.scaled(_scale(chosen))
-    wish = _Wish.read(room, sized, tap, chosen)
-    checks = [check_placement(room, sized, each, _margin(chosen), wish.means(room, each)) for each in placements]
-    forbidding = fatal_doubt(room.doubts, sized.mount)
+    checks, scores = _assess(room, sized, placements, _Wish.read(room, sized, tap, chosen), chosen)
     for each, check in zip(placements, checks, strict=True):
-        check.reason = forbidding or check.reason
-        check.fail("far_from_tap", wish.away_m(room, each) > FAR_FROM_TAP_M)
-    scores = [_score(room, sized, check, each, wish) for each, check in zip(placements, checks, strict=True)]
+        check.fail("not_as_wished", moved_from is not None and not _moved(str(chosen.get("prefer")), moved_from, each))
     reasons = [check.reason for check in checks]
     kept: list[int] = []
     for at in sorted(range(len(placements)), key=lambda i: (-scores[i], i)):
@@ -101,6 +102,42 @@ def judge(
     ]
 
 
+def _assess(
+    room: Room, product: Product, placements: list[Placement], wish: "_Wish", params: Mapping[str, Any]
+) -> tuple[list[Check], list[float]]:
+    """Each placement's check, with the reasons that the photo and the wish add, and its score."""
+    forbidding = fatal_doubt(room.doubts, product.mount) or wish.refusal or _unseen(room, product)
+    checks, scores = [], []
+    for each in placements:
+        away_m = wish.away_m(room, each)
+        check = check_placement(room, product, each, _margin(params), wish.tapped and away_m < SAME_SPOT_M)
+        check.reason = forbidding or check.reason
+        check.fail("far_from_tap", away_m > _reach_m(product))
+        if wish.tapped:
+            check.measures["from_tap_m"] = away_m
+        checks.append(check)
+        scores.append(_score(room, product, check, each, wish))
+    return checks, scores
+
+
+def _moved(prefer: str, before: Placement, after: Placement) -> bool:
+    """Whether a place lies as far from the one before, in the direction asked for, as a shopper would notice."""
+    sideways, nearer = after.contact[0] - before.contact[0], before.distance_m - after.distance_m
+    steps = {"left": -sideways / STEP, "right": sideways / STEP, "front": nearer / STEP_M, "back": -nearer / STEP_M}
+    return steps.get(prefer, 1.0) >= 1.0
+
+
+def _unseen(room: Room, product: Product) -> str | None:
+    """A lamp below a ceiling that the photo does not show would float."""
+    seen = product.mount != "ceiling" or float((room.regions == REGION.CEILING).mean()) > LEAST_CEILING
+    return None if seen else "no_ceiling"
+
+
+def _reach_m(product: Product) -> float:
+    """How far (m) a product's middle may be from the tap: its own half, and a little."""
+    return BESIDE_TAP_M + min(product.width_m, product.height_m if product.mount == "wall" else product.depth_m) / 2
+
+
 def box_iou(first: Box, second: Box) -> float:
     """Intersection over union of two boxes."""
     width = min(first[2], second[2]) - max(first[0], second[0])
@@ -116,21 +153,18 @@ class _Wish:
     """What was asked for: where the tap is (x, z or x, y; m) on the product's support, and a part of the room."""
 
     prefer: str
-    point: tuple[float, float] | None
-    tapped: bool
+    point: tuple[float, float] | None = None
+    tapped: bool = False
+    refusal: str | None = None
 
     @classmethod
     def read(cls, room: Room, product: Product, tap: Point | None, params: Mapping[str, Any]) -> "_Wish":
         prefer = str(params.get("prefer") or "")
         if tap is None:
-            return cls(prefer, None, False)
-        if product.mount == "wall":
-            return cls(prefer, snapped(room, tap, REGION.WALL), True)
-        return cls(prefer, tapped_point(room, product, tap), True)
-
-    def means(self, room: Room, placement: Placement) -> bool:
-        """Whether the tap is on this very place."""
-        return self.tapped and self.away_m(room, placement) < SAME_SPOT_M
+            return cls(prefer)
+        on_wall = product.mount == "wall"
+        point = snapped(room, tap, REGION.WALL) if on_wall else tapped_point(room, product, tap)
+        return cls(prefer, point, True, tap_refusal(room, product, tap))
 
     def away_m(self, room: Room, placement: Placement) -> float:
         """Metres between a placement and the tap; 0 without one, 99 where the tap has no support or the place none."""
@@ -150,7 +184,7 @@ def _score(room: Room, product: Product, check: Check, placement: Placement, wis
     """0..1: how well a spot suits, of which a failed check leaves a quarter."""
     suits = _wall_suits(check) if product.mount == "wall" else _floor_suits(room, check, placement, product)
     if wish.tapped:
-        suits = 0.2 * suits + 0.8 * float(np.exp(-wish.away_m(room, placement) / 0.4))
+        suits = 0.2 * suits + 0.8 * float(np.exp(-check.measures["from_tap_m"] / 0.4))
     preference = _preference(wish.prefer, placement, check)
     if preference is not None:
         suits = 0.35 * suits + 0.65 * preference

@@ -179,6 +179,8 @@ def standing_pose(camera: Camera, x: float, z: float, product: Product, yaw_deg:
     level = support_level(camera, product.mount)
     lowest = level - product.height_m if product.mount == "ceiling" else level
     base = footprint(x, z, product.width_m, product.depth_m, yaw_deg, level)
+    if product.lies_flat:
+        return Pose(x, z, level, yaw_deg, bounds(camera.project(base)), base)
     seen = _box_either_way(camera, (x, z, yaw_deg, lowest), product.size)
     return Pose(x, z, level, yaw_deg, _with_aspect(seen, product), base)
 

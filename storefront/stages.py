@@ -130,7 +130,15 @@ def select(
     scene = room_of(placement["room"], placement["room"]["regions"].read(), photo)
     candidates = [Placement.from_json(raw) for raw in placement["candidates"]]
     point = (tap["x"], tap["y"]) if tap else None
-    verdicts = judge(scene, product, candidates, tap=point, params=placement.get("params") or hint_params(hints))
+    held = (hints or {}).get("previous")
+    verdicts = judge(
+        scene,
+        product,
+        candidates,
+        tap=point,
+        params=placement.get("params") or hint_params(hints),
+        moved_from=Placement.from_json(held) if held else None,
+    )
     accepted = sorted((v for v in verdicts if v.accepted), key=lambda v: (-v.score, v.placement_id))
     rejected = [verdict for verdict in verdicts if not verdict.accepted]
     reasons = Counter(verdict.reason or "low_rank" for verdict in rejected)
@@ -139,7 +147,8 @@ def select(
     if not accepted:
         step.why(nowhere_why(len(candidates), reasons))
         doubt = fatal_doubt(scene.doubts, product.mount)
-        failure = _nowhere(reasons or Counter([doubt] if doubt else []), tapped=tap is not None)
+        decisive = _decisive(verdicts, reasons) or doubt
+        failure = _nowhere(reasons, decisive, tapped=tap is not None)
         failure.answer = {"selected": None, "shortlist": [], "rejected": _rejections(rejected), "tap_obeyed": None}
         raise failure
     best = next(item for item in candidates if item.id == accepted[0].placement_id)
@@ -174,21 +183,32 @@ def _near(best: "Placement", tap: tuple[float, float]) -> bool:
     return abs(x - tap[0]) <= 0.08 and abs(y - tap[1]) <= 0.08
 
 
-def _nowhere(reasons: Counter[str], *, tapped: bool) -> StageError:
+def _decisive(verdicts: "list[Verdict]", reasons: Counter[str]) -> str | None:
+    """The reason to tell: the wish alone, what is wrong nearest to the tap, or what is wrong with most places."""
+    if "not_as_wished" in reasons:
+        return "not_as_wished"
+    tapped = [each for each in verdicts if "from_tap_m" in each.measures]
+    if tapped:
+        return min(tapped, key=lambda each: each.measures["from_tap_m"]).reason
+    return reasons.most_common(1)[0][0] if reasons else None
+
+
+def _nowhere(reasons: Counter[str], decisive: str | None, *, tapped: bool) -> StageError:
     """No place is possible: say why in words that a shopper can act on."""
-    first = reasons.most_common(1)[0][0] if reasons else "no_candidates"
+    first = decisive or "no_candidates"
     if first in DOUBTS:
         said, advice = DOUBTS[first]
         text = f"We cannot place this product: {said}. {advice}"
         return StageError("no_placement", text, details={"reasons": dict(reasons), "photo": first})
+    details = {"reasons": dict(reasons)}
+    if first == "not_as_wished":
+        text = "The product cannot go any further that way. Keep this picture, or tap where you want it."
+        return StageError("no_placement", text, details=details)
     where = "at the spot you tapped" if tapped else "in this photo"
     advice = "Tap another spot, or" if tapped else "Please"
+    free = "ceiling" if first == "no_ceiling" else "free floor or wall"
     text = f"There is no room for this product {where}: {REASONS.get(first, 'nothing fits')}. "
-    return StageError(
-        "no_placement",
-        text + f"{advice} try a photo that shows more of the free floor or wall.",
-        details={"reasons": dict(reasons)},
-    )
+    return StageError("no_placement", text + f"{advice} try a photo that shows more of the {free}.", details=details)
 
 
 @stage("composite", version=1, type="image", params=COMPOSITE_PARAMS, task="composite", prompt="composite")

@@ -1,0 +1,103 @@
+"""Taps, hints and mounts: each obeyed where it can be, and refused for a named reason where it cannot."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from imaging.labels import REGION
+from imaging.placement import Placement, Product, Verdict, judge, propose
+from imaging.room import Room, read_room
+from tests.imaging.scenes import BOX_HIGH, BOX_LOW, F35, HEIGHT, ROOM_YAW, WIDTH, drawn_room, read_drawn_room
+
+STOOL = Product(0.4, 0.4, 0.45, "floor", 0.9)
+RUG = Product(1.4, 2.0, 0.01, "floor", 0.7, "centre")
+PENDANT = Product(0.4, 0.4, 0.6, "ceiling", 0.66)
+
+
+@cache
+def low_room() -> Room:
+    """The drawn room seen from lower down, and from another side."""
+    return read_room(drawn_room(12.0, -0.5, 1.45).pixels, F35)
+
+
+def on_cupboard(share: float) -> tuple[float, float]:
+    """A tap on the front of the drawn room's cupboard, at a share of its height."""
+    c, s = np.cos(ROOM_YAW), np.sin(ROOM_YAW)
+    x, y, z = (BOX_LOW[0] + BOX_HIGH[0]) / 2, BOX_HIGH[1] * share, BOX_LOW[2]
+    u, v = drawn_room().camera.project(np.array([[c * x - s * z, y, s * x + c * z]]))[0]
+    return float(u) / WIDTH, float(v) / HEIGHT
+
+
+def best_of(room: Room, product: Product, **asked: object) -> tuple[Placement | None, set[str | None]]:
+    """The chosen place, and the reasons against the others."""
+    before = asked.pop("moved_from", None)
+    found = propose(room, product, **asked)
+    verdicts: list[Verdict] = judge(room, product, found, moved_from=before, **asked)
+    best = max((each for each in verdicts if each.accepted), key=lambda each: each.score, default=None)
+    return next((each for each in found if best and each.id == best.placement_id), None), {v.reason for v in verdicts}
+
+
+def test_a_tap_on_a_cupboard_is_refused_by_name() -> None:
+    assert best_of(read_drawn_room(), STOOL, tap=on_cupboard(0.9)) == (None, {"tap_on_furniture"})
+
+
+def test_a_tap_on_the_foot_of_a_cupboard_means_the_floor_beside_it() -> None:
+    tap = on_cupboard(0.15)
+    place, _ = best_of(read_drawn_room(), STOOL, tap=tap)
+    assert place is not None
+    assert abs(place.contact[0] - tap[0]) < 0.12
+
+
+@pytest.mark.parametrize(("row", "reason"), [(0.05, "tap_off_support"), (0.52, None)])
+def test_a_tap_on_the_wall_means_the_floor_below_if_that_is_near(row: float, reason: str | None) -> None:
+    place, reasons = best_of(read_drawn_room(), STOOL, tap=(0.35, row))
+    assert (place is None) == (reason is not None)
+    assert reason in reasons
+
+
+@pytest.mark.parametrize("room", [read_drawn_room, low_room])
+@pytest.mark.parametrize(("prefer", "opposite"), [("left", "right"), ("back", "front")])
+def test_opposite_wishes_move_the_product_opposite_ways(room, prefer: str, opposite: str) -> None:
+    start, _ = best_of(room(), STOOL, params={"prefer": "center"})
+    one, other = (best_of(room(), STOOL, params={"prefer": p}, moved_from=start)[0] for p in (prefer, opposite))
+    assert one is not None and other is not None
+    if prefer == "left":
+        assert one.contact[0] < start.contact[0] - 0.02 < start.contact[0] + 0.02 < other.contact[0]
+    else:
+        assert one.distance_m > start.distance_m + 0.15 > start.distance_m - 0.15 > other.distance_m
+
+
+@pytest.mark.parametrize(("prefer", "contact", "distance"), [("left", (0.01, 0.8), 2.0), ("back", (0.5, 0.6), 9.0)])
+def test_what_cannot_go_any_farther_is_refused_and_not_left_in_place(prefer, contact, distance) -> None:
+    start, _ = best_of(read_drawn_room(), STOOL)
+    before = replace(start, contact=contact, distance_m=distance)
+    place, reasons = best_of(read_drawn_room(), STOOL, params={"prefer": prefer}, moved_from=before)
+    assert place is None and "not_as_wished" in reasons
+
+
+def test_a_lamp_does_not_hang_from_a_ceiling_that_is_not_seen() -> None:
+    room = read_drawn_room()
+    regions = np.where(room.regions == REGION.CEILING, REGION.WALL, room.regions).astype(np.uint8)
+    assert best_of(room, PENDANT)[0] is not None
+    assert best_of(replace(room, regions=regions), PENDANT) == (None, {"no_ceiling"})
+
+
+def test_a_rug_lies_along_the_walls_and_its_box_is_that_of_its_corners() -> None:
+    room = read_drawn_room()
+    place, _ = best_of(room, RUG)
+    assert place is not None
+    assert (place.yaw_deg - room.yaw_deg) % 90.0 == pytest.approx(0.0, abs=0.01)
+    assert (place.box[2] - place.box[0]) * WIDTH > 1.3 * place.px_per_m
+
+
+def test_a_rug_may_lie_partly_under_things_and_a_stool_may_not() -> None:
+    room, tap = read_drawn_room(), (0.45, 0.78)
+    regions = room.regions.copy()
+    column, row = int(tap[0] * regions.shape[1]), int(tap[1] * regions.shape[0])
+    regions[row - 14 : row - 2, column - 14 : column + 14] = REGION.FURNITURE
+    crowded = replace(room, regions=regions)
+    assert best_of(crowded, RUG, tap=tap)[0].contact == pytest.approx(tap, abs=1e-6)
+    assert best_of(room, STOOL, tap=tap)[0].contact == pytest.approx(tap, abs=1e-6)
+    assert best_of(crowded, STOOL, tap=tap)[0].contact != pytest.approx(tap, abs=1e-6)
