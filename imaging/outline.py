@@ -25,10 +25,15 @@ FAINT, SHADOW_CHROMA, SHADOW_TINT = 2.5, 6.0, 0.1
 BOUNCE_TINT = 0.3
 # A step edge loses 60 % of its gradient from blur 1 px to 3 px, a penumbra of 2 px or more less than 38 %.
 SHARPNESS, LEAST_GRADIENT = 1.6, 0.5
+# JPEG turns a slow change of hue into steps of one level between blocks of 16 px: at most 0.5 ΔE per pixel.
+CHROMA_STEP = 0.4
 # The disks (px) that the flood rolls, and how far the narrow one goes on.
 WIDE, NARROW, REACH = 6, 2, 16
 # A white front on white is calm as well, but little less like the backdrop than its rim.
 HOLE_CONTRAST, STRONG_RIM = 0.25, 20.0
+# Coverage up to which a pixel beside a hole still belongs to it, and the widest cell (px) of a mesh in a shadow, which
+# is what is darker than this share of the backdrop's lightness.
+PARTLY, CELL, SHADED = 0.25, 40, 0.9
 # How often the holes found tell more of the backdrop.
 ROUNDS = 4
 
@@ -49,7 +54,7 @@ def find_outline(small: Pixels) -> Outline:
     backdrop, lab = fit_backdrop(small), to_lab(small)
     sharp = sharp_edges(lab)
     flooded = _flood(backdrop, sharp)
-    local = np.minimum(_difference(lab, flooded), backdrop.distance)
+    local = np.minimum(np.linalg.norm(lab - _behind(lab, flooded), axis=2), backdrop.distance)
     # What JPEG leaves around an outline is sharp and yet no product.
     flooded = ndimage.binary_dilation(flooded, iterations=8, mask=flooded | (local < 0.8 * FAINT))
     rest = ~flooded
@@ -69,9 +74,11 @@ def frame(shape: tuple[int, ...], width: int = 2) -> Mask:
 
 
 def _gradient(lab: Float, blur: float) -> Float:
+    """ΔE per pixel after a blur (px); what chroma blocks give does not count."""
     soft = cv2.GaussianBlur(lab, (0, 0), blur)
     across, down = (cv2.Sobel(soft, cv2.CV_32F, *axis, scale=0.125) for axis in ((1, 0), (0, 1)))
-    return np.asarray(np.sqrt((across**2 + down**2).sum(axis=2)), np.float32)
+    light, a, b = cv2.split(across**2 + down**2)
+    return np.asarray(np.sqrt(light + np.maximum(np.sqrt(a + b) - CHROMA_STEP, 0.0) ** 2), np.float32)
 
 
 def sharp_edges(lab: Float) -> Mask:
@@ -100,10 +107,10 @@ def _rolled(free: Mask, start: Mask, radius: int) -> Mask:
     return np.asarray((cv2.dilate(reached.astype(np.uint8), disk(radius)) > 0) & free)
 
 
-def _difference(lab: Float, flooded: Mask) -> Float:
-    """ΔE of every pixel from the backdrop and shadow around the product, continued behind it."""
+def _behind(lab: Float, flooded: Mask) -> Float:
+    """Backdrop and shadow around the product, continued behind it (LAB)."""
     sure = cv2.erode(flooded.astype(np.uint8), disk(1), borderValue=1).astype(np.float32)
-    return np.asarray(np.linalg.norm(lab - fill_in(lab, sure), axis=2), np.float32)
+    return fill_in(lab, sure)
 
 
 def _openings(
@@ -119,13 +126,40 @@ def _openings(
     found = np.zeros_like(rest)
     free = ~sharp & ((backdrop.chroma_gap < SHADOW_CHROMA) | (backdrop.tint < BOUNCE_TINT))
     for _ in range(ROUNDS):
-        more = _holes(rest & ~found, local, sharp, free)
+        behind = _behind(lab, flooded | found)
+        local = np.minimum(np.linalg.norm(lab - behind, axis=2), local)
+        left = rest & ~found
+        more = _holes(left, local, sharp, free) | _shaded_cells(left & free, local, behind, backdrop)
         if more.sum() < 6:
             break
-        found |= more
-        local = np.minimum(_difference(lab, flooded | found), local)
-        found = ndimage.binary_dilation(found, iterations=4, mask=found | (rest & (local < 0.8 * FAINT)))
+        seeds = found | more
+        soft = rest & ((local < np.maximum(0.8 * FAINT, PARTLY * cv2.dilate(local, disk(5)))) | free)
+        room = cv2.erode((soft & free).astype(np.uint8), disk(1)) > 0
+        found = ndimage.binary_dilation(seeds, iterations=4, mask=seeds | (soft & ~free))
+        found |= ndimage.binary_dilation(more & room, iterations=2 * REACH, mask=room)
     return np.asarray(found), local
+
+
+def _shaded_cells(free: Mask, local: Float, behind: Float, backdrop: Backdrop) -> Mask:
+    """Small calm areas in a shadow, between parts far darker than they are: the cells of a mesh.
+
+    What is behind them is only guessed where a shadow deepens, so it is enough to be much nearer to that than the
+    rim is.
+    """
+    core = cv2.erode(free.astype(np.uint8), disk(NARROW), borderValue=0)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(core)
+    sizes = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
+
+    def mean(values: Float) -> Float:
+        return np.asarray(np.bincount(labels.ravel(), weights=values.ravel(), minlength=count) / sizes)
+
+    small = np.minimum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) <= CELL
+    shaded = mean(behind[..., 0]) < SHADED * mean(backdrop.lightness)
+    between = mean(local) < 0.45 * mean(cv2.dilate(local, disk(6)))
+    cell = small & shaded & between & (mean(backdrop.tint) < BOUNCE_TINT)
+    cell[0] = False
+    whole = cv2.dilate(cell[labels].astype(np.uint8), disk(NARROW)) > 0
+    return np.asarray(whole & free)
 
 
 def _calm_regions(free: Mask, alike: Mask) -> Mask:
