@@ -26,14 +26,18 @@ BOUNCE_TINT = 0.3
 # A step edge loses 60 % of its gradient from blur 1 px to 3 px, a penumbra of 2 px or more less than 38 %.
 SHARPNESS, LEAST_GRADIENT = 1.6, 0.5
 # JPEG turns a slow change of hue into steps of one level between blocks of 16 px: at most 0.5 ΔE per pixel.
-CHROMA_STEP = 0.4
+MOST_STEP = 0.45
+# How wide (px) such a seam is at most, and how steep its outer side beside its inner one.
+SEAM, GENTLE = 6, 0.35
 # The disks (px) that the flood rolls, and how far the narrow one goes on.
 WIDE, NARROW, REACH = 6, 2, 16
+# Where a wall meets a floor, a field fitted to the frame says little about the middle.
+GOOD_FIT = 0.6
 # A white front on white is calm as well, but little less like the backdrop than its rim.
-HOLE_CONTRAST, STRONG_RIM = 0.25, 20.0
-# Coverage up to which a pixel beside a hole still belongs to it, and the widest cell (px) of a mesh in a shadow, which
-# is what is darker than this share of the backdrop's lightness.
-PARTLY, CELL, SHADED = 0.25, 40, 0.9
+HOLE_CONTRAST, STRONG_RIM, LIKE_BEHIND = 0.25, 20.0, 6.0
+# The widest cell (px) of a mesh in a shadow, how dark a shadow is (share of the backdrop's lightness), how much less
+# than the wires a cell differs from what is guessed behind it, and the share of holes without which there is no mesh.
+CELL, SHADED, BETWEEN, MESHED = 40, 0.9, 0.45, 0.005
 # How often the holes found tell more of the backdrop.
 ROUNDS = 4
 
@@ -54,7 +58,10 @@ def find_outline(small: Pixels) -> Outline:
     backdrop, lab = fit_backdrop(small), to_lab(small)
     sharp = sharp_edges(lab)
     flooded = _flood(backdrop, sharp)
-    local = np.minimum(np.linalg.norm(lab - _behind(lab, flooded), axis=2), backdrop.distance)
+    flooded = ndimage.binary_dilation(flooded, iterations=2 * SEAM, mask=flooded | _seams(lab, backdrop, sharp))
+    local = np.linalg.norm(lab - _behind(lab, flooded), axis=2)
+    if backdrop.residual < GOOD_FIT:
+        local = np.minimum(local, backdrop.distance)
     # What JPEG leaves around an outline is sharp and yet no product.
     flooded = ndimage.binary_dilation(flooded, iterations=8, mask=flooded | (local < 0.8 * FAINT))
     rest = ~flooded
@@ -74,18 +81,37 @@ def frame(shape: tuple[int, ...], width: int = 2) -> Mask:
 
 
 def _gradient(lab: Float, blur: float) -> Float:
-    """ΔE per pixel after a blur (px); what chroma blocks give does not count."""
+    """ΔE per pixel after a blur (px), without the steps of hue that the frame shows between a JPEG's blocks."""
     soft = cv2.GaussianBlur(lab, (0, 0), blur)
     across, down = (cv2.Sobel(soft, cv2.CV_32F, *axis, scale=0.125) for axis in ((1, 0), (0, 1)))
     light, a, b = cv2.split(across**2 + down**2)
-    return np.asarray(np.sqrt(light + np.maximum(np.sqrt(a + b) - CHROMA_STEP, 0.0) ** 2), np.float32)
+    hue = np.sqrt(a + b)
+    step = min(MOST_STEP, float(np.percentile(hue[_margin(hue.shape)], 97)))
+    return np.asarray(np.sqrt(light + np.maximum(hue - step, 0.0) ** 2), np.float32)
+
+
+def _margin(shape: tuple[int, ...]) -> Mask:
+    """Where the backdrop shows its noise."""
+    return frame(shape, max(4, min(shape) // 25))
 
 
 def sharp_edges(lab: Float) -> Mask:
     """Where the gradient falls fast with blur, in LAB (H, W, 3), above the noise at the frame."""
     fine, coarse = _gradient(lab, 1.0), _gradient(lab, 3.0)
-    noise = float(np.percentile(fine[frame(fine.shape, max(4, min(fine.shape) // 25))], 80))
+    noise = float(np.percentile(fine[_margin(fine.shape)], 80))
     return np.asarray((fine > max(LEAST_GRADIENT, 2.5 * noise)) & (fine > SHARPNESS * coarse))
+
+
+def _seams(lab: Float, backdrop: Backdrop, sharp: Mask) -> Mask:
+    """Dark seams of shadow along a brighter product that stands in it.
+
+    Blurred, a seam's two sides cancel out, and the outer one seems sharp; but it is far less steep than the inner one.
+    """
+    light = np.ascontiguousarray(lab[..., 0])
+    seam = cv2.morphologyEx(light, cv2.MORPH_CLOSE, disk(SEAM)) - light > 4.0
+    steep = _gradient(lab, 1.0)
+    gentle = steep < GENTLE * cv2.dilate(steep, disk(SEAM))
+    return np.asarray(seam & (gentle | ~sharp) & backdrop.darker & (backdrop.tint < SHADOW_TINT))
 
 
 def _flood(backdrop: Backdrop, sharp: Mask) -> Mask:
@@ -129,19 +155,22 @@ def _openings(
         behind = _behind(lab, flooded | found)
         local = np.minimum(np.linalg.norm(lab - behind, axis=2), local)
         left = rest & ~found
-        more = _holes(left, local, sharp, free) | _shaded_cells(left & free, local, behind, backdrop)
+        more = _holes(left, local, sharp, free)
+        if (found | more).sum() > MESHED * rest.sum():
+            beside = cv2.dilate((found | more).astype(np.uint8), disk(2 * WIDE)) > 0
+            more |= _shaded_cells(left & free, local, behind, backdrop, beside)
         if more.sum() < 6:
             break
         seeds = found | more
-        soft = rest & ((local < np.maximum(0.8 * FAINT, PARTLY * cv2.dilate(local, disk(5)))) | free)
-        room = cv2.erode((soft & free).astype(np.uint8), disk(1)) > 0
-        found = ndimage.binary_dilation(seeds, iterations=4, mask=seeds | (soft & ~free))
-        found |= ndimage.binary_dilation(more & room, iterations=2 * REACH, mask=room)
+        found = ndimage.binary_dilation(seeds, iterations=4, mask=seeds | (rest & (local < 0.8 * FAINT)))
+        room = rest & free & (local < BETWEEN * cv2.dilate(local, disk(6)))
+        room = cv2.erode(room.astype(np.uint8), disk(1)) > 0
+        found |= ndimage.binary_dilation(more & room, iterations=CELL, mask=room)
     return np.asarray(found), local
 
 
-def _shaded_cells(free: Mask, local: Float, behind: Float, backdrop: Backdrop) -> Mask:
-    """Small calm areas in a shadow, between parts far darker than they are: the cells of a mesh.
+def _shaded_cells(free: Mask, local: Float, behind: Float, backdrop: Backdrop, beside: Mask) -> Mask:
+    """Small calm areas in a shadow, beside holes, between parts far darker than they are: the cells of a mesh.
 
     What is behind them is only guessed where a shadow deepens, so it is enough to be much nearer to that than the
     rim is.
@@ -155,8 +184,14 @@ def _shaded_cells(free: Mask, local: Float, behind: Float, backdrop: Backdrop) -
 
     small = np.minimum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) <= CELL
     shaded = mean(behind[..., 0]) < SHADED * mean(backdrop.lightness)
-    between = mean(local) < 0.45 * mean(cv2.dilate(local, disk(6)))
-    cell = small & shaded & between & (mean(backdrop.tint) < BOUNCE_TINT)
+    between = mean(local) < BETWEEN * mean(cv2.dilate(local, disk(6)))
+    cell = (
+        small
+        & shaded
+        & between
+        & (np.bincount(labels[beside], minlength=count) > 0)
+        & (mean(backdrop.tint) < BOUNCE_TINT)
+    )
     cell[0] = False
     whole = cv2.dilate(cell[labels].astype(np.uint8), disk(NARROW)) > 0
     return np.asarray(whole & free)
@@ -189,9 +224,9 @@ def _holes(rest: Mask, local: Float, sharp: Mask, free: Mask) -> Mask:
     owner = labels[tuple(nearest)]
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     rims = np.bincount(owner[rim], minlength=count + 1)
-    edges = np.bincount(owner[rim & (local > 10.0)], minlength=count + 1)
     crisp = np.bincount(owner[rim & sharp], minlength=count + 1)
     inside = np.bincount(labels.ravel(), weights=local.ravel(), minlength=count + 1) / np.maximum(sizes, 1)
+    edges = np.bincount(owner[rim & (local > np.clip(LIKE_BEHIND * inside, FAINT, 10.0)[owner])], minlength=count + 1)
     beside = np.bincount(owner[rim], weights=local[rim], minlength=count + 1) / np.maximum(rims, 1)
     hole = (sizes >= 6) & (edges > 0.3 * rims) & (crisp > 0.4 * rims) & (inside < HOLE_CONTRAST * beside)
     hole[0] = False
