@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from imaging import matting
 from imaging.colour import disk, fit_within, resize, to_lab
-from imaging.outline import Outline, find_outline, frame
+from imaging.outline import BOUNCE_TINT, Outline, find_outline, frame
+from imaging.people import shows_person
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -25,6 +26,8 @@ BUSY_RESIDUAL, BUSY_OUTLIERS, BUSY_SHARP, TOUCHED_SHARE, CROPPED_SHARE = 1.5, 0.
 # A faint outline may be trusted where nearly all of it is sharp.
 NO_CONTRAST, WEAK_CONTRAST, LEAST_SUPPORT, WEAK_SUPPORT = 1.0, 2.5, 0.6, 0.95
 SECOND_PART, LOW_RESOLUTION = 0.15, 350
+# Stray edges beyond which part of the product was lost; nearer (px) to the product JPEG's coarser hue makes its own.
+LOST_PART, CHROMA_REACH = 0.25, 17.0
 STOPPING = frozenset({"busy_background", "weak_edge", "nothing_found"})
 
 
@@ -85,6 +88,8 @@ def signals_of(small: Pixels, found: Outline) -> dict[str, float]:
         "edge_support": _edge_support(found),
         "second_part": float(parts[1] / parts[0]) if len(parts) > 1 else 0.0,
         "marks": float(found.marks.mean()),
+        "stray_edges": _stray_edges(small, found),
+        "person": float(shows_person(to_lab(small), found.mask)),
     }
 
 
@@ -103,12 +108,13 @@ def warnings_of(signals: dict[str, float], longest: int) -> list[str]:
         "busy_background": not calm
         or signals["border_outliers"] > BUSY_OUTLIERS
         or touched > (CROPPED_SHARE if alone else TOUCHED_SHARE),
-        "weak_edge": contrast < NO_CONTRAST or signals["edge_support"] < support,
+        "weak_edge": contrast < NO_CONTRAST or signals["edge_support"] < support or signals["stray_edges"] > LOST_PART,
         "nothing_found": signals["coverage"] < 0.002,
         "touches_border": touched > 0.002,
         "several_products": not alone,
         "text_or_badge": signals["marks"] > 0.0,
         "low_resolution": longest < LOW_RESOLUTION,
+        "person": signals["person"] > 0.0,
     }
     return [name for name, holds in rules.items() if holds]
 
@@ -126,6 +132,17 @@ def _edge_support(found: Outline) -> float:
     edge = (solid - cv2.erode(solid, disk(1), borderValue=1)) > 0
     near = cv2.dilate(found.sharp.astype(np.uint8), disk(2)) > 0
     return float(near[edge].mean()) if edge.any() else 0.0
+
+
+def _stray_edges(small: Pixels, found: Outline) -> float:
+    """Sharp edges away from the product that no shadow explains, in lengths of its outline: parts that were lost."""
+    solid = found.mask.astype(np.uint8)
+    outline = int((solid - cv2.erode(solid, disk(1), borderValue=1)).sum())
+    away = cv2.distanceTransform(1 - solid, cv2.DIST_L2, 5) > CHROMA_REACH
+    darker = found.backdrop.lightness - to_lab(cv2.GaussianBlur(small, (0, 0), 1.0))[..., 0] > 1.5
+    shade = darker & (found.backdrop.tint < BOUNCE_TINT)
+    stray = found.sharp & away & ~shade & ~found.marks & ~frame(solid.shape, 24)
+    return float(stray.sum() / max(1, outline))
 
 
 def _edge_contrast(small: Pixels, mask: Mask) -> float:

@@ -11,7 +11,7 @@ Mask = NDArray[np.bool_]
 # Levels (0..255) of contrast below which colour says little about coverage and the outline says more.
 FAINT_CONTRAST = 18.0
 # A gap between strands has less than this share of their contrast, which is at least STRONG levels. Px of one step in.
-CLEFT, STRONG, CLEFT_STEP = 0.4, 24.0, 3
+CLEFT, STRONG, CLEFT_STEP = 0.15, 24.0, 3
 
 
 def fill_in(values: Float, weight: Float) -> Float:

@@ -23,6 +23,8 @@ Float = NDArray[np.float32]
 FAINT, SHADOW_CHROMA, SHADOW_TINT = 2.5, 6.0, 0.1
 # Light from a coloured product tints the shadow under it.
 BOUNCE_TINT = 0.3
+# An enclosed shadow has less than this share of its rim at the flood.
+BARED = 0.2
 # A step edge loses 60 % of its gradient from blur 1 px to 3 px, a penumbra of 2 px or more less than 38 %.
 SHARPNESS, LEAST_GRADIENT = 1.6, 0.5
 # JPEG turns a slow change of hue into steps of one level between blocks of 16 px: at most 0.5 ΔE per pixel.
@@ -66,7 +68,7 @@ def find_outline(small: Pixels) -> Outline:
     flooded = ndimage.binary_dilation(flooded, iterations=8, mask=flooded | (local < 0.8 * FAINT))
     rest = ~flooded
     open_parts, local = _openings(rest, local, sharp, backdrop, lab, flooded)
-    open_parts |= _enclosed_shadows(rest, backdrop, sharp, lab)
+    open_parts |= _enclosed_shadows(rest, flooded, backdrop, sharp, lab)
     rest &= ~open_parts
     whole = _peeled(small, rest & ~_slivers(rest, flooded, backdrop, lab), local)
     mask, marks = _without_marks(_without_specks(whole))
@@ -233,13 +235,22 @@ def _holes(rest: Mask, local: Float, sharp: Mask, free: Mask) -> Mask:
     return np.asarray(hole[labels])
 
 
-def _enclosed_shadows(rest: Mask, backdrop: Backdrop, sharp: Mask, lab: Float) -> Mask:
-    """Shadow that the flood cannot reach, such as between legs: grey and calm inside a coloured product."""
+def _enclosed_shadows(rest: Mask, flooded: Mask, backdrop: Backdrop, sharp: Mask, lab: Float) -> Mask:
+    """Shadow that the flood cannot reach, such as between legs: grey and calm inside a coloured product.
+
+    What lies at the flood behind a sharp edge is a grey part of the product itself.
+    """
     if not rest.any() or float(np.median(backdrop.chroma_gap[rest])) < 2.0 * SHADOW_CHROMA:
         return np.zeros(rest.shape, bool)
     grey = rest & ~sharp & (backdrop.tint < SHADOW_TINT) & backdrop.darker & (lab[..., 0] > 40.0)
     calm = cv2.morphologyEx(grey.astype(np.uint8), cv2.MORPH_OPEN, disk(4)) > 0
-    return np.asarray(ndimage.binary_dilation(calm, iterations=6, mask=grey))
+    labels, count = ndimage.label(calm)
+    rim = calm & (cv2.erode(calm.astype(np.uint8), disk(1), borderValue=0) == 0)
+    outside = cv2.dilate(flooded.astype(np.uint8), disk(6)) > 0
+    rims, bared = (np.bincount(labels[each], minlength=count + 1) for each in (rim, rim & outside))
+    inside = bared < BARED * rims
+    inside[0] = False
+    return np.asarray(ndimage.binary_dilation(inside[labels], iterations=6, mask=grey))
 
 
 def _slivers(rest: Mask, flooded: Mask, backdrop: Backdrop, lab: Float) -> Mask:

@@ -108,6 +108,7 @@ WARNINGS = {
     "weak_edge": "the product hardly stands out from the background",
     "several_products": "more than one thing is in the picture",
     "text_or_badge": "text or a badge was left out",
+    "person": "a person or a mannequin seems to be in the picture and was kept",
     "low_resolution": "the product is small in the picture and will look blurred",
 }
 

@@ -166,7 +166,7 @@ def test_a_tiny_product_is_warned_of() -> None:
         ("leafy_plant", 0.95),
         ("floor_lamp", 0.95),
         ("wire_table", 0.95),
-        pytest.param("mesh_basket", 0.9, marks=pytest.mark.xfail(strict=True, reason="cells in shadow are filled")),
+        ("mesh_basket", 0.95),
     ],
 )
 def test_thin_parts_and_the_gaps_between_them_are_kept(name: str, least: float) -> None:
