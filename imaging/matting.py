@@ -10,8 +10,8 @@ Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 # Levels (0..255) of contrast below which colour says little about coverage and the outline says more.
 FAINT_CONTRAST = 18.0
-# A gap between strands has less than this share of their contrast, which is at least STRONG levels. Px of one step in.
-CLEFT, STRONG, CLEFT_STEP = 0.15, 24.0, 3
+# A gap between strands has less than this share of their contrast, which is at least STRONG levels.
+CLEFT, STRONG, CLEFT_STEPS = 0.3, 40.0, 12
 
 
 def fill_in(values: Float, weight: Float) -> Float:
@@ -45,7 +45,7 @@ def solve_alpha(pixels: NDArray[np.uint8], mask: Mask, radius: int) -> tuple[Flo
     back = fill_in(image, (~outer).astype(np.float32))
     contrast = np.linalg.norm(image - back, axis=2)
     peak = cv2.dilate(np.where(outer, contrast, 0).astype(np.float32), disk(radius + 2))
-    inner &= ~_clefts(outer & ~inner, contrast, peak, 12 * radius)
+    inner &= ~_clefts(outer & ~inner, contrast, radius)
     certain = inner | (outer & (contrast > 0.85 * peak) & (contrast > 10.0))
     colour = fill_in(image, certain.astype(np.float32))
     span = colour - back
@@ -58,16 +58,17 @@ def solve_alpha(pixels: NDArray[np.uint8], mask: Mask, radius: int) -> tuple[Flo
     return np.asarray(np.clip(alpha, 0.0, 1.0), np.float32), colour, back
 
 
-def _clefts(band: Mask, contrast: Float, peak: Float, depth: int) -> Mask:
-    """Background between fringes and slats: what leads from the band (H, W) inwards, much paler than its sides."""
-    open_ground = ((contrast < CLEFT * peak) & (peak > STRONG)).astype(np.uint8)
-    reached = band.astype(np.uint8) & open_ground
-    for _ in range(depth // CLEFT_STEP):
-        further = cv2.dilate(reached, disk(CLEFT_STEP)) & open_ground
+def _clefts(band: Mask, contrast: Float, radius: int) -> Mask:
+    """Background between fringes and slats: gaps that lead from the band (H, W) inwards, far paler than both sides."""
+    sides = cv2.morphologyEx(contrast, cv2.MORPH_CLOSE, disk(radius + 2))
+    gap = ((contrast < CLEFT * sides) & (sides > STRONG)).astype(np.uint8)
+    reached = band.astype(np.uint8) & gap
+    for _ in range(CLEFT_STEPS):
+        further = cv2.dilate(reached, disk(radius)) & gap
         if np.array_equal(further, reached):
             break
         reached = further
-    return cv2.dilate(reached, disk(2)) > 0
+    return np.asarray(cv2.dilate(reached, disk(radius)) > 0)
 
 
 def unmixed(pixels: NDArray[np.uint8], alpha: Float, colour: Float, back: Float) -> NDArray[np.uint8]:
