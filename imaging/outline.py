@@ -71,7 +71,7 @@ def find_outline(small: Pixels) -> Outline:
     open_parts |= _enclosed_shadows(rest, flooded, backdrop, sharp, lab)
     rest &= ~open_parts
     whole = _peeled(small, rest & ~_slivers(rest, flooded, backdrop, lab), local)
-    mask, marks = _without_marks(_without_specks(whole))
+    mask, marks = _without_marks(_without_specks(_without_horizons(whole)))
     return Outline(_fill_pinholes(mask, local, open_parts), backdrop, sharp, flooded, marks | _lettering(whole & ~mask))
 
 
@@ -278,6 +278,15 @@ def _peeled(small: Pixels, rest: Mask, local: Float) -> Mask:
     kept &= ~faint | (cv2.morphologyEx(kept.astype(np.uint8), cv2.MORPH_OPEN, disk(4)) > 0)
     smooth = cv2.medianBlur(kept.astype(np.uint8), 7) > 0
     return np.asarray(np.where(cv2.dilate(local, disk(4)) < 12.0, smooth, kept))
+
+
+def _without_horizons(mask: Mask) -> Mask:
+    """Without the line where a wall meets a floor: thin all along, from the left to the right side of the frame."""
+    labels, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+    across = np.intersect1d(labels[:, :4], labels[:, -4:])
+    thick = cv2.erode(mask.astype(np.uint8), disk(2)) > 0
+    lines = [label for label in across if label and thick[labels == label].mean() < 0.05]
+    return np.asarray(mask & ~np.isin(labels, lines))
 
 
 def _without_specks(mask: Mask) -> Mask:

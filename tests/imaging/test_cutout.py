@@ -233,3 +233,19 @@ def test_small_and_large_photos_keep_their_own_resolution(side: int) -> None:
     photo[quarter : 3 * quarter, quarter : 3 * quarter] = (60, 90, 160)
     cutout = cut_out(photo)
     assert abs(cutout.rgba.shape[0] - 2 * quarter) < 8
+
+
+def test_the_line_between_a_wall_and_a_floor_is_no_product() -> None:
+    photo = np.full((700, 900, 3), (206, 201, 191), np.uint8)
+    photo[350:] = (146, 116, 86)
+    photo += np.random.default_rng(0).integers(0, 6, photo.shape, np.uint8)
+    cutout = cut_out(photo)
+    assert not cutout.accepted and "nothing_found" in cutout.warnings
+
+
+def test_a_coloured_products_grey_legs_are_no_shadow() -> None:
+    photo = np.full((800, 800, 3), 246, np.uint8)
+    photo[250:500, 150:650] = (62, 84, 138)
+    photo[500:650, 200:240] = photo[500:650, 560:600] = (176, 176, 174)
+    alpha = whole_alpha(cut_out(photo), (800, 800))
+    assert alpha[520:640, 205:235].min() > 200 and alpha[520:640, 565:595].min() > 200
