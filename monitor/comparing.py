@@ -1,20 +1,20 @@
 """The compare page and what it fetches: two runs, live while one of them runs, and the map of two pictures."""
 
-from functools import lru_cache
+from base64 import b64encode
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 
 from core.storage import BlobMissing
 from monitor.compare import compare_version, read_compare
-from monitor.evidence import FOREVER, PICTURE_TYPES, SANDBOX, find_or_404, for_readers
+from monitor.evidence import FOREVER, PICTURE_TYPES, find_or_404, for_readers
 from monitor.finding import find_run
 from monitor.pages import console_page
 from monitor.patches import DEFAULT_HOURS, lifetimes, read_patches
-from monitor.picture_diff import AMPLIFY, MEDIA_TYPE, VISIBLE, PictureDiff, diff_blobs
+from monitor.picture_diff import AMPLIFY, MEDIA_TYPE, VISIBLE, diff_blobs
 from monitor.thumbnails import NotAPicture
 from runs.models import Blob, Run
 from runs.querysets import RunQuerySet
@@ -107,35 +107,21 @@ def _context(request: HttpRequest, before: Run, after: Run) -> dict[str, Any]:
 
 @for_readers
 def difference(request: HttpRequest, before_id: str, after_id: str) -> HttpResponse:
-    """How two pictures differ, in numbers and as a map."""
-    try:
-        found = _difference(before_id, after_id)
-    except (BlobMissing, NotAPicture):
-        found = None
-    return render(request, "monitor/_difference.html", {
-        "diff": found, "before_id": before_id, "after_id": after_id,
-        "visible": VISIBLE, "amplify": AMPLIFY, "strongest_shown": 255 // AMPLIFY,
-    })  # fmt: skip
+    """How two pictures differ, in numbers and as a map.
 
-
-@for_readers
-def difference_picture(request: HttpRequest, before_id: str, after_id: str) -> HttpResponse:
-    """The map itself."""
-    try:
-        found = _difference(before_id, after_id)
-    except (BlobMissing, NotAPicture) as error:
-        raise Http404 from error
-    headers = {"Content-Security-Policy": SANDBOX, "Cache-Control": FOREVER, "Content-Disposition": "inline"}
-    return HttpResponse(found.picture, content_type=MEDIA_TYPE, headers=headers)
-
-
-def _difference(before_id: str, after_id: str) -> PictureDiff:
-    """Of pictures that are still kept; the page asks twice, for the numbers and for the map."""
+    Both come in one answer that the browser keeps: made once, whichever process is asked. It is kept nowhere else, so
+    that nothing is left here of a picture that its shopper deletes.
+    """
     blobs = Blob.objects.kept().filter(media_type__in=PICTURE_TYPES)
     before, after = find_or_404(blobs, before_id), find_or_404(blobs, after_id)
-    return _computed(before, after)
-
-
-@lru_cache(maxsize=16)
-def _computed(before: Blob, after: Blob) -> PictureDiff:
-    return diff_blobs(before, after)
+    try:
+        found, kept = diff_blobs(before, after), FOREVER
+    except (BlobMissing, NotAPicture):
+        found, kept = None, "no-store"
+    drawn = f"data:{MEDIA_TYPE};base64,{b64encode(found.picture).decode()}" if found and not found.same else ""
+    context = {
+        "diff": found, "map": drawn, "visible": VISIBLE, "amplify": AMPLIFY, "strongest_shown": 255 // AMPLIFY,
+    }  # fmt: skip
+    answer = render(request, "monitor/_difference.html", context)
+    answer.headers["Cache-Control"] = kept
+    return answer

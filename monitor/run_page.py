@@ -174,12 +174,12 @@ def read_run_page(run: Run, *, payloads: bool = False) -> RunPage:
 
 
 def _alike(run: Run) -> Alike | None:
-    """Other runs with the same error signature, through its index."""
+    """Shoppers' runs with the same error signature, through its index; what staff try again is no further failure."""
     if not run.error_signature:
         return None
-    alike = Run.objects.like(run.error_signature)
+    alike = Run.objects.shoppers().like(run.error_signature)
     number = len(alike.values_list("pk")[: MANY_ALIKE + 1])
-    if number < 2:
+    if number < 1 + (run.mode == Run.Mode.LIVE):  # it counts itself
         return None
     dates = alike.values_list("created_at", flat=True)
     return Alike(number, dates.order_by("id")[0], dates.order_by("-id")[0])

@@ -3,6 +3,7 @@
 Every one asks for a signed-in member of staff who may view runs, or change them.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.urls import URLPattern, path
@@ -26,20 +27,15 @@ if TYPE_CHECKING:
 
 def console_urls(site: "ConsoleSite") -> list[URLPattern]:
     """Pictures, downloads, fragments of the run page, and its buttons."""
-    view = site.admin_view
+    view, kept = site.admin_view, partial(site.admin_view, cacheable=True)  # else no browser keeps what it is told to
     two = "runs/run/<str:before_id>/compare/<str:after_id>/"
     return [
-        path("evidence/pictures/<str:blob_id>/<int:size>/", view(evidence.thumbnail), name="monitor_thumbnail"),
-        path("evidence/pictures/<str:blob_id>/", view(evidence.picture), name="monitor_picture"),
+        path("evidence/pictures/<str:blob_id>/<int:size>/", kept(evidence.thumbnail), name="monitor_thumbnail"),
+        path("evidence/pictures/<str:blob_id>/", kept(evidence.picture), name="monitor_picture"),
         path(
             "evidence/pictures/<str:before_id>/difference/<str:after_id>/",
-            view(comparing.difference),
+            kept(comparing.difference),
             name="monitor_difference",
-        ),
-        path(
-            "evidence/pictures/<str:before_id>/difference/<str:after_id>/map.webp",
-            view(comparing.difference_picture),
-            name="monitor_difference_picture",
         ),
         path("evidence/artifacts/<str:artifact_id>/", view(evidence.artifact), name="monitor_artifact"),
         path("evidence/steps/<str:step_id>/asked/<int:attempt>/", view(evidence.asked), name="monitor_asked"),

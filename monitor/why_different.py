@@ -141,9 +141,12 @@ def _of_a_profile(key: str, old: StepView, new: StepView) -> Iterator[Cause]:
     before, after = _profile(old), _profile(new)
     if not before or not after:
         return
-    names = tuple({str(row["profile"]) for row in rows.values()} for rows in (before, after))
-    if names[0] != names[1]:
-        yield Cause("metric profile", ", ".join(sorted(names[0])), ", ".join(sorted(names[1])), key)
+    told = tuple(", ".join(sorted({str(row["profile"]) for row in rows.values()})) for rows in (before, after))
+    revisions = tuple(f"{name}, revision {_revisions(rows)}" for name, rows in zip(told, (before, after), strict=True))
+    if told[0] != told[1]:
+        yield Cause("metric profile", told[0], told[1], key)
+    elif revisions[0] != revisions[1]:
+        yield Cause("metric profile", revisions[0], revisions[1], key)
     for metric in (key for key in before if key in after):
         for fact in ("threshold", "must_pass"):
             a, b = before[metric][fact], after[metric][fact]
@@ -154,9 +157,19 @@ def _of_a_profile(key: str, old: StepView, new: StepView) -> Iterator[Cause]:
 def _profile(view: StepView) -> dict[str, dict[str, Any]]:
     results = [row.result for row in view.last.metrics if row.result.profile_key]
     return {
-        result.key: {"profile": result.profile_key, "threshold": result.threshold, "must_pass": result.must_pass}
+        result.key: {
+            "profile": result.profile_key,
+            "revision": result.profile_revision,
+            "threshold": result.threshold,
+            "must_pass": result.must_pass,
+        }
         for result in results
     }
+
+
+def _revisions(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    known = {row["revision"] for row in rows.values() if row["revision"] is not None}
+    return ", ".join(map(str, sorted(known))) or "unknown"
 
 
 def _said(value: Any) -> str:

@@ -138,8 +138,12 @@ class Run(models.Model):
 
     @property
     def is_trial(self) -> bool:
-        """Whether staff try something out with it: what it makes is shown to staff alone and kept nowhere else."""
-        return self.mode == self.Mode.RECORDED or bool(self.fork_changes)
+        """Whether staff try something out with it: what it makes is shown to staff alone and kept nowhere else.
+
+        A fork without a shop is of a run that was imported: whatever that says it is about, is not here.
+        """
+        of_an_imported = self.mode == self.Mode.FORK and self.shop_id is None
+        return self.mode == self.Mode.RECORDED or of_an_imported or bool(self.fork_changes)
 
 
 class Worker(models.Model):

@@ -103,6 +103,14 @@ def test_the_same_text_from_another_source_and_another_gate_are_causes() -> None
     ]
 
 
+def test_another_revision_of_the_same_gate_is_a_cause() -> None:
+    before, after = pair()
+    old, new = steps(before, after, PROMPT, PROMPT)
+    for step, revision in ((old, 1), (new, 2)):
+        MetricFactory(step=step, key="on_support", profile_key="gate_v1", profile_revision=revision)
+    assert causes(before, after) == [("placement", "metric profile", "gate_v1, revision 1", "gate_v1, revision 2")]
+
+
 def test_an_answer_that_a_person_gave_is_one_cause() -> None:
     before, after = pair()
     steps(before, after, PROMPT | {"vendor": "local", "model": "a"}, {"type": "human"})

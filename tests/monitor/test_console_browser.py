@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
 from core.ids import new_id
+from irschemas.models import IRSchema, MetricProfile
 from runs.models import Run, Step
 from runs.services import publish_dag
 from tests.factories import ProductAssetFactory
@@ -25,6 +27,11 @@ WATCH = """
 window.violations = [];
 addEventListener("securitypolicyviolation", (e) => window.violations.push(`${e.violatedDirective} ${e.blockedURI}`));
 """
+
+
+# Tables may scroll sideways; one that is filled in may not.
+FORMS_BESIDE = """[...document.querySelectorAll(".scroll:has(input)")]
+    .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth).map(e => e.textContent.trim().slice(0, 40))"""
 
 
 class Operator:
@@ -60,11 +67,14 @@ class Operator:
         """Complaints, violations, and whether the page is wider than its window."""
         wide = self.page.evaluate("document.documentElement.scrollWidth")
         found = [*self.complaints, *self.page.evaluate("window.violations")]
+        if hidden := self.page.evaluate(FORMS_BESIDE):
+            found.append(f"{self.page.url}: fields that one has to scroll to: {hidden}")
         return found if wide <= self.width else [*found, f"{self.page.url} is {wide} px wide"]
 
 
 def everything() -> list[str]:
     """Rows of every kind, and the address of every page that shows them."""
+    call_command("publish_pipelines", verbosity=0)
     run = composite_run()
     step = run.steps.get(node_key="composite")
     MetricFactory(step=step, passed=False)
@@ -77,6 +87,8 @@ def everything() -> list[str]:
     version = publish_dag("composite", PIPELINE)[0]
     earlier = publish_dag("composite", {"nodes": PIPELINE["nodes"][:1]})[0]
     drawn = composite_run(pipeline_version=version)
+    schema = IRSchema.objects.active().first()
+    gate = MetricProfile.objects.order_by("-id").first()
     group = RunFactory(status="failed", run_group_id=new_id(), error_code="x").run_group_id
     lists = [
         "runs/run", "runs/step", "runs/runerror", "runs/artifact", "runs/worker", "runs/pipeline",
@@ -88,6 +100,8 @@ def everything() -> list[str]:
         f"runs/run/{run.pk}/change", f"runs/run/{failed.pk}/change", f"prep/productasset/{asset.pk}/change",
         f"shops/shop/{run.shop_id}/change", "prompts/promptoverride/add", "irschemas/irschema/add", "shops/apikey/add",
         "irschemas/metricprofile/add", "auth/user/add", "password_change", "queue", "models", "experiments", "errors",
+        f"irschemas/irschema/{schema.pk}/change", f"irschemas/metricprofile/{gate.pk}/change",
+        f"runs/run/{run.pk}/compare/{drawn.pk}", f"runs/run/{drawn.pk}/rerun", "runs/run/import",
         f"runs/run/group/{group}",
         f"runs/run/{drawn.pk}/change", f"runs/pipelineversion/{version.pk}/change",
         f"runs/pipelineversion/{earlier.pk}/change", f"runs/pipeline/{version.pipeline_id}/edit",

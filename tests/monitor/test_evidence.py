@@ -51,6 +51,7 @@ def test_a_thumbnail_is_made_once_and_kept_by_the_browser(console: Client) -> No
     first = console.get(f"/admin/evidence/pictures/{stored.pk}/320/")
     assert "immutable" in first["Cache-Control"]
     assert "private" in first["Cache-Control"]
+    assert "no-" not in first["Cache-Control"] and "max-age=0" not in first["Cache-Control"]
     key = BlobStore.thumbnail_key(stored.storage_key, 320)
     storages["blobs"].delete(stored.storage_key)
     assert storages["blobs"].exists(key)

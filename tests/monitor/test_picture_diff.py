@@ -1,5 +1,6 @@
 """Where two pictures differ, and how much of them."""
 
+import base64
 import io
 
 import numpy as np
@@ -57,10 +58,12 @@ def test_the_page_gets_numbers_and_a_map_and_words_for_what_is_gone(console: Cli
     old = blob(run, room_jpeg(seed=1), "image/jpeg")
     new = blob(run, cutout_png())
     args = [str(old.pk), str(new.pk)]
-    said = console.get(reverse("admin:monitor_difference", args=args)).content.decode()
+    answer = console.get(reverse("admin:monitor_difference", args=args))
+    said = answer.content.decode()
     assert "B was scaled to A" in said and "amplified 8 times" in said
-    drawn = console.get(reverse("admin:monitor_difference_picture", args=args))
-    assert (drawn.status_code, drawn["Content-Type"]) == (200, "image/webp")
+    drawn = base64.b64decode(said.split("data:image/webp;base64,")[1].split('"')[0])
+    assert Image.open(io.BytesIO(drawn)).format == "WEBP"
+    assert "immutable" in answer["Cache-Control"] and "no-store" not in answer["Cache-Control"], "it is made once"
     same = console.get(reverse("admin:monitor_difference", args=[args[0], args[0]])).content.decode()
     assert "Every pixel is the same" in same
     broken = blob(run, b"no picture at all", "image/png")

@@ -173,9 +173,12 @@ def test_runs_that_failed_alike_are_counted_and_linked(console: Client) -> None:
     failed = {"status": "failed", "error_signature": "facts: timeout: took # s", "error_stage": "facts"}
     alone = page_of(console, RunFactory(**failed))
     assert 'id="alike"' not in alone
+    RunFactory(mode="fork", **failed)
     page = page_of(console, RunFactory(**failed))
-    assert "?range=all&amp;signature=facts%3A%20timeout%3A%20took%20%23%20s" in page
+    assert "?range=all&amp;mode=live&amp;signature=facts%3A%20timeout%3A%20took%20%23%20s" in page
     assert "2 runs failed like this one" in page
+    again = page_of(console, RunFactory(mode="fork", **failed))
+    assert "2 runs failed like this one" in again, "a re-run is none of them"
 
 
 def test_a_pipeline_without_its_own_pictures_gets_the_gallery(console: Client) -> None:

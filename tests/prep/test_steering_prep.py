@@ -1,5 +1,7 @@
 """Prep that is cancelled, run again, or started for many products at once."""
 
+import io
+
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
@@ -7,8 +9,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from prep.errors import AlreadyComplete
-from prep.models import ProductAsset
+from prep.models import PrepJob, ProductAsset
 from prep.services import move_asset, prepare_asset, prepare_inline, prepare_many, save_asset
+from runs.bundles.packing import pack_run
+from runs.bundles.unpacking import import_bundle
 from runs.cancelling import cancel_run
 from runs.changes import Changes
 from runs.groups import group_progress
@@ -124,3 +128,22 @@ def test_the_console_leads_to_the_groups_page(published: None) -> None:
     page = client.post("/admin/prep/productasset/", body, follow=True).content.decode()
     group = Run.objects.values_list("run_group_id", flat=True).distinct().get()
     assert f'href="/admin/runs/run/group/{group}/"' in page
+
+
+def test_a_fork_of_an_imported_prep_run_is_staffs_and_touches_no_product(sofa: ProductAsset) -> None:
+    """Not even one whose id it names: whoever made the bundle has chosen that."""
+    run = failed_at_facts(sofa)
+    bundle = b"".join(pack_run(run))
+    PrepJob.objects.all().delete()
+    Run.objects.filter(pk=run.pk).delete()
+    before = ProductAsset.objects.values().get(pk=sofa.pk)
+    imported, created = import_bundle(io.BytesIO(bundle), by="ada")
+    assert created and imported.subject_id == str(sofa.pk)
+    for start in (None, "cutout"):
+        fork = execute_inline(rerun_run(imported, from_node=start, by="ada", inline_owner="inline"))
+        assert (fork.status, fork.is_trial, fork.shop) == ("completed", True, None), fork.error_message
+        assert fork.steps.get(node_key="facts").payload.ir["dimensions_m"]["width"] == 2.1336
+    assert ProductAsset.objects.values().get(pk=sofa.pk) == before
+    assert not PrepJob.objects.exists()
+    sofa.refresh_from_db()
+    assert execute_inline(prepare_asset(sofa, inline_owner="inline").run).status == "completed", "it can be prepared"
