@@ -21,9 +21,11 @@ FATAL = ("too_dark", "upside_down", "outdoors", "view_blocked", "no_floor")
 # A floor that reaches this far (m) and goes on in the same colour is a back, a door, a wall.
 ENDLESS_M, ENDLESS_SHARE, SAME_COLOUR = 7.0, 0.12, 10.0
 DARK_P90, DARK_MEDIAN = 26.0, 10.0
-BLUR_STEP, LEAST_FLOOR_M2, LEAST_FLOOR_SHARE = 0.11, 0.7, 0.02
+BLUR_STEP, LEAST_FLOOR_M2, LEAST_FLOOR_SHARE = 0.11, 0.7, 0.04
 LOOKS_UP_DEG, SURE_FIT = -5.0, 0.55
-OUTDOOR_SHARE, BLOCKED_SHARE, LITTLE_FLOOR, LEAST_CLARITY = 0.3, 0.4, 0.08, 0.4
+OUTDOOR_SHARE, BLOCKED_SHARE, LITTLE_FLOOR, LEAST_CLARITY = 0.3, 0.58, 0.2, 0.3
+# Many edges of which so few agree on three directions are no room's.
+NO_ROOM_FIT, NO_ROOM_EDGES = 0.35, 100
 
 
 def find_doubts(pixels: Pixels, lines: Manhattan, camera: Camera, regions: Pixels, floor_clarity: float) -> list[str]:
@@ -37,7 +39,7 @@ def find_doubts(pixels: Pixels, lines: Manhattan, camera: Camera, regions: Pixel
     doubts = {
         "too_dark": _is_dark(lab),
         "upside_down": lines.pitch_deg < LOOKS_UP_DEG and lines.fit > SURE_FIT,
-        "outdoors": _outdoor_share(lab, lines) > OUTDOOR_SHARE,
+        "outdoors": _outdoor_share(lab, lines) > OUTDOOR_SHARE or _is_no_room(lines),
         "view_blocked": (_blocked_share(regions, camera) > BLOCKED_SHARE and floor < LITTLE_FLOOR)
         or _endless_share(lab, regions, camera) > ENDLESS_SHARE,
         "no_floor": floor_clarity < LEAST_CLARITY or not _has_floor(regions, camera),
@@ -68,15 +70,18 @@ def _outdoor_share(lab: NDArray[np.float32], lines: Manhattan) -> float:
     return float(max(sky.mean(), green.mean()))
 
 
+def _is_no_room(lines: Manhattan) -> bool:
+    """A rug, a hedge, a crowd: full of edges, hardly two of which run alike."""
+    return lines.fit < NO_ROOM_FIT and len(lines.segments) >= NO_ROOM_EDGES
+
+
 def _blocked_share(regions: Pixels, camera: Camera) -> float:
-    """Share of the photo taken by the largest thing that reaches from the lower edge to above the horizon."""
+    """Share of what lies below the horizon taken by one thing that reaches from the lower edge to above the horizon."""
     labels, _ = ndimage.label(regions == REGION.FURNITURE)
     scale = regions.shape[1] / (2 * camera.cx)
-    horizon = round(camera.horizon_at(camera.cx) * scale)
-    low = set(labels[-2:].ravel()) - {0}
-    high = set(labels[: max(1, horizon)].ravel()) - {0}
-    sizes = [float((labels == label).mean()) for label in sorted(low & high)]
-    return max(sizes, default=0.0)
+    horizon = int(np.clip(round(camera.horizon_at(camera.cx) * scale), 1, len(labels) - 1))
+    low, high = set(labels[-2:].ravel()) - {0}, set(labels[:horizon].ravel()) - {0}
+    return max((float((labels[horizon:] == label).mean()) for label in sorted(low & high)), default=0.0)
 
 
 def _endless_share(lab: NDArray[np.float32], regions: Pixels, camera: Camera) -> float:
@@ -90,7 +95,8 @@ def _endless_share(lab: NDArray[np.float32], regions: Pixels, camera: Camera) ->
     top = floor[:, columns].argmax(axis=0)
     scale = regions.shape[1] / (2 * camera.cx)
     ahead = camera.floor_points((np.stack([columns, top], axis=1) + 0.5) / scale)[:, 1]
-    above, below = lab[np.maximum(top - 8, 0), columns], lab[np.minimum(top + 4, len(floor) - 1), columns]
+    even = cv2.blur(lab, (31, 15))  # a shirt's pattern is not its end
+    above, below = even[np.maximum(top - 12, 0), columns], even[np.minimum(top + 9, len(floor) - 1), columns]
     same = np.linalg.norm(above - below, axis=1) < SAME_COLOUR
     return float(((np.nan_to_num(ahead, nan=99.0) > ENDLESS_M) & same).mean())
 
@@ -105,8 +111,7 @@ def _has_floor(regions: Pixels, camera: Camera) -> bool:
     plan = camera.floor_points((np.stack([columns, rows], axis=1) + 0.5) / scale)
     plan = plan[~np.isnan(plan).any(axis=1)]
     plan = plan[np.hypot(plan[:, 0], plan[:, 1]) < 9.0]
-    cells = {(int(x), int(z)) for x, z in np.floor(plan * 5)}
-    return len(cells) * 0.04 > LEAST_FLOOR_M2
+    return len(np.unique(np.floor(plan * 5) @ [1.0, 1000.0])) * 0.04 > LEAST_FLOOR_M2
 
 
 def _sharpness(pixels: Pixels) -> float:

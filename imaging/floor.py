@@ -31,6 +31,9 @@ COLOUR_WEIGHT, LOUDEST, UPRIGHT_WEIGHT, UPRIGHT_PX, UNKNOWN, GENEROUS = 0.1, 3.0
 BOND, LEAST_BOND, EDGE = 3.0, 0.2, 5.0
 # What the generous cut adds is floor below this share of upright edges, and from this share of the photo.
 MOST_UPRIGHT, LEAST_ADDED = 0.015, 0.001
+CLEAR_STEP, USUAL_RANGE = 22.0, 60.0
+# A hole in the floor of another hue (Lab) stands on it, where the floor around is plain.
+LARGEST_HOLE, LEAST_THING_PX, PLAIN, HUE_STEP, ODD = 0.06, 60, 9.0, 16.0, 0.008
 
 
 def find_floor(small: Pixels, distance: Float, upright: Mask) -> tuple[Mask, float]:
@@ -49,8 +52,9 @@ def find_floor(small: Pixels, distance: Float, upright: Mask) -> tuple[Mask, flo
     leaning = _Leaning.of(patches, lab, distance, upright, foot & _unlike(lab, foot, far))
     strict = _whole(leaning.cut(0.0)[patches.labels], foot)
     generous = _whole(leaning.cut(GENEROUS)[patches.labels], foot)
+    odd = leaning.unlike(strict)[patches.labels]
     floor = _fill_flat_holes(strict | _flat(generous & ~strict, upright), upright)
-    return floor, _clarity(lab, floor)
+    return floor & ~_coloured(odd & floor, floor & ~odd, lab), _clarity(lab, floor)
 
 
 class _Leaning:
@@ -88,6 +92,11 @@ class _Leaning:
 
     def _likeness(self, patches: Mask) -> Float:
         return self.alike @ patches.astype(np.float32) / max(1.0, float(self.patches.area[patches].sum())) + UNKNOWN
+
+    def unlike(self, floor: Mask) -> Mask:
+        """Patches (count,) of a colour that hardly any floor (H, W) near them has."""
+        share = self.patches.mean(floor) > 0.5
+        return np.asarray(self._likeness(share) < ODD + UNKNOWN)
 
     def _joined(self, floor: Mask) -> Mask:
         """Of these patches those that hang together with a seed."""
@@ -162,13 +171,42 @@ def _fill_flat_holes(floor: Mask, upright: Mask) -> Mask:
     # Legs hang below what they carry, so edges count that only touch a hole.
     around = ndimage.grey_dilation(labels, size=(7, 7))
     edges = np.bincount(around[upright], minlength=count + 1)
-    flat = (sizes < 0.06 * floor.size) & (edges <= 0.01 * sizes + 4)
+    flat = (sizes < LARGEST_HOLE * floor.size) & (edges <= 0.01 * sizes + 4)
     flat[0] = False
     return np.asarray(floor | flat[labels])
 
 
+def _coloured(odd: Mask, floor: Mask, lab: Float) -> Mask:
+    """Those parts of an odd mask that differ in hue from a plain floor all around them: they stand on it.
+
+    Light, shade and gloss change a floor's lightness, and its colour in proportion. Where the floor around is
+    patterned, as on a rug, colours mean nothing.
+    """
+    labels, count = ndimage.label(odd)
+    stands = np.zeros(count + 1, bool)
+    for label, size in enumerate(np.bincount(labels.ravel())):
+        if label and LEAST_THING_PX <= size < LARGEST_HOLE * odd.size:
+            stands[label] = _is_coloured(labels == label, floor, lab)
+    return np.asarray(stands[labels])
+
+
+def _is_coloured(hole: Mask, floor: Mask, lab: Float) -> bool:
+    rows, columns = np.nonzero(hole)
+    part = np.s_[max(0, rows.min() - 9) : rows.max() + 10, max(0, columns.min() - 9) : columns.max() + 10]
+    inside, near, colours = hole[part].astype(np.uint8), floor[part], lab[part]
+    ring = near & (cv2.dilate(inside, disk(8)) > 0) & (cv2.dilate(inside, disk(2)) == 0)
+    core = cv2.erode(inside, disk(1)) > 0
+    if ring.sum() < 20 or core.sum() < 10:
+        return False
+    around, middle = np.median(colours[ring], axis=0), np.median(colours[core], axis=0)
+    if np.median(np.abs(colours[ring] - around), axis=0).sum() > PLAIN:
+        return False
+    lit = around * (middle[0] / max(float(around[0]), 1.0))
+    return bool(np.hypot(*(middle - lit)[1:]) > HUE_STEP)
+
+
 def _clarity(lab: Float, floor: Mask) -> float:
-    """0..1: median colour step across the floor's outline."""
+    """0..1: median colour step across the floor's outline, for a photo of ordinary contrast."""
     if floor.mean() < 0.02:
         return 0.0
     solid = floor.astype(np.uint8)
@@ -181,7 +219,9 @@ def _clarity(lab: Float, floor: Mask) -> float:
     rim[-4:] = False
     if not rim.any():
         return 0.0
-    return float(np.clip(np.median(np.linalg.norm(means[0] - means[1], axis=2)[rim]) / 22.0, 0.0, 1.0))
+    dark, light = np.percentile(lab[..., 0], [2, 98])
+    clear = CLEAR_STEP * float(np.clip((light - dark) / USUAL_RANGE, 0.6, 1.0))
+    return float(np.clip(np.median(np.linalg.norm(means[0] - means[1], axis=2)[rim]) / clear, 0.0, 1.0))
 
 
 __all__ = ["find_floor"]

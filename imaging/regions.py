@@ -26,6 +26,9 @@ WORKING_SIDE = 400
 # Share of the photo from which a calm area counts as wall by itself; slope of a ray to what is at knee height.
 WALL_DELTA, LARGE_WALL, KNEE, LOWEST_WINDOW = 9.0, 0.04, -0.25, -0.4
 HIGH_CEILING_M = 2.75
+# A fine pattern: how far it is blurred, how even it is then, how much of it is calm before, and its share of the photo.
+BLUR_PX, EVEN_STEP, MOST_CALM, LARGE_PATTERN = 5.0, 0.7, 0.7, 0.02
+LOWEST_SILL_M = 0.5
 
 
 def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixels, float]:
@@ -88,14 +91,25 @@ def _fill_small(mask: Mask, share: float) -> Mask:
 
 
 def _calm_areas(small: Pixels) -> Mask:
-    """Pixels without an edge nearby; edges are judged against the picture's own contrast."""
+    """Pixels without an edge nearby, for the picture's own contrast, and large areas of an even fine pattern.
+
+    Bricks and tiles have edges everywhere; seen through half-closed eyes they are as calm as paint.
+    """
     lab = to_lab(small)
-    steps = [
-        np.hypot(cv2.Sobel(lab[..., c], cv2.CV_32F, 1, 0), cv2.Sobel(lab[..., c], cv2.CV_32F, 0, 1)) / 8
-        for c in range(3)
-    ]
-    step = np.sqrt(sum(s * s for s in steps))
-    return np.asarray(step < float(np.clip(1.6 * np.median(step), 0.9, 2.2)))
+    step = _steepness(lab)
+    calm = np.asarray(step < float(np.clip(1.6 * np.median(step), 0.9, 2.2)))
+    labels, count = ndimage.label(_steepness(cv2.GaussianBlur(lab, (0, 0), BLUR_PX)) < EVEN_STEP)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    calm_share = np.bincount(labels.ravel(), calm.ravel(), count + 1) / np.maximum(sizes, 1)
+    patterned = (sizes > LARGE_PATTERN * calm.size) & (calm_share < MOST_CALM)
+    patterned[0] = False
+    return np.asarray(calm | (cv2.dilate(patterned[labels].astype(np.uint8), disk(int(BLUR_PX))) > 0))
+
+
+def _steepness(lab: Float) -> Float:
+    """Colour change per pixel (H, W)."""
+    slopes = [cv2.Sobel(lab[..., c], cv2.CV_32F, *along) for c in range(3) for along in ((1, 0), (0, 1))]
+    return np.asarray(np.sqrt(sum(s * s for s in slopes)) / 8)
 
 
 def _ceiling_and_wall(
@@ -166,7 +180,8 @@ def _openings(small: Pixels, regions: Pixels, rays: Wide, camera: Camera, walls:
             continue
         bright = float(np.percentile(light[box][..., 0][part], 80)) > level + 8.0
         if bright and _square_metres(part, rays[box], camera, walls) > LEAST_WINDOW_M2:
-            found[box] |= part
+            _, reach = nearest_wall(walls, rays[box][part].mean(axis=0))
+            found[box] |= part & (camera.height_m + rays[box][..., 1] * reach > LOWEST_SILL_M)
     return found
 
 
