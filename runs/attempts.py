@@ -277,9 +277,19 @@ async def _measure(context: RunContext, deps: Deps, attempt: Attempt) -> None:
             "gate_rejected",
             text[:1000],
             kind="metric_failed",
-            retryable=True,
+            retryable=_may_differ(deps, attempt),
             details={"failed": list(attempt.gate.failed_keys)},
         )
+
+
+def _may_differ(deps: Deps, attempt: Attempt) -> bool:
+    """Whether the same question may get another answer: a vendor that computes here gives the same one every time."""
+    route = attempt.asked_route
+    if (
+        route is None or attempt.route > 0
+    ):  # nobody was asked, or another one before whose answer may be better next time
+        return True
+    return deps.vendors[route.vendor].kind != "cpu"
 
 
 def measure_profile(profile: Profile, ir: Any, bindings: dict[str, Any], store: BlobStore, owner: str) -> GateResult:

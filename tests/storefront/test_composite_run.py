@@ -124,6 +124,7 @@ def test_a_picture_that_is_not_true_to_size_never_reaches_a_shopper(chair: Produ
     run = execute_composite_run(CompositeParams(chair, room(chair)), default_deps(**routed(SPOILED)))
     assert (run.status, run.error_code, run.error_stage) == (Run.Status.FAILED, "gate_rejected", "composite")
     assert "scale_error" in run.error_message
+    assert run.error_retryable is False, "our own engine would make the same picture again"
     assert run.error_signature.startswith("composite: gate_rejected: ")
     assert "its size is off by" in read_run_page(run).headline
     assert Artifact.objects.filter(run=run, role="result").exists(), "staff can look at the rejected picture"
