@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bench.breaking import KINDS, SWEEPS, Break, Picture
 from bench.figures import Figure, Section
-from bench.scenes import ScenePair, pairs, products, rooms, scenes_folder
+from bench.scenes import ScenePair, SceneProduct, pairs, products, rooms, scenes_folder
 from imaging.compose import compose
 from imaging.cutout import cut_out
 from imaging.metrics import measure as measure_picture
@@ -57,8 +57,8 @@ REASONS: dict[str, set[str]] = {
     "room altered": {"outside_drift", "outside_changed_share"},
     "another size": {"size_kept"},
 }
-# Turned by chance, a model's honest picture may look mirrored: asked of our own engine only.
-NOT_ASKED = {(TRUTH, "mirrored")}
+# Turned by chance, a model's honest picture may look mirrored, and its outline is only found: our own engine is asked.
+NOT_ASKED = {(TRUTH, "mirrored"), (TRUTH, "haloed")}
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _sweep_rows(judged: list[Judged], name: str) -> list[Figure]:
 
 def kind_of(sweep: str) -> str:
     """The kind of break that a sweep is more and more of."""
-    return sweep.split(" by ")[0].removesuffix(" by,").strip()
+    return sweep.split(" by")[0]
 
 
 def judge_all() -> Iterator[Judged]:
@@ -149,7 +149,7 @@ def judge_all() -> Iterator[Judged]:
 
 def judge_pair(pair: ScenePair, gate: Profile) -> Iterator[Judged]:
     """One pair's pictures, as made and broken."""
-    cutout = cut_out(pair.product.photo.pixels).rgba
+    cutout = ready_cutout(pair.product)
     product = pair.product.sized(cutout.shape[1] / cutout.shape[0])
     place, room, photo = pair.placement(product), pair.room.true_room(), pair.room.photo.pixels
     other = other_cutout(pair)
@@ -179,7 +179,7 @@ def judge_pair(pair: ScenePair, gate: Profile) -> Iterator[Judged]:
 
 def judge_free(gate: Profile) -> Iterator[Judged]:
     """Every product in every room, where we would put it if nobody says where."""
-    cutouts = {each.name: cut_out(each.photo.pixels).rgba for each in products()}
+    cutouts = {each.name: ready_cutout(each) for each in products()}
     for scene in rooms():
         photo = scene.photo.pixels
         read = read_room(photo, scene.photo.f35_mm)
@@ -220,6 +220,16 @@ def judge_picture(
     return grade(gate, [MetricValue(item.key, item.value, applies=item.asked) for item in found])
 
 
+def ready_cutout(product: SceneProduct) -> Pixels:
+    """A cutout that would go ready: where ours is warned of, the merchant's own alpha."""
+    done = cut_out(product.photo.pixels)
+    if done.accepted:
+        return done.rgba
+    rows, columns = np.flatnonzero(product.alpha.any(axis=1)), np.flatnonzero(product.alpha.any(axis=0))
+    part = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    return np.dstack([product.photo.pixels[part], product.alpha[part]])
+
+
 def other_cutout(pair: ScenePair) -> Pixels:
     """The cutout of another product that stands as the pair's does."""
     mount = pair.product.numbers["truth"]["mounting"]
@@ -227,13 +237,13 @@ def other_cutout(pair: ScenePair) -> Pixels:
         each for each in products()
         if each.name != pair.product.name and each.numbers["truth"]["mounting"] == mount
     )  # fmt: skip
-    return cut_out(found.photo.pixels).rgba
+    return ready_cutout(found)
 
 
 def cpu_of_large() -> float:
     """CPU seconds of judging our own picture of a 12 MP photo (kept at 2560 px), its pictures decoded; warm."""
     pair = pairs()[0]
-    rgba = cut_out(pair.product.photo.pixels).rgba
+    rgba = ready_cutout(pair.product)
     product = pair.product.sized(rgba.shape[1] / rgba.shape[0])
     place, true = pair.placement(product), pair.room.true_room()
     small = pair.room.photo.pixels

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from bench import gate
 from bench.breaking import KINDS, Picture
 from bench.cutout import overlap
-from bench.scenes import SceneProduct, pairs, products, rooms
+from bench.scenes import pairs, products, rooms
 from imaging.compose import compose
 from imaging.cutout import cut_out
 from imaging.metrics import measure as measure_picture
@@ -95,7 +95,7 @@ def _part(region: Sequence[int], shape: tuple[int, ...]) -> tuple[slice, slice]:
 def _free() -> list[tuple[str, Pixels]]:
     """Every room with every product, where our selection puts it."""
     tiles = []
-    cutouts = {product.name: _ready(product) for product in products()}
+    cutouts = {product.name: gate.ready_cutout(product) for product in products()}
     for scene in rooms():
         room = read_room(scene.photo.pixels, scene.photo.f35_mm)
         for product in products():
@@ -111,16 +111,6 @@ def _free() -> list[tuple[str, Pixels]]:
             place = next(each for each in found if each.id == best)
             tiles.append((f"{title}: {place.why}"[:66], compose(scene.photo.pixels, room, rgba, sized, place).pixels))
     return tiles
-
-
-def _ready(product: SceneProduct) -> Pixels:
-    """A cutout that would go ready: where ours is warned of, the merchant's own alpha."""
-    done = cut_out(product.photo.pixels)
-    if done.accepted:
-        return done.rgba
-    rows, columns = np.flatnonzero(product.alpha.any(axis=1)), np.flatnonzero(product.alpha.any(axis=0))
-    part = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-    return np.dstack([product.photo.pixels[part], product.alpha[part]])
 
 
 def _broken() -> list[tuple[str, Pixels]]:

@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 CALM, DIFFERS = 3.5, 5.0
 # A shadow keeps the hue within this (ΔE of a and b at one level), is smooth (log light per px), never this
 # dark, and hardly brighter.
-SHADOW_AB, SAME_AB, SMOOTH, DARKEST, BRIGHTER = 12.0, 8.0, 0.08, 0.15, 1.05
+SHADOW_AB, SAME_AB, SMOOTH, DARKEST, BRIGHTER = 12.0, 8.0, 0.08, 0.07, 1.05
 # Correlation at which a texture is surely the room's, and where it is darker too, unless sharply so
 # (log light per px); window (px), noise (log²).
 SURELY_ROOM, ROOM_IN_SHADE, SHARP, WINDOW, NOISE = 0.75, 0.4, 0.2, 2.0, 2e-4

@@ -20,10 +20,11 @@ from imaging.drift import outside_change, shadow_zone, with_cast_shadow
 from imaging.evidence import changed
 from imaging.expected import as_rgba, expected_sprite, in_photo, true_height
 from imaging.geometry import footprint
+from imaging.labels import REGION
 from imaging.light import light_at
 from imaging.likeness import identity, seam
 from imaging.measures import Measure, with_drift
-from imaging.occlusion import cover_of, covered
+from imaging.occlusion import Cover, cover_of, covered
 from imaging.placement import box_iou
 from imaging.room import Room
 from imaging.scene import Box, Placement, Product
@@ -70,8 +71,9 @@ COMPARED = (
     ("seam", "levels"),
     ("contact_shadow", "share"),
 )
-# A model may turn the product a little: likeness in every detail is asked only of a cutout that was pasted.
-PASTED = {"product_ssim", "silhouette_iou"}
+# A model may turn the product a little, and its outline is only found: likeness in every detail and a clean edge are
+# asked only of a cutout that was pasted.
+PASTED = {"product_ssim", "silhouette_iou", "seam"}
 # Who says where it painted need not be found.
 SOUGHT = {"product_found"}
 
@@ -96,12 +98,14 @@ def measure(
     area that shows again elsewhere. product_delta_e: CIEDE2000 in the room's light. sharpness: edges as a share of the
     cutout's. seam: 8-bit levels. contact_shadow: light left beside the product's base, 1 is no shadow.
     """
-    placed = [Measure("inside_image", _rounded(inside_share(placement)), "share"), _support(room, product, placement)]
+    inside = Measure("inside_image", _rounded(inside_share(placement)), "share")
     if result_pixels.shape != room_pixels.shape:
         note = f"the picture is {result_pixels.shape[1]} x {result_pixels.shape[0]}, not the room's size"
+        placed = [inside, _support(room, product, placement, None)]
         found = [*placed, *_nothing(note), Measure("size_kept", 0.0, "share", note)]
     else:
         shown = _Shown.of(result_pixels, room_pixels, room, cutout_rgba, product, placement, product_mask, repaint)
+        placed = [inside, _support(shown.room, product, shown.placement, shown.cover)]
         found = [*placed, *_compared(shown), Measure("size_kept", 1.0, "share")]
     return with_drift(found, repaint, max(room_pixels.shape))
 
@@ -121,7 +125,7 @@ class _Shown:
     placement: Placement
     gains: Float
     expected: Sprite
-    hidden: bool
+    cover: Cover | None
     pasted: bool
     found: float | None
     seen: Box | None
@@ -166,7 +170,7 @@ class _Shown:
             if np.count_nonzero(outline > 127) < LEAST_OUTLINE * np.count_nonzero(mask > 127):
                 outline = mask
         return cls(
-            picture, before, room, rgba, product, placement, gains, expected, cover is not None, told is not None,
+            picture, before, room, rgba, product, placement, gains, expected, cover, told is not None,
             found, seen, mask, outline,
         )  # fmt: skip
 
@@ -186,7 +190,7 @@ def _compared(shown: _Shown) -> list[Measure]:
     drift, share = outside_change(picture, before, zone)
     if (drift or 0.0) > FAINT_DRIFT:
         drift, share = outside_change(picture, before, with_cast_shadow(picture, before, zone))
-    in_place = shown.expected if placement.mount == "wall" or shown.hidden else None
+    in_place = shown.expected if placement.mount == "wall" or shown.cover else None
     values = {
         "scale_error": _scale_error(shown, wanted),
         "aspect_error": _aspect_error(shown, wanted),
@@ -249,9 +253,19 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), 4)
 
 
-def _support(room: Room, product: Product, placement: Placement) -> Measure:
+def _support(room: Room, product: Product, placement: Placement, cover: Cover | None) -> Measure:
+    """Share of what the product rests on that carries it; what stands in front of it tells nothing about that."""
     check = check_placement(room, product, placement)
-    return Measure("on_support", _rounded(check.measures.get("support", 0.0)), "share", check.reason or "")
+    share = check.measures.get("support", 0.0)
+    pose = pose_of(room, product, placement) if cover is not None else None
+    if cover is not None and pose is not None:
+        base = np.zeros((room.height, room.width), np.uint8)
+        cv2.fillConvexPoly(base, np.rint(room.camera().project(pose.base)).astype(np.int32), 1)
+        high, wide = cover.alpha.shape
+        base[cover.y : cover.y + high, cover.x : cover.x + wide][cover.alpha > 0.5] = 0
+        floor = cv2.resize((room.regions == REGION.FLOOR).astype(np.uint8), (room.width, room.height))
+        share = max(share, float(np.count_nonzero(floor[base > 0])) / max(int(base.sum()), 1))
+    return Measure("on_support", _rounded(share), "share", check.reason or "")
 
 
 def _reduced(pixels: Pixels, size: tuple[int, int]) -> Pixels:
