@@ -1,5 +1,6 @@
 """The one model call of a step: prompt, route, idempotency key, the call itself, and the recording of all of it."""
 
+import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,15 +12,16 @@ from django.db import InterfaceError, OperationalError
 from core.canonical import json_hash
 from core.pictures import PictureRef, unbind_pictures
 from core.pools import SMALL, off_loop, off_loop_if_large, weighs_at_most
+from core.storage import BlobMissing, BlobStore
 from prompts.selection import render_selection
-from runs.blobs import PUTS, draft_blob
+from runs.blobs import PUTS, draft_blob, read_blob
 from runs.choices import Choice
 from runs.choosing import Chooser
 from runs.context import Deps, RunContext
 from runs.errors import AttemptFailed, BytesGone, DatabaseAway, PutOff
 from runs.exchange import capture_error, capture_reply, note_error, note_recorded, note_reply
 from runs.limits import TurnTooLate
-from runs.models import Artifact
+from runs.models import Artifact, Blob
 from runs.recording import ArtifactDraft, ModelCall, PromptUse, Recorder
 from runs.repairing import answer_schema, ask_again, problems_of, refuse, repair_of
 from runs.rules import AttemptRules
@@ -113,10 +115,11 @@ class Asker:
         """What arrived while a worker was being lost, else what the service answers now."""
         known = self._context.replies.pop(call.idempotency_key, None)
         if known is not None:
-            record.answered_from = "recording"
-            reply = await off_loop(_recorded, known, recorder)
-            note_recorded(record, reply)
-            return reply
+            with contextlib.suppress(BlobMissing):  # then the service is asked again
+                reply = await off_loop(_recorded, known, self._deps.store, recorder)
+                record.answered_from = "recording"
+                note_recorded(record, reply)
+                return reply
         try:
             return await self._fresh(call, route, record, recorder)
         except (OperationalError, InterfaceError) as error:  # not the stage's crash
@@ -300,5 +303,5 @@ def _read_images(pictures: Mapping[str, PictureRef]) -> tuple[Image, ...]:
     return tuple(Image(role, ref.read(), ref.media_type, ref.sha256) for role, ref in pictures.items())
 
 
-def _recorded(known: bytes, recorder: Recorder) -> Reply:
-    return reply_from_record(json.loads(known), recorder.read_blob)
+def _recorded(known: Blob, store: BlobStore, recorder: Recorder) -> Reply:
+    return reply_from_record(json.loads(read_blob(known, store)), recorder.read_blob)

@@ -131,7 +131,7 @@ def store_blob(
 
 
 def require_bytes(store: BlobStore, fresh: Iterable[str]) -> None:
-    """See that the bytes of rows just written are there. Inside the transaction that wrote them.
+    """See that the bytes of rows just written, or saved from deletion, are there. Inside the transaction that wrote.
 
     Between `put` and the row somebody may have deleted the same bytes with the last row that named them. From the row
     on nobody can: deleting needs the row's lock.

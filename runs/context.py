@@ -27,7 +27,7 @@ from runs.dag import Dag, published_dag
 from runs.errors import LeaseLost
 from runs.grounds import Ended, metric_values
 from runs.limits import Limiter
-from runs.models import Artifact, MetricResult, PipelineVersion, Run, RunError, Step
+from runs.models import Artifact, Blob, MetricResult, PipelineVersion, Run, RunError, Step
 from runs.recorded import RecordedRun, load_recorded, schema_ids
 from runs.registry import find_stage
 from runs.repairing import Repair, repair_of
@@ -156,7 +156,7 @@ class RunContext:
     overrides: Mapping[str, LiveOverride] = field(default_factory=dict)
     schemas: Mapping[str, ActiveSchema] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
-    replies: dict[str, bytes] = field(default_factory=dict)
+    replies: dict[str, Blob] = field(default_factory=dict)
     recorded: RecordedRun | None = None  # of a replay: the original
     schema_ids: Mapping[tuple[str, str], UUID] = field(default_factory=dict)
     expected_usd: dict[str, Decimal] = field(default_factory=dict)  # of calls that have no cost yet, by node
@@ -328,8 +328,8 @@ def _load_rules(context: RunContext) -> None:
     context.profiles = load_profiles(profiles, began) if profiles else {}
 
 
-def _unused_replies(context: RunContext) -> dict[str, bytes]:
-    """Answers that arrived while their worker was being lost, by idempotency key.
+def _unused_replies(context: RunContext) -> dict[str, Blob]:
+    """Answers that arrived while their worker was being lost, by idempotency key; they are read when they are used.
 
     An attempt that failed by itself has had its answer and its cost counted: the next one asks anew.
     """
@@ -339,12 +339,7 @@ def _unused_replies(context: RunContext) -> dict[str, bytes]:
     replies = Artifact.objects.filter(
         ~Exists(failed), run=context.run.id, role=Artifact.Role.REPLY, blob__isnull=False
     ).select_related("blob")
-    known = {}
-    for reply in replies:
-        with contextlib.suppress(BlobMissing):  # then the model is asked again
-            if reply.blob is not None:
-                known[reply.name] = read_blob(reply.blob)
-    return known
+    return {reply.name: reply.blob for reply in replies if reply.blob is not None}
 
 
 def _target(step: str) -> str:

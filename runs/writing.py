@@ -57,7 +57,10 @@ ARTIFACTS = """artifact AS (
   FROM blob JOIN jsonb_to_recordset(%s::jsonb)
     AS new(id uuid, run_id uuid, step_id uuid, attempt smallint, role text, name text, sha256 text) USING (sha256)
   ON CONFLICT DO NOTHING)"""
-FRESH = "ARRAY(SELECT storage_key FROM blob WHERE fresh AND storage_key <> '')"
+# The storage keys whose bytes may not be there: of rows that are new, and of those that were condemned when the
+# statement began, for whoever was deleting them may have got as far as the bytes.
+FRESH = """ARRAY(SELECT storage_key FROM blob WHERE storage_key <> ''
+  AND (fresh OR id IN (SELECT id FROM runs_blob WHERE condemned_at IS NOT NULL)))"""
 
 
 class Writing:
@@ -139,7 +142,7 @@ class Writing:
 
 
 def upsert_blobs(blobs: list[Row]) -> tuple[dict[str, UUID], list[str]]:
-    """Write or find the rows of stored bytes, outside a run: ids by hash, and the storage keys of fresh ones."""
+    """Write or find the rows of stored bytes, outside a run: ids by hash, and the keys of bytes to be seen to."""
     columns, values = _columns(blobs)
     found = f"SELECT (SELECT jsonb_object_agg(sha256, id) FROM blob), {FRESH}"  # noqa: S608
     with prepared_cursor() as cursor:

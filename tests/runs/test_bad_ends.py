@@ -144,6 +144,36 @@ def test_an_answer_stored_before_its_worker_died_is_used_and_its_cost_counts() -
     assert (ended.tokens_in, float(ended.cost_usd), step.tokens_in) == (10, 0.25, 10)
 
 
+class WatchedStore(BlobStore):
+    """Notes the threads that read from it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers: list[str] = []
+
+    def read_key(self, key: str) -> bytes:
+        self.readers.append(threading.current_thread().name)
+        return super().read_key(key)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_large_answer_of_a_lost_worker_is_read_on_a_thread_or_if_gone_asked_for_again(
+    gone: bool,
+) -> None:
+    publish("asking", *chain("asking@1"))
+    vendor, store = ScriptedVendor(["x" * 9000, "y"]), WatchedStore()
+    given = replace(deps(vendor), store=store)
+    run = start_run(pipeline="asking", shop=None, input={})
+    lost_after_its_answer(run, given)
+    kept = Artifact.objects.get(run=run, role="reply").blob
+    if gone:
+        store.delete_key(kept.storage_key)
+    ended = execute(claimed(run), given)
+    assert (ended.status, len(vendor.calls)) == (Run.Status.COMPLETED, 2 if gone else 1)
+    assert ended.steps.get().payload.ir["answer"] == ("y" if gone else "x" * 9000)
+    assert store.readers and all(name.startswith("store-") for name in store.readers)
+
+
 def test_an_answer_whose_attempt_failed_is_not_used_again_by_the_next_worker() -> None:
     publish("asking", *chain("asking@1"))
     vendor = ScriptedVendor([Reply(model="m", data="bad"), "good"])

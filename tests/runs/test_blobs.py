@@ -15,7 +15,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from core.storage import BlobMissing, BlobStore
+from core.storage import BlobMissing, BlobStore, StoredBlob
 from runs.blobs import PUTS, delete_pictures, read_blob, store_blob
 from runs.errors import BytesGone
 from runs.models import Artifact, Blob, Run, RunError
@@ -200,6 +200,26 @@ def test_a_deletion_that_was_broken_off_is_finished_by_the_chore() -> None:
     assert not Blob.objects.exists()
     with pytest.raises(BlobMissing):
         BlobStore().read_key(blob.storage_key)
+
+
+def test_a_row_whose_deletion_died_after_its_bytes_is_not_taken_up_again_without_them() -> None:
+    class Dying(BlobStore):
+        """Its first bytes go right after they were found there: the deletion's process died before its commit."""
+
+        puts = 0
+
+        def put(self, owner: str, content: bytes, media_type: str) -> StoredBlob:
+            stored = super().put(owner, content, media_type)
+            self.puts += 1
+            if self.puts == 1:
+                self.delete_key(stored.key)
+            return stored
+
+    blob = store_blob(shop=None, content=PNG, media_type="image/png")
+    Blob.objects.update(condemned_at=timezone.now())
+    again = store_blob(shop=None, content=PNG, media_type="image/png", store=(store := Dying()))
+    assert (again.pk, again.condemned_at, store.puts) == (blob.pk, None, 2)
+    assert read_blob(again) == PNG
 
 
 def test_a_shoppers_picture_that_came_to_nothing_goes_after_a_day() -> None:
