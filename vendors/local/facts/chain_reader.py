@@ -6,7 +6,7 @@ from math import log
 from vendors.local.facts import vocabulary as words
 from vendors.local.facts.chains import MAX_MEMBERS, Chain, Member, Section, share_labels, share_units
 from vendors.local.facts.kinds import Kind
-from vendors.local.facts.labels import apply_order, labels_before
+from vendors.local.facts.labels import apply_order, labels_before, second_length
 from vendors.local.facts.quantities import Item, Quantity
 from vendors.local.facts.scopes import NEVER, Scope, mentions_size, scope_of
 
@@ -100,6 +100,7 @@ class ChainReader:
             members.append(self._member(axis, ()))
         order = order or self._order_after() or (self.section.order if len(members) > 1 else ())
         apply_order(members, order)
+        second_length(members)
         if label_start is not None and self._pending[label_start].text in words.AXIS_NOUNS:
             members[0].spelled_out = True
         elif label_start is not None and len(labels) == 1:

@@ -135,7 +135,9 @@ def _named(document: Document) -> list[tuple[str, str]]:
                 continue
             if name in COLOURS and not (line.source != "title" and name in _SHY):
                 found.setdefault(name, line.text[slice(*match.span())])
-    return list(found.items())[:3]
+    # "Oatmeal linen" is a colour and a cloth.
+    firm = [name for name in found if name not in _SHY]
+    return [(name, quote) for name, quote in found.items() if not firm or name in firm][:3]
 
 
 def _distance(one: str, other: str) -> float:

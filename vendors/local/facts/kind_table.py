@@ -183,7 +183,7 @@ _DECOR = [
     ),
     *_kinds(
         "tabletop", "decor",
-        ("vase", "vasen,vasi,jarron,flower vase,bud vase,florero,vaso,vaas", (0.2, 0.2, 0.32), "wh tall small"),
+        ("vase", "vas,jarrones,vases,vasen,vasi,jarron,flower vase,bud vase,florero,vaso,vaas", (0.2, 0.2, 0.32), "wh tall small"),
         ("table clock", "mantel clock,desk clock,alarm clock,tischuhr", (0.2, 0.08, 0.2), "wh tall"),
         ("table mirror", "tabletop mirror,makeup mirror,kosmetikspiegel", (0.25, 0.12, 0.38), "wh tall"),
         ("sculpture", "statue,figurine,bust,skulptur,decorative object,ornament,object,estatua,figure,scultura", (0.2, 0.15, 0.32), "wh tall small"),
@@ -208,7 +208,7 @@ _DECOR = [
     *_kinds(
         "floor", "planter",
         ("floor vase", "bodenvase,tall vase", (0.3, 0.3, 0.75), "wh tall"),
-        ("planter", "plant pot,flower pot,flowerpot,cachepot,blumentopf,pflanzkubel,plant stand,planter pot,jardiniere,plant box,planter box,pot", (0.36, 0.36, 0.38), "wh tall small"),
+        ("planter", "pflanztopf,ubertopf,blumenkubel,bloempot,plantenbak,macetero,maceta,portavaso,cache-pot,kruka,blomkruka,plant pot,flower pot,flowerpot,cachepot,blumentopf,pflanzkubel,plant stand,planter pot,jardiniere,plant box,planter box,pot", (0.36, 0.36, 0.38), "wh tall small"),
         ("plant", "artificial plant,faux plant,faux tree,artificial tree,tree,fiddle leaf,fiddle leaf fig,monstera,olive tree,palm,fern,kunstpflanze,kunstbaum,ficus,succulent,potted plant,cactus,fake plant,plante", (0.6, 0.6, 1.35), "wh tall small"),
         ("christmas tree", "weihnachtsbaum", (1.1, 1.1, 1.9), "wh tall"),
     ),

@@ -63,3 +63,10 @@ def apply_order(members: list[Member], order: tuple[words.Axis, ...]) -> None:
         given.append("width" if axis == "length" and "length" in given else axis)
     for member, axis in zip(members, given, strict=False):
         member.axis = axis
+
+
+def second_length(members: list[Member]) -> None:
+    """French `L 204 x l 148`: longueur first, largeur second."""
+    lengths = [member for member in members if member.axis == "length"]
+    if len(lengths) == 2 and not any(member.axis == "width" for member in members):
+        lengths[1].axis = "width"

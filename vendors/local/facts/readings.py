@@ -150,7 +150,8 @@ class MeasureReader:
         longest = max(q.high for member in chain.members for q in member.quantities)
         if len(chain.members) > 1:
             titled = line.source == "title" and longest >= 20
-            return chain.has_unit or named or chain.labelled >= 2 or titled
+            alone = len(chain.members) == 3 and chain.span == (0, len(line.text.rstrip(" .")))
+            return chain.has_unit or named or chain.labelled >= 2 or titled or alone
         member = chain.members[0]
         if member.axis is None:
             return chain.has_unit and (named or line.source == "title" or alone)

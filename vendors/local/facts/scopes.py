@@ -13,7 +13,7 @@ _ALL_ROUND = re.compile(
     r"front to back|back to front|side to side|corner to corner|top to bottom|"
     r"edge to edge|wall mount(?:ed)?|"
     r"(?:without|excluding|excl|before|un) ?(?:the )?(?:packag\w+|box|carton)|not (?:a )?package|"
-    r"out of the box|easy to fit)\b"
+    r"out of the box|easy to fit|sizes? (?:and )?fit|fit (?:and )?sizes?|perfect fit)\b"
 )
 _EACH_PART = re.compile(
     r"\b(?:each|per|every) (?:cube|cell|section|slot|bin|cubby|tile|module|step|bay|niche|square)s?\b"

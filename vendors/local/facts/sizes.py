@@ -10,11 +10,14 @@ from vendors.local.facts.plausible import FITS, MISFITS, SIDES, Side, Size, gues
 from vendors.local.facts.readings import LONGEST, Group, Reading, abs_log
 from vendors.local.facts.scopes import NEUTRAL, NEVER, PART, REDUCED, VAGUE, Scope, usable
 from vendors.local.facts.variants import size_names
+from vendors.local.facts.vocabulary import AXIS_ADJECTIVES, AXIS_NOUNS
 
 Labelled = dict[str, list[float]]
-_TAPERED, _ENDS = {"lamp shade", "basket", "bowl", "planter"}, {"top", "bottom", "base", "edge"}
+_TAPERED, _ENDS = {"lamp shade", "basket", "bowl", "planter", "vase"}, {"top", "bottom", "base", "edge"}
+_BY_ITS_END = Scope("overall", REDUCED)
 # A kind this deep is as deep as it is thick.
 SHALLOW = 0.12
+AXIS_WORDS = AXIS_NOUNS | AXIS_ADJECTIVES
 # Claims that differ by less are alike.
 ALIKE = 0.3
 # Unlabelled triples are written width, depth, height most of the time; other orders need a reason.
@@ -44,7 +47,7 @@ def settle(
 
     `aspect` is the cutout's width over height; `variants` are the title's words that pick among several listed sizes.
     """
-    groups = [Group(widest_ends([r for r in group.readings if r.high <= LONGEST], kind)) for group in groups]
+    groups = _by_widest_ends([Group([r for r in group.readings if r.high <= LONGEST]) for group in groups], kind)
     candidates: dict[Side, list[Candidate]] = {side: [] for side in SIDES}
     labelled: Labelled = {}
     for reading in (r for group in groups for r in group.readings if isinstance(r.axis, str) and r.scope.tier < PART):
@@ -64,14 +67,20 @@ def settle(
     return sizes, conflicts + guessed_order(sizes, kind)
 
 
-def widest_ends(readings: list[Reading], kind: Kind | None) -> list[Reading]:
+def _by_widest_ends(groups: list[Group], kind: Kind | None) -> list[Group]:
     """Of a thing that tapers (`top diameter 16", bottom diameter 10"`) the wider end stands for the whole."""
-    if kind is None or not (kind.has("small") or kind.name in _TAPERED):
-        return readings
-    ends = [r for r in readings if r.axis == "diameter" and r.scope.name in _ENDS]
-    widest = max(ends, key=lambda reading: reading.middle, default=None)
-    whole = Scope("overall", REDUCED)
-    return [replace(r, scope=whole) if r is widest else r for r in readings if r is widest or r not in ends]
+    for axis in ("diameter", "width"):
+        ends = [r for group in groups for r in group.readings if r.axis == axis and r.scope.name in _ENDS]
+        tapers = kind is not None and kind.name in _TAPERED and axis == "diameter"
+        if ends and (tapers or {"top", "bottom"} <= {reading.scope.name for reading in ends}):
+            widest = max(ends, key=lambda reading: reading.middle)
+            kept = [[r for r in group.readings if r is widest or r not in ends] for group in groups]
+            groups = [Group([_by_its_end(reading, widest) for reading in row]) for row in kept]
+    return groups
+
+
+def _by_its_end(reading: Reading, widest: Reading) -> Reading:
+    return replace(reading, scope=_BY_ITS_END) if reading is widest else reading
 
 
 def assign(
@@ -81,14 +90,23 @@ def assign(
     middles: dict[str | int, float] = {}
     for reading in group.readings:
         middles.setdefault(reading.axis, reading.middle)
-    sides = _labelled_sides(middles, kind)
+    sides = _labelled_sides(middles, kind, round_by_letter=_has_a_bare_d(group))
     places = sorted(axis for axis in middles if isinstance(axis, int))
     taken = {side for given in sides.values() for side in given}
     sides |= _unlabelled_sides([middles[place] for place in places], taken, kind, aspect, labelled or {})
     return [(reading, sides.get(reading.axis, ())) for reading in group.readings]
 
 
-def _labelled_sides(middles: Mapping[str | int, float], kind: Kind | None) -> dict[str | int, tuple[Side, ...]]:
+def _has_a_bare_d(group: Group) -> bool:
+    """Whether a pair such as `31.5" D x 17.7" H` names a D by its letter alone: without a W it is a diameter."""
+    depth = next((r for r in group.readings if r.axis == "depth" and r.members == 2), None)
+    spelled = depth is not None and any(AXIS_WORDS.get(word) == "depth" for word in depth.quote.lower().split())
+    return depth is not None and not spelled
+
+
+def _labelled_sides(
+    middles: Mapping[str | int, float], kind: Kind | None, *, round_by_letter: bool = False
+) -> dict[str | int, tuple[Side, ...]]:
     """What labels mean for this kind: a coffee table's Length is its width, a bed's Length its depth."""
     flat, lying = bool(kind and kind.has("flat")), bool(kind and kind.has("lying"))
     sides: dict[str | int, tuple[Side, ...]] = {side: (side,) for side in SIDES if side in middles}
@@ -104,7 +122,7 @@ def _labelled_sides(middles: Mapping[str | int, float], kind: Kind | None) -> di
     elif (
         kind
         and not flat
-        and (kind.has("round") or kind.has("small"))
+        and (kind.has("round") or kind.has("small") or round_by_letter)
         and "depth" in middles
         and not {"width", "length"} & middles.keys()
     ):
@@ -214,6 +232,7 @@ def _tier(reading: Reading, side: Side, kind: Kind | None, variants: frozenset[s
     tier += (0.5 if reading.after_part else 0.0) + (0.25 if reading.guessed_unit or reading.unsure else 0.0)
     tier -= 0.25 if reading.announced and tier >= 1 else 0.0
     tier -= 0.1 if reading.members > 1 else 0.0
+    tier += 0.05 if isinstance(reading.axis, int) else 0.0
     if reading.line.source != "description":
         return tier
     said = reading.sizes if reading.sizes is not None else size_names(reading.line.folded)

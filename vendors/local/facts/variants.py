@@ -12,9 +12,10 @@ _NAMES = {
 }
 _SEATS = r"(?P<seats>[1-6]|one|two|three|four|five)[ -]?(?:seater|seat|sitzer|places|plazas|posti|zits)"
 _SEATS_IN_WORDS = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5"}
-_WORD = re.compile(rf"\b{_SEATS}\b|[^\W\d_]+")
+_EXTRA = r"extra[ -](?:large|small|long|wide|tall)"
+_WORD = re.compile(rf"\b{_SEATS}\b|{_EXTRA}|[^\W\d_]+")
 _LABEL = re.compile(
-    rf"(?<!\w)(?:(?:{_SEATS}|{'|'.join(sorted(_NAMES, key=len, reverse=True))})"
+    rf"(?<!\w)(?:(?:{_SEATS}|{_EXTRA}|{'|'.join(sorted(_NAMES, key=len, reverse=True))})"
     r"(?=(?: (?:size|table|king|sofa|version))? ?(?:[:(=]|-(?!\w)| \d| ø))|(?P<letter>xxl|xl|xs|[sml])(?= ?[:=(]))"
 )
 
@@ -66,4 +67,5 @@ def _name(match: re.Match[str]) -> str:
     seats = match["seats"]
     if seats:
         return f"{_SEATS_IN_WORDS.get(seats, seats)} seats"
-    return match.group() if match.group() in _NAMES | _LETTERS else ""
+    name = match.group().replace("-", " ")
+    return name if name in _NAMES | _LETTERS or name.startswith("extra ") else ""
