@@ -8,7 +8,7 @@ from vendors.local.facts.chains import MAX_MEMBERS, Chain, Member, Section, shar
 from vendors.local.facts.kinds import Kind
 from vendors.local.facts.labels import apply_order, labels_before, second_length
 from vendors.local.facts.quantities import Item, Quantity
-from vendors.local.facts.scopes import NEVER, Scope, mentions_size, scope_of
+from vendors.local.facts.scopes import NEVER, PART, Scope, mentions_size, scope_of
 
 _SAME = {"colon", "slash"}
 _UNIT_RATIOS = (2.54, 1 / 2.54, 25.4, 1 / 25.4, 10.0, 0.1, 30.48, 12.0)
@@ -123,6 +123,9 @@ class ChainReader:
         return colon and label.text in words.AXIS_ADJECTIVES and labelled and self.items[after].axes != label.axes
 
     def _give_scope(self, chain: Chain, after: str) -> None:
+        if len(chain.members) >= 3 and chain.labelled and scope_of(after, self.kind).tier == PART:
+            # `L 203 x W 98 x H 110 cm (headboard)` says what is so high.
+            after = ""
         said = f"{_words(self._pending)} {after} {' '.join(member.label for member in chain.members)}"
         local, (outer, sizes) = scope_of(said, self.kind), self._governing[-1]
         chain.scope = local if local.narrows and outer.tier != NEVER else outer
@@ -245,7 +248,8 @@ class ChainReader:
             return None
         # "60 cm / 80 cm / 100 cm" lists the sizes on offer.
         measured = last.axis is None and last.quantities[0].unit is not None
-        separate = joint != "x" and axis is None and (last.axis == "diameter" or measured)
+        listed = joint == "slash" and last.axis is not None
+        separate = joint != "x" and axis is None and (last.axis == "diameter" or listed or measured)
         return None if separate and not ordered else (at, axis)
 
     def _is_height_by_a(self, at: int, last: Member) -> bool:

@@ -31,9 +31,11 @@ def find_kind(document: Document) -> Found:
     scores: dict[str, float] = {}
     first: dict[str, tuple[float, Line, Span]] = {}
     described = document.of("description")[:3]
+    heads: set[str] = set()
     for line in [*document.of("title", "type", "tags"), *described]:
         weight = _WEIGHTS[line.source]
         for rank, (kind, span) in enumerate(_ranked(line)):
+            heads |= {kind.name} if line.source == "title" and rank == 0 else set()
             score = weight * (1.0, 0.45, 0.3)[min(rank, 2)] + 0.12 * (span[1] - span[0]) / 6
             if line.source == "tags":
                 score = min(score, 0.9)
@@ -43,8 +45,11 @@ def find_kind(document: Document) -> Found:
     if not scores:
         return Found(None)
     prominent = {name for name, (_, line, _) in first.items() if line.source in {"title", "type"}}
+    # A "bench" that only stands before the head noun "stool" does not profit from its family.
+    beside = {name for name in prominent if first[name][1].source == "title" and BY_NAME[name].family in heads}
     totals = {
-        name: score + (_from_family(name, scores) if name in prominent else 0.0) for name, score in scores.items()
+        name: score + (_from_family(name, scores) if name in prominent - beside else 0.0)
+        for name, score in scores.items()
     }
     best = max(totals, key=lambda name: (totals[name], name))
     _, line, span = first[best]

@@ -216,11 +216,17 @@ def _word_item(token: Token, tokens: list[Token], at: int) -> Item:
     if words.ORDER.fullmatch(text) or text in words.ORDER_WORDS:
         letters = [letter for letter in text if letter != "x"]
         return Item("o", text, token.start, token.end, axes=tuple(words.AXIS_LETTERS[letter] for letter in letters))
-    if known and not (text == "drop" and at + 1 < len(tokens) and tokens[at + 1].text in {"leaf", "leaves"}):
+    if known and not _belongs_to_a_noun(tokens, at):
         return Item("a", text, token.start, token.end, axes=(known,))
     if text in words.UNITS and (text != "in" or _stray_inch(tokens, at)):
         return Item("u", text, token.start, token.end)
     return Item("w", text, token.start, token.end)
+
+
+def _belongs_to_a_noun(tokens: list[Token], at: int) -> bool:
+    """`drop leaf`, `full length mirror`: no labels."""
+    pair = " ".join(token.text for token in tokens[max(0, at - 1) : at + 2] if token.kind != "dash")
+    return "drop lea" in pair or ("full length" in pair and at + 1 < len(tokens) and tokens[at + 1].kind == "word")
 
 
 def _stray_inch(tokens: list[Token], at: int) -> bool:

@@ -13,7 +13,7 @@ _ALL_ROUND = re.compile(
     r"front to back|back to front|side to side|corner to corner|top to bottom|"
     r"edge to edge|wall mount(?:ed)?|"
     r"(?:without|excluding|excl|before|un) ?(?:the )?(?:packag\w+|box|carton)|not (?:a )?package|"
-    r"out of the box|easy to fit|sizes? (?:and )?fit|fit (?:and )?sizes?|perfect fit)\b"
+    r"out of the box|easy to fit|sizes? (?:and )?fit|fit (?:and )?sizes?|perfect fit|full length)\b"
 )
 _EACH_PART = re.compile(
     r"\b(?:each|per|every) (?:cube|cell|section|slot|bin|cubby|tile|module|step|bay|niche|square)s?\b"
@@ -22,6 +22,10 @@ _HANGS_BY = re.compile(r"\b(?:chains?|cords?|cables?|rods?|downrods?|stems?|wire
 _DROP = re.compile(r"\b(?:min(?:imum)?|max(?:imum)?|adjustable)\W{0,2} (?:overall |total |hanging )*(?:height|drop)\b")
 _LEAF_UP = re.compile(r"\bleaf (?:up|raised|open)\b|\bleaves (?:up|raised|open)\b")
 _LEAF_DOWN = re.compile(r"\b(?:leaf|leaves) (?:down|dropped|closed|folded)\b|\bwithout (?:the )?(?:leaf|leaves)\b")
+_EXTENDED = re.compile(
+    r"\b(?:ausziehbar|erweiterbar|extensible|allungabile|estensibile|uitschuifbaar|utdragbar|extendable|expandable) "
+    r"(?:auf|bis|zu|jusqu|fino|hasta|tot|till|to|up)\b"
+)
 _CORD = re.compile(r"\b(?:hanging|drop|suspension) length\b")
 # For these parts, the axes on which the part is nearly as large as the whole: second best where the whole is not given.
 _NEARLY_WHOLE: dict[str, set[str]] = {
@@ -74,6 +78,8 @@ def scope_of(text: str, kind: Kind | None) -> Scope:
     package = present & words.PACKAGE
     if package and not (assembled and not present & {"carton", "package", "packaging", "packaged", "packed", "boxed"}):
         return Scope("package", NEVER)
+    if _EXTENDED.search(text):
+        return Scope("other", NEVER)
     if _LEAF_DOWN.search(text) or _LEAF_UP.search(text):
         return Scope("overall", OVERALL if _LEAF_DOWN.search(text) else REDUCED)
     state = _folding(present, kind)
@@ -81,11 +87,15 @@ def scope_of(text: str, kind: Kind | None) -> Scope:
         return state or Scope("other", NEVER)
     if _EACH_PART.search(text):
         return Scope("part", PART)
-    part = next((words.PARTS[word] for word in said if word in words.PARTS), None)
+    part = next((name for word in said if (name := _part(word))), None)
     if part:
         excluded = any(word in words.EXCLUDING for word in said)
         return Scope(part, REDUCED if excluded else PART)
     return Scope("overall", OVERALL) if present & words.OVERALL else WHOLE
+
+
+def _part(word: str) -> str | None:
+    return words.PARTS.get(word) or ("inside" if word.startswith(words.INSIDE) else None)
 
 
 def _folding(present: set[str], kind: Kind | None) -> Scope | None:

@@ -117,6 +117,15 @@ def _labelled_sides(
         # A mattress 22 cm "deep" is that thick.
         thick = abs_log(middles["depth"] / kind.typical[2]) < abs_log(middles["depth"] / kind.typical[1])
         sides["depth"] = ("height",) if thick else ("depth",)
+    if (
+        kind
+        and flat
+        and kind.has("round")
+        and middles.get("depth", 0) > 3 * kind.typical[1]
+        and not sides.keys() - {"depth"}
+    ):
+        # `D35 x 4cm` of a clock.
+        sides["depth"] = ("width", "height")
     if "diameter" in middles:
         sides["diameter"] = ("width", "height") if flat else ("width", "depth")
     elif (
@@ -233,6 +242,8 @@ def _tier(reading: Reading, side: Side, kind: Kind | None, variants: frozenset[s
     tier -= 0.25 if reading.announced and tier >= 1 else 0.0
     tier -= 0.1 if reading.members > 1 else 0.0
     tier += 0.05 if isinstance(reading.axis, int) else 0.0
+    # A bed's bare pair is its mattress.
+    tier += 0.6 if kind and kind.has("bed") and isinstance(reading.axis, int) and reading.members == 2 else 0.0
     if reading.line.source != "description":
         return tier
     said = reading.sizes if reading.sizes is not None else size_names(reading.line.folded)

@@ -124,7 +124,7 @@ OVERALL = _set(
     """
     overall assembled total product item external exterior outer outside framed full complete gesamt entire whole
     gesamtmasse gesamtabmessungen aussen außen totale
-    hors tout produkt produktmasse closed unextended folded-out standing
+    hors tout ingombro produkt produktmasse closed unextended folded-out standing
     """
 )
 PACKAGE = _set(
@@ -148,7 +148,12 @@ NEVER = _set(
     """
 )
 # Where the words after a measurement stop belonging to it.
-AFTERWARDS = STOPPERS | _set("on at from to of off onto")
+AFTERWARDS = STOPPERS | _set(
+    """
+    on at from to of off onto extends expands opens folds reclines converts adjusts extendable expandable ausziehbar
+    extensible allungabile uitschuifbaar utdragbar
+    """
+)
 # A part of the product: kept as second best for the axes where part and whole are nearly the same.
 PARTS: dict[str, str] = _spread(
     {
@@ -160,11 +165,11 @@ PARTS: dict[str, str] = _spread(
         "back": "back backrest backs lehne ruckenlehne dossier",
         "leg": "leg legs foot bein beine fuss fusse fuß fuße feet pied pieds",
         "cushion": "cushion cushions pillow pillows kissen headrest",
-        "mattress": "mattress mattresses matratze matelas liegeflache couchage sleeping sleep",
+        "mattress": "mattress mattresses matratze matelas liegeflache couchage rete lattenrost sommier sleeping sleep",
         "print": "print image artwork paper visible picture motif motiv unframed poster sheet bild photo",
         "frame": "frame moulding molding rahmen border",
         "mat": "mat passepartout matting mount",
-        "drawer": "drawer drawers cassetto cassetti cajon cajones lade schublade schubladen tiroir",
+        "drawer": "drawer drawers ladan ladans lador cassetto cassetti cajon cajones lade schublade schubladen tiroir",
         "shelf": "shelf shelves compartment compartments cubby cubbies fach shelving niche etagere",
         "inside": "interior inside internal inner inlet usable storage innen interieur",
         "canopy": "canopy rose baldachin rosette backplate plate bracket",
@@ -193,6 +198,7 @@ PARTS: dict[str, str] = _spread(
 # In which state a thing that folds was measured; which one stands in the room depends on its kind.
 FOLDED = {"folded", "zusammengeklappt", "plie", "pliee", "plegado", "plegada", "piegato", "ingeklapt"}
 UNFOLDED = {"unfolded", "aufgeklappt", "ausgeklappt", "deplie", "depliee", "desplegado", "desplegada", "uitgeklapt"}
+INSIDE = ("innen", "inner", "binnen", "interior", "interieur", "intern")
 # "including legs", "arm to arm": the words that follow do not narrow the measurement down to a part.
 INCLUDING = _set(
     """
