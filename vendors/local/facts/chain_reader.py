@@ -311,7 +311,8 @@ class ChainReader:
 
     def _follows(self, item: Item, *, bracketed: bool) -> bool:
         if bracketed:
-            return item.kind in {"w", "n", "dash", "dot"} or (item.kind == "a" and len(item.text) > 3)
+            words_of_it = item.kind == "w" and item.text not in {"from", "above"}
+            return words_of_it or item.kind in {"n", "dash", "dot"} or (item.kind == "a" and len(item.text) > 3)
         return item.kind == "w" and item.text not in words.AFTERWARDS
 
 

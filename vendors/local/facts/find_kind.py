@@ -22,7 +22,9 @@ class Found:
 
 
 # The head noun stands before these: a "sofa with chaise", a "bookcase for records".
-_HEAD_ENDS = re.compile(r"\b(?:with|for|in|including|incl|inkl|mit|fur|avec|pour|con|featuring|made)\b|[(\[|]| - |,")
+_HEAD_ENDS = re.compile(
+    r"\bw/|\b(?:with|for|in|including|incl|inkl|mit|fur|avec|pour|con|featuring|made)\b|[(\[|]| - |,"
+)
 _WEIGHTS = {"title": 3.0, "type": 2.6, "tags": 0.8, "description": 0.9}
 
 

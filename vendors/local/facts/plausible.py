@@ -20,6 +20,8 @@ HOPELESS = log(20)
 # How far the ratio of two sides may be from the usual one.
 ODD_SHAPE = log(3.5)
 _FURNITURE = {"sofa", "chair", "stool", "table", "cabinet", "bed", "rug"}
+# Parts that stand in for the whole when nothing else is stated, though it may be larger.
+_HARDLY_THE_WHOLE = {"pot", "seat", "shade", "door", "back", "drop"}
 THIN = 0.08
 # Width over height beside the cutout's: a flat thing fits it, misfits it; a solid one may be seen from a corner.
 FITS, MISFITS, CORNER = 0.1, 0.3, log(1.4)
@@ -49,7 +51,10 @@ def hopeless(metres: float, side: Side, kind: Kind | None) -> bool:
 
 
 def remark(side: Side, size: Size, kind: Kind | None) -> list[Conflict]:
-    """A conflict for a side that is unusual for its kind."""
+    """A conflict for a side that is unusual for its kind, or known of a part alone."""
+    if size.reading.scope.name in _HARDLY_THE_WHOLE:
+        why = f"“{size.reading.quote[:60]}” is the {size.reading.scope.name} alone; nothing is stated for the whole."
+        return [_conflict(side, [size.metres], size.metres, why)]
     if kind is None or usual(size.metres, side, kind):
         return []
     why = f"“{size.reading.quote[:60]}” is unusual for a {kind.name}; it is used as written and wants a look."

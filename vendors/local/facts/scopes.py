@@ -75,7 +75,7 @@ def scope_of(text: str, kind: Kind | None) -> Scope:
     if _CORD.search(text):
         return Scope("cord", NEVER)
     assembled = "assembled" in present or "unboxed" in present
-    package = present & words.PACKAGE
+    package = present & words.PACKAGE or any(word.startswith(words.BOXED) for word in said)
     if package and not (assembled and not present & {"carton", "package", "packaging", "packaged", "packed", "boxed"}):
         return Scope("package", NEVER)
     if _EXTENDED.search(text):

@@ -41,7 +41,7 @@ OTHER_UNITS = _set(
 )
 
 _NOUNS: dict[Axis, str] = {
-    "width": "width widths breadth breite largeur ancho anchura larghezza breedte largura bredd bredde",
+    "width": "width widths breadth breite largeur ancho anchura larghezza breedte largura bredd bredde spread",
     "depth": "depth tiefe profondeur fondo profundidad profondita diepte profundidade djup dybde extension "
     "projection projects "
     "protrudes ausladung saillie sporgenza",
@@ -198,6 +198,7 @@ PARTS: dict[str, str] = _spread(
 # In which state a thing that folds was measured; which one stands in the room depends on its kind.
 FOLDED = {"folded", "zusammengeklappt", "plie", "pliee", "plegado", "plegada", "piegato", "ingeklapt"}
 UNFOLDED = {"unfolded", "aufgeklappt", "ausgeklappt", "deplie", "depliee", "desplegado", "desplegada", "uitgeklapt"}
+BOXED = ("packag", "carton", "karton", "verpack", "paket", "emball", "imball", "embala", "shipp", "liefer", "versand")
 INSIDE = ("innen", "inner", "binnen", "interior", "interieur", "intern")
 # "including legs", "arm to arm": the words that follow do not narrow the measurement down to a part.
 INCLUDING = _set(
