@@ -87,10 +87,14 @@ def scope_of(text: str, kind: Kind | None) -> Scope:
         return state or Scope("other", NEVER)
     if _EACH_PART.search(text):
         return Scope("part", PART)
+    if kind is not None and any(word in words.COMPANIONS and not kind.pattern.fullmatch(word) for word in said):
+        return Scope("companion", PART)
     part = next((name for word in said if (name := _part(word))), None)
     if part:
         excluded = any(word in words.EXCLUDING for word in said)
         return Scope(part, REDUCED if excluded else PART)
+    if "only" in present:
+        return Scope("part", REDUCED)
     return Scope("overall", OVERALL) if present & words.OVERALL else WHOLE
 
 

@@ -198,6 +198,8 @@ PARTS: dict[str, str] = _spread(
 # In which state a thing that folds was measured; which one stands in the room depends on its kind.
 FOLDED = {"folded", "zusammengeklappt", "plie", "pliee", "plegado", "plegada", "piegato", "ingeklapt"}
 UNFOLDED = {"unfolded", "aufgeklappt", "ausgeklappt", "deplie", "depliee", "desplegado", "desplegada", "uitgeklapt"}
+# Things sold together with the product, measured beside it.
+COMPANIONS = {"footstool", "ottoman", "pouf", "stool", "stools", "chairs", "bench", "hocker", "repose-pieds"}
 BOXED = ("packag", "carton", "karton", "verpack", "paket", "emball", "imball", "embala", "shipp", "liefer", "versand")
 INSIDE = ("innen", "inner", "binnen", "interior", "interieur", "intern")
 # "including legs", "arm to arm": the words that follow do not narrow the measurement down to a part.
