@@ -111,9 +111,15 @@ class ChainReader:
         first = self._pending[label_start] if label_start is not None else self.items[start]
         chain = Chain(members, (first.start if first.start >= 0 else self.items[start].start, end.end))
         self._give_scope(chain, after)
-        chain.unit = unit or self.section.unit
+        chain.unit = unit or self._unit_in_brackets() or self.section.unit
         self._pending = []
         return chain
+
+    def _unit_in_brackets(self) -> str | None:
+        """The unit in `120 L x 70 W x 40 H (cms)`."""
+        ahead = [item for item in self.items[self._at : self._at + 4] if item.text != "in" or item.kind == "u"]
+        bracketed = [item.kind for item in ahead[:3]] == ["open", "u", "close"]
+        return words.UNITS[ahead[1].text] if bracketed and len(ahead[1].text) > 1 else None
 
     def _names_a_size(self, label_start: int) -> bool:
         """Whether an adjective tells sizes apart rather than axes: `Tall: 5" D x 11" H`."""
@@ -248,8 +254,10 @@ class ChainReader:
             return None
         # "60 cm / 80 cm / 100 cm" lists the sizes on offer.
         measured = last.axis is None and last.quantities[0].unit is not None
-        listed = joint == "slash" and last.axis is not None
-        separate = joint != "x" and axis is None and (last.axis == "diameter" or listed or measured)
+        if joint == "slash" and axis is None and not ordered and last.axis not in {None, "diameter"}:
+            # "L 60/45/30 cm" are three lengths.
+            return at, last.axis
+        separate = joint != "x" and axis is None and (last.axis == "diameter" or measured)
         return None if separate and not ordered else (at, axis)
 
     def _is_height_by_a(self, at: int, last: Member) -> bool:

@@ -59,7 +59,7 @@ def share_units(chains: list[Chain]) -> None:
     for ordered in (chains[::-1], chains):
         unit: str | None = None
         for chain in ordered:
-            given = next((q.unit for member in chain.members[::-1] for q in member.quantities if q.unit), None)
+            given = next((q.unit for member in chain.members[::-1] for q in member.quantities if q.unit), chain.unit)
             unit = given or unit
             longest = max(q.high for member in chain.members for q in member.quantities)
             if not chain.has_unit and unit and longest * words.METRES[unit] <= 6:

@@ -67,7 +67,12 @@ _SEATING = [
         ("recliner", "reclining chair,recliner chair,relaxsessel", (0.9, 0.95, 1.02), ""),
         ("rocking chair", "rocker,glider", (0.7, 0.88, 0.98), "tall"),
         ("dining chair", "side chair,kitchen chair,esszimmerstuhl,carver chair", (0.5, 0.55, 0.83), "tall"),
-        ("office chair", "desk chair,task chair,gaming chair,ergonomic chair,burostuhl", (0.66, 0.66, 1.08), "tall"),
+        (
+            "office chair",
+            "bureaustoel,bureaustoelen,kontorsstol,silla de oficina,chaise de bureau,sedia da ufficio,kontorstol,desk chair,task chair,gaming chair,ergonomic chair,burostuhl",
+            (0.66, 0.66, 1.08),
+            "tall",
+        ),
         ("high chair", "highchair", (0.56, 0.6, 1.0), "tall"),
         ("garden chair", "patio chair,adirondack chair,outdoor chair,deck chair,folding chair", (0.62, 0.68, 0.86), ""),
         ("sun lounger", "sunlounger,chaise lounger,outdoor lounger", (0.65, 1.95, 0.4), "bed"),
@@ -108,7 +113,7 @@ _STORAGE = [
     *_kinds(
         "floor", "cabinet",
         ("cabinet", "skap,vitrinskap,kabinett,highboard cabinet,linneskap,schrankchen,cupboard,schrank,schranke,storage unit,kast,armario,display cabinet,china cabinet,curio,hutch,vitrine,file cabinet,filing cabinet", (0.85, 0.4, 1.3), "wh tall"),
-        ("tv stand", "tv unit,tv cabinet,tv console,tv table,tv bench,media console,media unit,media stand,entertainment center,entertainment unit,lowboard,tv board,tv lowboard,meuble tv", (1.55, 0.4, 0.53), "wh movable"),
+        ("tv stand", "tv-meubel,tv-mobel,tv-bank,mueble tv,mueble de tv,mobile tv,porta tv,tv-bord,tv-mobler,tv unit,tv cabinet,tv console,tv table,tv bench,media console,media unit,media stand,entertainment center,entertainment unit,lowboard,tv board,tv lowboard,meuble tv", (1.55, 0.4, 0.53), "wh movable"),
         ("sideboard", "skank,credenze,sideboards,buffet,credenza,aparador,anrichte,enfilade,dressoir", (1.5, 0.43, 0.8), "wh"),
         ("dresser", "como,cassettiere,cassettone,byra,cajonera,ladekast,kommod,comoda,cassettiera,chest of drawers,tallboy,kommode,commode,drawer chest,chest with drawers,drawers,highboard", (1.1, 0.46, 0.88), "wh"),
         ("wardrobe", "garderob,kledingkast,guardaroba,armoire,closet,armadio,armadi,ropero,kleiderschrank,garment rack,clothes rack,clothing rack", (1.1, 0.58, 1.9), "wh tall"),
@@ -132,7 +137,7 @@ _STORAGE = [
 ]  # fmt: skip
 _BEDS = _kinds(
     "floor", "bed",
-    ("bed", "sang,sangar,bedden,letti,camas,seng,bett,betten,bed frame,bedframe,bedstead,platform bed,boxspring,box spring bed,boxspringbett,canopy bed,storage bed,cama,letto,panel bed,lit", (1.68, 2.12, 1.05), "bed"),
+    ("bed", "headboard and frame,headboard & frame,sang,sangar,bedden,letti,camas,seng,bett,betten,bed frame,bedframe,bedstead,platform bed,boxspring,box spring bed,boxspringbett,canopy bed,storage bed,cama,letto,panel bed,lit", (1.68, 2.12, 1.05), "bed"),
     ("bunk bed", "loft bed,etagenbett,hochbett,stapelbed", (1.05, 2.08, 1.65), "bed"),
     ("crib", "cot,toddler bed,bassinet,babybett,cradle,changing table", (0.72, 1.3, 0.95), "bed"),
     ("mattress", "matratze,matelas,box spring,mattress topper,topper", (1.5, 2.0, 0.25), "bed lying"),

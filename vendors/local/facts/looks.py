@@ -12,7 +12,7 @@ _SOFT = (
     "velour,samt,leder,baumwolle,leinen,wolle"
 )
 _WOOD = (
-    "oak,walnut,ash wood,ash,beech,pine,acacia,mango wood,teak,mahogany,birch,maple,cherry wood,"
+    "oak,walnut,ash wood,ash,beech,pine,acacia,mango wood,mango,teak,mahogany,birch,maple,cherry wood,"
     "elm,sheesham,rosewood,rubberwood,poplar,"
     "eucalyptus,bamboo,rattan,wicker,cane,plywood,mdf,particle board,chipboard,veneer,wood,"
     "hardwood,timber,driftwood,paulownia,cedar,fir,"

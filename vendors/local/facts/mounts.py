@@ -8,7 +8,7 @@ from vendors.local.facts.kinds import Mount
 from vendors.local.facts.text import Document, Line
 
 _WALL = (
-    r"wall[ -]?(?:mount(?:ed|ing|able)?|hung|hanging|art|lamp|light|clock|mirror|shelf|decor)|"
+    r"wall[ -]?(?:mount(?:ed|ing|able)?|hung|hanging|art|lamp|light|clock|mirror|shelf|desk|decor)|"
     r"floating|hanging on (?:the |a )?wall|wandmontage|wandhangend"
 )
 _CEILING = (

@@ -51,9 +51,12 @@ def hopeless(metres: float, side: Side, kind: Kind | None) -> bool:
 
 
 def remark(side: Side, size: Size, kind: Kind | None) -> list[Conflict]:
-    """A conflict for a side that is unusual for its kind, or known of a part alone."""
+    """A conflict for a side that is unusual for its kind, known of a part alone, or without a unit."""
     if size.reading.scope.name in _HARDLY_THE_WHOLE:
         why = f"“{size.reading.quote[:60]}” is the {size.reading.scope.name} alone; nothing is stated for the whole."
+        return [_conflict(side, [size.metres], size.metres, why)]
+    if size.reading.guessed_unit:
+        why = f"“{size.reading.quote[:60]}” names no unit; it is read in the one that suits it best."
         return [_conflict(side, [size.metres], size.metres, why)]
     if kind is None or usual(size.metres, side, kind):
         return []

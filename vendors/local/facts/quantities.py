@@ -378,6 +378,8 @@ def _counts_something(tokens: list[Token], at: int, unit: str | None) -> bool:
 
 def _range(tokens: list[Token], at: int, unit: str | None) -> tuple[float, str | None, int] | None:
     """The upper end of `18-24"`, `60 to 75 cm`, `18" - 24"`; three numbers in a row of dashes are no range."""
+    if unit is not None and at + 1 < len(tokens) and tokens[at].text == "." and tokens[at + 1].text in {"to", "-"}:
+        at += 1
     if (
         at + 1 >= len(tokens)
         or not (tokens[at].kind == "dash" or tokens[at].text in {"to", "bis", "a"})

@@ -148,17 +148,27 @@ class MeasureReader:
         """Whether a chain is a measurement at all, or numbers that happen to stand there."""
         named = chain.announced or (line.source == "tags" and chain.labelled > 0)
         longest = max(q.high for member in chain.members for q in member.quantities)
+        if _counts_pieces(chain):
+            return False
         if len(chain.members) > 1:
             titled = line.source == "title" and longest >= 20
             alone = len(chain.members) == 3 and chain.span == (0, len(line.text.rstrip(" .")))
             return chain.has_unit or named or chain.labelled >= 2 or titled or alone
         member = chain.members[0]
         if member.axis is None:
-            return chain.has_unit and (named or line.source == "title" or alone)
+            return chain.has_unit and (named or line.source == "title" or alone or self._follows_its_noun(chain, line))
         electric = self.kind is not None and (self.kind.family == "lamp" or self.kind.name in {"lamp", *_ELECTRIC})
         if electric and member.axis == "width" and member.quantities[0].unit is None and not member.spelled_out:
             return False
         return chain.has_unit or named or member.spelled_out
+
+    def _follows_its_noun(self, chain: Chain, line: Line) -> bool:
+        """`Tree 150 cm`: the product's noun stands for its label."""
+        before = line.folded[max(0, chain.span[0] - 24) : chain.span[0]].rstrip(" :")
+        named = (
+            [match for match in self.kind.pattern.finditer(before) if match.end() == len(before)] if self.kind else []
+        )
+        return bool(named)
 
     def _is_a_stray_letter(self, chain: Chain, chains: list[Chain], *, alone: bool) -> bool:
         """`100W`: a lone letter on a number without a unit is a label only in a row of them (`W84 D36 H33`)."""
@@ -169,7 +179,7 @@ class MeasureReader:
     def _readings(self, chain: Chain, line: Line, labels: list[Label]) -> list[Reading]:
         unit, guessed = chain.unit, False
         if not chain.has_unit:
-            unit, guessed = self._guess_unit(chain), True
+            unit, guessed = self._guess_unit(chain), self.unit_default not in words.METRES
         found: list[Reading] = []
         place = 0
         sizes = names_at(labels, chain.span[0])
@@ -219,6 +229,15 @@ class MeasureReader:
 def abs_log(ratio: float) -> float:
     """How far two lengths are apart, as the absolute logarithm of their ratio."""
     return abs(log(max(ratio, 1e-9)))
+
+
+def _counts_pieces(chain: Chain) -> bool:
+    """`3 x 44 cm` are three panels of 44 cm."""
+    if len(chain.members) != 2 or chain.labelled:
+        return False
+    count, length = (member.quantities[0] for member in chain.members)
+    small = count.unit is None and count.low == count.high and count.low % 1 == 0 and 2 <= count.low <= 10
+    return small and length.unit in {"cm", "mm"} and length.low >= 5 * count.low
 
 
 def _is_by_letter(chain: Chain) -> bool:

@@ -127,7 +127,8 @@ def _labelled_sides(
         # `D35 x 4cm` of a clock.
         sides["depth"] = ("width", "height")
     if "diameter" in middles:
-        sides["diameter"] = ("width", "height") if flat else ("width", "depth")
+        upright = kind is not None and kind.typical[1] < 0.6 * kind.typical[2] and {"depth"} == sides.keys()
+        sides["diameter"] = ("width", "height") if flat or upright else ("width", "depth")
     elif (
         kind
         and not flat

@@ -63,9 +63,9 @@ AXIS_NOUNS: dict[str, Axis] = {word: axis for axis, words in _NOUNS.items() for 
 AXIS_ADJECTIVES: dict[str, Axis] = {word: axis for axis, words in _ADJECTIVES.items() for word in words.split()}
 AXIS_LETTERS: dict[str, Axis] = {
     "w": "width", "b": "width", "d": "depth", "t": "depth", "p": "depth", "h": "height", "l": "length", "ø": "diameter",
-    "an": "width", "larg": "width", "anch": "width", "br": "width", "prof": "depth", "pr": "depth", "al": "height",
-    "alt": "height", "haut": "height", "wd": "width", "dp": "depth", "ht": "height", "hgt": "height", "lg": "length",
-    "lgth": "length",
+    "an": "width", "larg": "width", "anch": "width", "br": "width", "prof": "depth", "pr": "depth", "f": "depth",
+    "al": "height", "alt": "height", "haut": "height", "wd": "width", "dp": "depth", "ht": "height", "hgt": "height",
+    "lg": "length", "lgth": "length",
 }  # fmt: skip
 BY = {"x", "by", "mal", "por", "per"}
 ORDER = re.compile(r"[wdhlbtp](?:x[wdhlbtp]){1,2}")
@@ -181,7 +181,7 @@ PARTS: dict[str, str] = _spread(
         ),
         "headboard": "headboard footboard kopfteil siderail siderails",
         "pile": "pile flor",
-        "pot": "pot planter nursery topf container",
+        "pot": "pot basket planter nursery topf container",
         "bulb": "bulb bulbs socket",
         "door": "door doors mirror-door glass",
         "under": "underneath beneath underside knee ground under legroom",
