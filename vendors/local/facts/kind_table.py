@@ -43,7 +43,12 @@ _SEATING = [
             "",
         ),
         ("loveseat", "love seat", (1.5, 0.9, 0.84), ""),
-        ("sofa bed", "sleeper sofa,sofabed,sleeper,schlafsofa,futon", (2.0, 0.95, 0.86), ""),
+        (
+            "sofa bed",
+            "baddsoffa,baddsoffor,slaapbank,divano letto,divani letto,sofa cama,canape lit,canape convertible,sovesofa,sleeper sofa,sofabed,sleeper,schlafsofa,futon",
+            (2.0, 0.95, 0.86),
+            "",
+        ),
         ("chaise longue", "chaise lounge,chaise,recamiere", (1.65, 0.75, 0.82), ""),
         ("daybed", "day bed", (2.05, 0.95, 0.75), ""),
     ),

@@ -121,6 +121,8 @@ def usable(scope: Scope, axis: str, kind: Kind | None, *, members: int) -> float
         return None
     if scope.tier != PART:
         return scope.tier
+    if scope.name == "shade" and kind is not None and kind.mount == "ceiling":
+        return PART
     if scope.name == "frame" and members >= 2:
         return OVERALL + 0.5
     if scope.name == "seat":

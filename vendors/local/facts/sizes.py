@@ -242,7 +242,7 @@ def _tier(reading: Reading, side: Side, kind: Kind | None, variants: frozenset[s
     tier += (0.5 if reading.after_part else 0.0) + (0.25 if reading.guessed_unit or reading.unsure else 0.0)
     tier -= 0.25 if reading.announced and tier >= 1 else 0.0
     tier -= 0.1 if reading.members > 1 else 0.0
-    tier += 0.05 if isinstance(reading.axis, int) else 0.0
+    tier += 0.15 if isinstance(reading.axis, int) else 0.0
     # A bed's bare pair is its mattress.
     tier += 0.6 if kind and kind.has("bed") and isinstance(reading.axis, int) and reading.members == 2 else 0.0
     if reading.line.source != "description":

@@ -137,7 +137,7 @@ PACKAGE = _set(
 )
 NEVER = _set(
     """
-    stacked
+    stacked stack soil planting rope ropes
     fits fit fitting suits suit suitable suitably accommodates accommodate holds hold compatible supports support tv
     tvs screen screens television televisions monitor monitors laptop laptops doorway doorways clearance distance
     apart spacing gap model person people adult wearing room rooms cable cord flex wire chain lead plug usb hose
@@ -165,7 +165,7 @@ PARTS: dict[str, str] = _spread(
         "back": "back backrest backs lehne ruckenlehne dossier",
         "leg": "leg legs foot bein beine fuss fusse fuß fuße feet pied pieds",
         "cushion": "cushion cushions pillow pillows kissen headrest",
-        "mattress": "mattress mattresses matratze matelas liegeflache couchage rete lattenrost sommier sleeping sleep",
+        "mattress": "mattress mattresses matratze matelas liegeflache couchage rete lattenrost baddmatt sleeping sleep",
         "print": "print image artwork paper visible picture motif motiv unframed poster sheet bild photo",
         "frame": "frame moulding molding rahmen border",
         "mat": "mat passepartout matting mount",
