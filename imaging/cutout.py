@@ -142,7 +142,7 @@ def _stray_edges(small: Pixels, found: Outline) -> float:
     darker = found.backdrop.lightness - to_lab(cv2.GaussianBlur(small, (0, 0), 1.0))[..., 0] > 1.5
     shade = darker & (found.backdrop.tint < BOUNCE_TINT)
     stray = found.sharp & away & ~shade & ~found.marks & ~frame(solid.shape, 24)
-    return float(stray.sum() / max(1, outline))
+    return float(stray.sum() / outline) if outline else 0.0
 
 
 def _edge_contrast(small: Pixels, mask: Mask) -> float:

@@ -82,14 +82,12 @@ def frame(shape: tuple[int, ...], width: int = 2) -> Mask:
     return ring
 
 
-def _gradient(lab: Float, blur: float) -> Float:
-    """ΔE per pixel after a blur (px), without the steps of hue that the frame shows between a JPEG's blocks."""
+def _gradients(lab: Float, blur: float) -> tuple[Float, Float]:
+    """(of lightness, of hue), ΔE per pixel after a blur (px)."""
     soft = cv2.GaussianBlur(lab, (0, 0), blur)
     across, down = (cv2.Sobel(soft, cv2.CV_32F, *axis, scale=0.125) for axis in ((1, 0), (0, 1)))
     light, a, b = cv2.split(across**2 + down**2)
-    hue = np.sqrt(a + b)
-    step = min(MOST_STEP, float(np.percentile(hue[_margin(hue.shape)], 97)))
-    return np.asarray(np.sqrt(light + np.maximum(hue - step, 0.0) ** 2), np.float32)
+    return np.sqrt(light), np.sqrt(a + b)
 
 
 def _margin(shape: tuple[int, ...]) -> Mask:
@@ -98,10 +96,14 @@ def _margin(shape: tuple[int, ...]) -> Mask:
 
 
 def sharp_edges(lab: Float) -> Mask:
-    """Where the gradient falls fast with blur, in LAB (H, W, 3), above the noise at the frame."""
-    fine, coarse = _gradient(lab, 1.0), _gradient(lab, 3.0)
-    noise = float(np.percentile(fine[_margin(fine.shape)], 80))
-    return np.asarray((fine > max(LEAST_GRADIENT, 2.5 * noise)) & (fine > SHARPNESS * coarse))
+    """Where the gradient falls fast with blur, in LAB (H, W, 3), above the noise and the JPEG steps at the frame."""
+    light, hue = _gradients(lab, 1.0)
+    fine, coarse = np.hypot(light, hue), np.hypot(*_gradients(lab, 3.0))
+    margin = _margin(fine.shape)
+    step = min(MOST_STEP, float(np.percentile(hue[margin], 97)))
+    clear = np.hypot(light, np.maximum(hue - step, 0.0))
+    noise = float(np.percentile(clear[margin], 80))
+    return np.asarray((clear > max(LEAST_GRADIENT, 2.5 * noise)) & (fine > SHARPNESS * coarse))
 
 
 def _seams(lab: Float, backdrop: Backdrop, sharp: Mask) -> Mask:
@@ -111,7 +113,7 @@ def _seams(lab: Float, backdrop: Backdrop, sharp: Mask) -> Mask:
     """
     light = np.ascontiguousarray(lab[..., 0])
     seam = cv2.morphologyEx(light, cv2.MORPH_CLOSE, disk(SEAM)) - light > 4.0
-    steep = _gradient(lab, 1.0)
+    steep = np.hypot(*_gradients(lab, 1.0))
     gentle = steep < GENTLE * cv2.dilate(steep, disk(SEAM))
     return np.asarray(seam & (gentle | ~sharp) & backdrop.darker & (backdrop.tint < SHADOW_TINT))
 
