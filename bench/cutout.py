@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from bench.figures import Figure, Section
 from bench.products import is_plain
 from bench.scenes import SceneProduct, products, scenes_folder
+from bench.studio import boundary_mae, figures, overlap, sweep
 from imaging.cutout import cut_out
 from imaging.photo import PRODUCT_LIMITS, open_photo
 
@@ -17,11 +18,18 @@ Mask = NDArray[np.bool_]
 
 def measure(title: str) -> Section:
     """One row per product for the outline and for the alpha; IoU is given as what is missing to 1."""
-    section = Section(title, "Each rendered product cut out once warm; CPU seconds of one thread.")
+    section = Section(
+        title,
+        "Each rendered product cut out once warm; CPU seconds of one thread. Then every product before every studio "
+        "backdrop and in rooms (`python -m bench.studio` has the table), by kind of backdrop.",
+    )
     for scene in products():
         _measure_one(section, scene)
     if not section.figures:
         section.notes.append(f"No products with a true alpha in {scenes_folder().name}; set SEEIT_SCENES.")
+    swept = figures(*sweep())
+    section.figures += swept.figures
+    section.notes += swept.notes
     return section
 
 
@@ -41,15 +49,11 @@ def _measure_one(section: Section, scene: SceneProduct) -> None:
     section.figures += [
         Figure(f"{name}: 1 - IoU", 100 * missing, "%", "GrabCut", 100 * peer, 5.0 if plain else None),
         Figure(f"{name}: alpha MAE", 1000 * float(np.abs(alpha - truth).mean()), "‰", target=4.0 if plain else None),
-        Figure(f"{name}: CPU", done - decoded, "s", "decoding", decoded - started, 1.0),
+        Figure(f"{name}: alpha MAE at the outline", 1000 * boundary_mae(alpha, truth), "‰"),
+        Figure(f"{name}: CPU", done - decoded, "s", "decoding", decoded - started, 0.8),
     ]
     if cutout.warnings:
         section.notes.append(f"{scene.name}: {', '.join(cutout.warnings)}.")
-
-
-def overlap(found: Mask, truth: Mask) -> float:
-    """Intersection over union."""
-    return float((found & truth).sum() / max(1, (found | truth).sum()))
 
 
 def _grabcut(pixels: NDArray[np.uint8]) -> Mask:
@@ -65,4 +69,4 @@ def _grabcut(pixels: NDArray[np.uint8]) -> Mask:
     return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
 
 
-__all__ = ["measure", "overlap"]
+__all__ = ["measure"]

@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from bench import gate
 from bench.breaking import KINDS, Picture
-from bench.cutout import overlap
 from bench.scenes import pairs, products, rooms
+from bench.studio import overlap
 from imaging.compose import compose
 from imaging.cutout import cut_out
 from imaging.metrics import measure as measure_picture
