@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from bench import gate
 from bench.breaking import KINDS, Picture
 from bench.scenes import pairs, products, rooms
-from bench.studio import overlap
+from bench.studio import boundary_mae, overlap
 from imaging.compose import compose
 from imaging.cutout import cut_out
 from imaging.metrics import measure as measure_picture
@@ -39,25 +39,43 @@ def write(compared: "Sequence[Compared]") -> None:
     _save("beside-the-truth.jpg", _beside(compared), columns=2)
     _save("free-choice.jpg", _free(), columns=3)
     _save("broken.jpg", _broken(), columns=3)
-    _save("cutouts.jpg", _cutouts(), columns=4)
+    write_cutouts()
+
+
+def write_cutouts() -> None:
+    """The sheet of cutouts alone."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    _save("cutouts.jpg", _cutouts(), columns=5)
 
 
 def _cutouts() -> list[tuple[str, Pixels]]:
-    """Each product as photographed, and cut out on white, black and magenta."""
+    """Each product as photographed, cut out on white, black and magenta, and its upper edge on each at 1:1."""
     tiles = []
     for product in products():
         photo, done = product.photo.pixels, cut_out(product.photo.pixels)
         x0, y0, x1, y1 = done.crop
         alpha = np.zeros(photo.shape[:2], np.float32)
         alpha[y0:y1, x0:x1] = done.rgba[..., 3] / 255.0
-        truth = product.alpha / 255.0
+        truth = np.asarray(product.alpha / 255.0, np.float32)
+        edge = f"at the outline {boundary_mae(alpha, truth):.3f}"
         numbers = f"IoU {overlap(alpha > 0.5, truth > 0.5):.3f}, alpha MAE {float(np.abs(alpha - truth).mean()):.4f}"
         tiles.append((f"{product.name}: {'accepted' if done.accepted else ', '.join(done.warnings)}", _padded(photo)))
+        details = []
         for name, ground in (("white", (255, 255, 255)), ("black", (0, 0, 0)), ("magenta", (255, 0, 255))):
             cover = done.rgba[..., 3:] / 255.0
             mixed = np.rint(done.rgba[..., :3] * cover + np.array(ground) * (1.0 - cover)).astype(np.uint8)
-            tiles.append((f"on {name}: {numbers}", _padded(mixed, ground)))
+            tiles.append((f"on {name}: {numbers}, {edge}", _padded(mixed, ground)))
+            details.append(_at_full_size(mixed, ground))
+        tiles.append((f"{product.name} at 1:1", np.concatenate(details, axis=1)[:, : TILE[0]]))
     return tiles
+
+
+def _at_full_size(pixels: Pixels, ground: tuple[int, int, int]) -> Pixels:
+    """The upper left, a third of a tile wide, with a little of the ground around it."""
+    part = np.full((TILE[1], TILE[0] // 3 + 1, 3), ground, np.uint8)
+    kept = pixels[: TILE[1] - 8, : TILE[0] // 3 - 7]
+    part[8 : 8 + kept.shape[0], 8 : 8 + kept.shape[1]] = kept
+    return part
 
 
 def _padded(pixels: Pixels, ground: tuple[int, int, int] = (255, 255, 255)) -> Pixels:
@@ -153,4 +171,4 @@ if __name__ == "__main__":
 
     write([compare(pair) for pair in pairs()])
 
-__all__ = ["write"]
+__all__ = ["write", "write_cutouts"]
