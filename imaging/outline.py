@@ -167,9 +167,6 @@ def _openings(
             break
         seeds = found | more
         found = ndimage.binary_dilation(seeds, iterations=4, mask=seeds | (rest & (local < 0.8 * FAINT)))
-        room = rest & free & (local < BETWEEN * cv2.dilate(local, disk(6)))
-        room = cv2.erode(room.astype(np.uint8), disk(1)) > 0
-        found |= ndimage.binary_dilation(more & room, iterations=CELL, mask=room)
     return np.asarray(found), local
 
 
