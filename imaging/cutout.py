@@ -26,8 +26,8 @@ BUSY_RESIDUAL, BUSY_OUTLIERS, BUSY_SHARP, TOUCHED_SHARE, CROPPED_SHARE = 1.5, 0.
 # A faint outline may be trusted where nearly all of it is sharp.
 NO_CONTRAST, WEAK_CONTRAST, LEAST_SUPPORT, WEAK_SUPPORT = 1.0, 2.5, 0.6, 0.95
 SECOND_PART, LOW_RESOLUTION = 0.15, 350
-# Stray edges beyond which part of the product was lost; nearer (px) to the product JPEG's coarser hue makes its own.
-LOST_PART, CHROMA_REACH = 0.25, 17.0
+# Stray edges beyond which part of a pale product was lost, and how pale; nearer (px) JPEG's coarser hue makes its own.
+LOST_PART, PALE, CHROMA_REACH = 0.1, 5.75, 17.0
 STOPPING = frozenset({"busy_background", "weak_edge", "nothing_found"})
 
 
@@ -104,11 +104,12 @@ def warnings_of(signals: dict[str, float], longest: int) -> list[str]:
     calm = is_calm(signals)
     touched, contrast = signals["border_touched"], signals["edge_contrast"]
     support = WEAK_SUPPORT if contrast < WEAK_CONTRAST else LEAST_SUPPORT
+    lost = signals["stray_edges"] > LOST_PART and contrast < PALE
     rules = {
         "busy_background": not calm
         or signals["border_outliers"] > BUSY_OUTLIERS
         or touched > (CROPPED_SHARE if alone else TOUCHED_SHARE),
-        "weak_edge": contrast < NO_CONTRAST or signals["edge_support"] < support or signals["stray_edges"] > LOST_PART,
+        "weak_edge": contrast < NO_CONTRAST or signals["edge_support"] < support or lost,
         "nothing_found": signals["coverage"] < 0.002,
         "touches_border": touched > 0.002,
         "several_products": not alone,

@@ -249,3 +249,13 @@ def test_a_coloured_products_grey_legs_are_no_shadow() -> None:
     photo[500:650, 200:240] = photo[500:650, 560:600] = (176, 176, 174)
     alpha = whole_alpha(cut_out(photo), (800, 800))
     assert alpha[520:640, 205:235].min() > 200 and alpha[520:640, 565:595].min() > 200
+
+
+@pytest.mark.parametrize(("shade", "accepted"), [((244, 243, 241), False), ((120, 84, 60), True)])
+def test_a_part_that_was_lost_on_a_pale_ground_refuses_the_cutout(shade: tuple[int, int, int], accepted: bool) -> None:
+    photo = np.full((800, 800, 3), 250, np.uint8)
+    photo[200:560, 180:420] = (238, 237, 234)
+    rows, columns = np.mgrid[0:800, 0:800]
+    photo[(rows % 40 < 30) & (columns > 560) & (columns < 590) & (rows > 150) & (rows < 650)] = shade
+    cutout = cut_out(photo)
+    assert ("weak_edge" not in cutout.warnings) == accepted
