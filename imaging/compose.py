@@ -64,10 +64,11 @@ def compose(
     sized = product.scaled(float(np.clip(float(chosen.get("scale") or 1.0), 0.5, 1.5)))
     strength = float(np.clip(float(chosen.get("shadow", 1.0)), 0.0, 1.5))
     notes: list[str] = []
-    layout = _lay_out(room_pixels, room, cutout_rgba, sized, placement, strength, notes)
+    light = light_at(room_pixels, room, placement)
+    layout = _lay_out(room_pixels, room, cutout_rgba, sized, placement, light.behind, strength, notes)
     sprite = _within(layout.sprite, room_pixels.shape)
     if chosen.get("relight", True):
-        sprite = lit_by(sprite, light_at(room_pixels, room, placement))
+        sprite = lit_by(sprite, light)
     if chosen.get("grain", True):
         sprite = grained(sprite, room_pixels)
     pixels = room_pixels.copy()
@@ -107,6 +108,7 @@ def _lay_out(
     rgba: Pixels,
     product: Product,
     placement: Placement,
+    behind: float,
     strength: float,
     notes: list[str],
 ) -> Layout:
@@ -134,7 +136,7 @@ def _lay_out(
         return Layout(sprite, [])
     feet = find_feet(sprite, turned, camera)
     turned, feet = stand_on_feet(turned, feet, sprite, camera, product)
-    shades = [floor_shade(camera, turned, product, sprite, room_pixels, strength)]
+    shades = [floor_shade(camera, turned, product, sprite, room_pixels, behind, strength)]
     if placement.mount == "floor":
         middle_row = float(camera.project(turned.base)[:, 1].mean())
         shades = [on_floor_only(shades[0], room.regions, room_pixels.shape, middle_row)]

@@ -35,10 +35,12 @@ class Light:
     """Linear gains (3,) from studio light to the light at a place, and the share of it that reaches the floor's side.
 
     `low` is what remains at a standing product's foot: a studio's white sweep lights it from below, a floor does not.
+    `behind` (0..1) is how much of the light comes from windows in view, so from behind the product.
     """
 
     gains: Float
     low: float
+    behind: float
 
 
 def light_at(room_pixels: Pixels, room: Room, placement: Placement) -> Light:
@@ -53,7 +55,7 @@ def light_at(room_pixels: Pixels, room: Room, placement: Placement) -> Light:
     cast /= float(cast @ LUMINANCE)
     gains = np.asarray(np.clip(level, *LEVEL_RANGE) * cast, np.float32)
     stands = placement.mount in ("floor", "tabletop")
-    return Light(gains, _low_share(linear, labels) if stands else 1.0)
+    return Light(gains, _low_share(linear, labels) if stands else 1.0, backlit)
 
 
 def _sample(pixels: Pixels, regions: Pixels) -> tuple[Float, Pixels]:

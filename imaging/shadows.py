@@ -21,15 +21,16 @@ from imaging.stance import Foot
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 Wide = NDArray[np.float64]
-SKY_RINGS = ((15.0, 10), (32.0, 12), (50.0, 10), (70.0, 6))
+SKY_RINGS = ((32.0, 12), (50.0, 10), (70.0, 6))
 # Bounced light that a shadow never loses, and how much of the direct light a box may take.
-DEPTH, PHOTO_SHARE = 0.94, 0.55
+DEPTH = 0.94
 LIGHT_CELLS = (16, 9)
 # Soft shadows are drawn on a reduced picture: its width (px), and the least blur (px) that still looks the same.
 WORKING_WIDTH, LEAST_BLUR = 360, 2.0
 WALL_M, CEILING_M = 5.0, 2.5
-# Floor under a product also loses the light that the shaded floor around it would have bounced.
-CORE = 1.75
+# With windows in view a shadow falls towards the camera, and deep: floor in it also loses what the floor around would
+# have bounced. Without, most light comes from where the photo does not show, and from everywhere. (0 .. 1 backlit)
+PHOTO_SHARE, CORE = (0.1, 0.55), (0.85, 1.6)
 CONTACT_DEPTH, FOOT_SPREAD_M = 0.85, 0.03
 
 
@@ -43,13 +44,17 @@ class Shade:
 
 
 def floor_shade(
-    camera: Camera, pose: Pose, product: Product, sprite: Sprite, room_pixels: Pixels, strength: float = 1.0
+    camera: Camera, pose: Pose, product: Product, sprite: Sprite, room_pixels: Pixels, behind: float, strength: float
 ) -> Shade:
-    """The shadow of a standing product; its sprite tells the legs' height and how solid it is."""
+    """The shadow of a standing product; its sprite tells the legs' height and how solid it is.
+
+    behind (0..1) is how much of the light comes from windows in view.
+    """
     gap = leg_gap(sprite, pose, camera, product)
     solid = float(np.clip(1.7 * sprite.alpha.mean(), 0.78, 1.0))
     lights = photo_lights(camera, room_pixels, pose)
-    lights = np.vstack([_sky(1.0 - PHOTO_SHARE), lights * [1, 1, 1, PHOTO_SHARE]])
+    share, core = (float(np.interp(behind, (0.0, 1.0), ends)) for ends in (PHOTO_SHARE, CORE))
+    lights = np.vstack([_sky(1.0 - share), lights * [1, 1, 1, share]])
     outlines = [_shadow_outline(pose, product, gap, light[:3]) for light in lights]
     pixels = [camera.project(outline) for outline in outlines]
     area = _area(np.vstack([camera.project(pose.base), *pixels[:8]]), room_pixels.shape)
@@ -65,7 +70,7 @@ def floor_shade(
         cv2.fillConvexPoly(canvas, np.rint(np.clip(local, -4000, 4000) * 16).astype(np.int32), 255, cv2.LINE_AA, 4)
         dark += canvas * np.float32(weight / 255.0)
     dark = cv2.GaussianBlur(dark, (0, 0), max(1.0, 0.008 * width))
-    factor = np.power(np.clip(1.0 - DEPTH * solid * dark, 0.02, 1.0), CORE * strength)
+    factor = np.power(np.clip(1.0 - DEPTH * solid * dark, 0.02, 1.0), core * strength)
     factor = cv2.resize(
         np.clip(factor, 0.05, 1.0).astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR
     )
