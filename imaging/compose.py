@@ -28,7 +28,7 @@ from imaging.scene import (
 )
 from imaging.shadows import Shade, contact_shade, floor_shade, merged, on_floor_only, wall_shade
 from imaging.sprite import Sprite, grained, lit_by, resized_sprite, warped_sprite
-from imaging.stance import find_feet, stand_on_feet
+from imaging.stance import find_feet, flat_share, stand_on_feet
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -68,7 +68,8 @@ def compose(
     layout = _lay_out(room_pixels, room, cutout_rgba, sized, placement, light.behind, strength, notes)
     sprite = _within(layout.sprite, room_pixels.shape)
     if chosen.get("relight", True):
-        sprite = lit_by(sprite, light)
+        flat = flat_share(layout.sprite, room, sized, placement)
+        sprite = lit_by(sprite, light.on(flat))
     if chosen.get("grain", True):
         sprite = grained(sprite, room_pixels)
     pixels = room_pixels.copy()

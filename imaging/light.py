@@ -5,7 +5,7 @@ looks like in the photo. A ceiling is nearly always white and sees the whole roo
 and colour. Without one, the bright surfaces give the level and "shades of grey" the colour.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -25,8 +25,11 @@ LEVEL_RANGE, MAX_CAST, BOUNCE = (0.24, 0.85), 1.5, 1.15
 # White paint returns about 0.85 of the light; half of the photo's upper tenth is surfaces about as bright.
 CEILING_GAIN, BRIGHT_GAIN, BRIGHT_PERCENTILE = 1.12, 0.95, 88
 LEAST_CEILING, SEEN_WINDOW = 0.015, (0.03, 0.07)
+BLOWN, DIM = 0.75, 0.36
 # A product before the windows turns its dark side to the camera.
 BACKLIT_LOSS, NEAR_M, NEAR_RANGE = 0.36, 1.0, (0.85, 1.15)
+# What lies flat is lit by ceiling and windows, what stands upright by half a room; a studio lights both alike.
+FLAT_GAIN, FLAT_RANGE = 2.5, (0.28, 0.62)
 SAMPLE_SIDE = 320
 
 
@@ -42,12 +45,17 @@ class Light:
     low: float
     behind: float
 
+    def on(self, flat: float) -> "Light":
+        """This light on a product that shows so much (0..1) of a flat top (imaging.stance.flat_share)."""
+        more = 1.0 + FLAT_GAIN * (float(np.clip(flat, *FLAT_RANGE)) - FLAT_RANGE[0])
+        return replace(self, gains=np.asarray(self.gains * more, np.float32))
+
 
 def light_at(room_pixels: Pixels, room: Room, placement: Placement) -> Light:
     """The light where a placement is, from the photo's pixels (H, W, 3) and the room as read."""
     linear, labels = _sample(room_pixels, room.regions)
     level, colour = _white(linear, labels)
-    backlit = _backlit(linear, labels, level)
+    backlit = max(_backlit(linear, labels, level), _blown(linear, room.horizon_y))
     # A floor before a window mirrors it: bright there does not mean much light.
     level *= 1.0 - BACKLIT_LOSS * backlit if backlit > 0 else _nearness(linear, labels, room, placement)
     cast = np.power(colour / max(float(colour @ LUMINANCE), 1e-6), BOUNCE)
@@ -100,6 +108,14 @@ def _backlit(linear: Float, labels: Pixels, white: float) -> float:
     low, high = SEEN_WINDOW
     shines = (float(np.median((linear @ LUMINANCE)[opening])) / max(white, 1e-3) - 0.5) / 0.2
     return float(np.clip((opening.mean() - low) / (high - low), 0.0, 1.0) * np.clip(shines, 0.0, 1.0))
+
+
+def _blown(linear: Float, horizon_y: float) -> float:
+    """0..1: the same by what is nearly white above the horizon of an otherwise dim view, whatever it was read as."""
+    above = (linear @ LUMINANCE)[: max(1, round(float(np.clip(horizon_y, 0.1, 1.0)) * len(linear)))]
+    low, high = SEEN_WINDOW
+    share = float((above > BLOWN).sum()) / linear[..., 0].size
+    return float(np.clip((share - low) / (high - low), 0.0, 1.0)) if float(np.median(above)) < DIM else 0.0
 
 
 def _nearness(linear: Float, labels: Pixels, room: Room, placement: Placement) -> float:

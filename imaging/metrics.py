@@ -30,6 +30,7 @@ from imaging.room import Room
 from imaging.scene import Box, Placement, Product
 from imaging.seen import aligned, find_product, outline_of, unexplained
 from imaging.sprite import Sprite, resized_sprite
+from imaging.stance import flat_share
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -149,9 +150,9 @@ class _Shown:
         picture, before = _reduced(picture, size), _reduced(before, size)
         room = replace(room, width=size[0], height=size[1], focal_px=room.focal_px * scale)
         placement = replace(placement, px_per_m=placement.px_per_m * scale)
-        gains = light_at(before, room, placement).gains
         rgba = _reduced_cutout(rgba, room, placement)
         expected = expected_sprite(room, rgba, product, placement)
+        gains = light_at(before, room, placement).on(flat_share(expected, room, product, placement)).gains
         cover = cover_of(before, room, expected, product, placement)
         expected = covered(expected, cover) if cover else expected
         found, seen = None, None

@@ -27,6 +27,7 @@ from imaging.photo import PhotoLimits, open_photo
 from imaging.registration import Registration, laid_over, register
 from imaging.room import Room
 from imaging.scene import Placement, Product
+from imaging.stance import flat_share
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -132,8 +133,8 @@ def bring_back(
     aligned, tone = toned(raw, photo, place | ~seen)
     aligned[~seen], raw[~seen] = photo[~seen], photo[~seen]
     cover = cover_of(photo, room, expected, product, placement)
+    gains = light_at(photo, room, placement).on(flat_share(expected, room, product, placement)).gains
     expected = covered(expected, cover) if cover else expected
-    gains = light_at(photo, room, placement).gains
     sought = seek_product(aligned, photo, expected, gains)
     shown = np.maximum(np.maximum(sought.mask, sought.outline), in_photo(expected, photo.shape))
     zone = shadow_zone(room, product, placement, np.maximum(shown, bulk))

@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.checks import pose_of
 from imaging.geometry import Camera
-from imaging.scene import Pose, Product
+from imaging.room import Room
+from imaging.scene import Placement, Pose, Product
 from imaging.sprite import Sprite
 
 Float = NDArray[np.float32]
@@ -63,6 +65,22 @@ def stand_on_feet(
     return standing, [foot for foot, kept in zip(slim, close, strict=True) if kept]
 
 
+def flat_share(sprite: Sprite, room: Room, product: Product, placement: Placement) -> float:
+    """How much (0..1) of what is seen of a standing product lies in its top: most of a table, little of a cupboard.
+
+    0 for what hangs, and for what lies: its photo shows it from above, in the light that it has there.
+    """
+    pose = pose_of(room, product, placement) if placement.mount in ("floor", "tabletop") else None
+    solid = sprite.alpha > 0.5
+    if pose is None or product.lies_flat or not solid.any():
+        return 0.0
+    camera = room.camera()
+    rim = camera.project(pose.base + np.array([0.0, product.height_m, 0.0])) - np.array([sprite.x, sprite.y])
+    top = np.zeros(solid.shape, np.uint8)
+    cv2.fillConvexPoly(top, np.rint(np.clip(rim, -30000, 30000)).astype(np.int32), 1)
+    return float(top[solid].mean())
+
+
 def _complete(near: Wide, arms: list[Wide], product: Product) -> Wide | None:
     """Four plan corners from the nearest foot and one or two neighbours, None if the size is not the product's."""
     sides = product.width_m, product.depth_m
@@ -95,4 +113,4 @@ def _low_runs(alpha: Float) -> list[Foot]:
     return [(int(a), int(b) - 1, int(low[a:b].max())) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-__all__ = ["Foot", "find_feet", "stand_on_feet"]
+__all__ = ["Foot", "find_feet", "flat_share", "stand_on_feet"]

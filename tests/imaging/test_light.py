@@ -8,7 +8,10 @@ import pytest
 from imaging.compose import compose
 from imaging.labels import REGION
 from imaging.light import LUMINANCE, light_at
+from imaging.placement import Product
 from imaging.room import Room
+from imaging.sprite import Sprite
+from imaging.stance import flat_share
 from tests.imaging.scenes import HEIGHT, WIDTH, drawn_room, read_drawn_room, sofa_cutout
 from tests.imaging.test_compose import SIZED_SOFA, best_spot, sofa_in_room
 
@@ -87,3 +90,30 @@ def test_what_stands_behind_hides_nothing() -> None:
     room = relabelled(behind, REGION.FURNITURE)
     done = compose(drawn_room().pixels, room, sofa_cutout().rgba, SIZED_SOFA, best_spot(SIZED_SOFA))
     assert (done.product_mask > 127).sum() == (sofa_in_room().product_mask > 127).sum()
+
+
+def test_a_table_top_is_lit_more_than_what_stands_upright() -> None:
+    light = light_at(drawn_room().pixels, read_drawn_room(), best_spot(SIZED_SOFA))
+    upright, table = (float(light.on(flat).gains @ LUMINANCE) for flat in (0.1, 0.6))
+    assert upright == pytest.approx(float(light.gains @ LUMINANCE))
+    assert 1.4 * upright < table < 2.0 * upright
+
+
+def test_blown_windows_count_whatever_they_were_read_as() -> None:
+    room = read_drawn_room()
+    dim = (drawn_room().pixels * 0.6).astype(np.uint8)
+    calm = light_at(dim, room, best_spot(SIZED_SOFA)).behind
+    dim[40:200, 300:640] = 250
+    assert calm == 0.0 and light_at(dim, room, best_spot(SIZED_SOFA)).behind > 0.8
+
+
+def test_a_low_table_shows_its_top_and_a_cupboard_does_not() -> None:
+    room, shares = read_drawn_room(), []
+    for size in ((1.1, 0.6, 0.4), (0.8, 0.4, 1.9)):
+        product = Product(*size, "floor", size[0] / size[2])
+        spot = best_spot(product)
+        x0, y0, x1, y1 = np.array(spot.box) * [WIDTH, HEIGHT, WIDTH, HEIGHT]
+        alpha = np.ones((round(y1 - y0), round(x1 - x0)), np.float32)
+        sprite = Sprite(np.zeros((*alpha.shape, 3), np.float32), alpha, round(x0), round(y0))
+        shares.append(flat_share(sprite, room, product, spot))
+    assert shares[0] > 0.2 and shares[1] < 0.05
