@@ -3,6 +3,7 @@
 A thing that meets the floor nearer to the camera than the product's base is in front of it. Only things whose foot is
 seen on the floor (or below the photo's edge) count, and only their own colours are cut free: where the reading is in
 doubt nothing covers the product, because a hole in a product looks worse than a table that should have hidden its foot.
+So its outline has to part two colours nearly everywhere.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.checks import pose_of
-from imaging.colour import fit_within
+from imaging.colour import fit_within, to_lab
 from imaging.geometry import Camera
 from imaging.labels import REGION
 from imaging.room import Room
@@ -27,6 +28,8 @@ NEARER_M, FOOT_REACH_M, LEAST_M, LEAST_AREA = 0.12, 0.3, 0.12, 0.002
 # A region map that calls the product's own floor a thing, or hides most of the product, is not to be trusted.
 OWN_FLOOR_SHARE, MOST_HIDDEN = 0.5, 0.4
 WORKING_SIDE, SHADOW_REACH = 480, 0.7
+# LAB distance across three quarters of its outline (a hole in a product is worse than a table that covers nothing).
+LEAST_CONTRAST, SIDE_BY_SIDE = 5.0, (7, 7)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,10 +167,28 @@ def _refined(
     back, fore = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)
     cv2.grabCut(cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), trimap, None, back, fore, 2, cv2.GC_INIT_WITH_MASK)
-    mask = ((trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)).astype(np.float32)
+    found = (trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)
+    if not _stands_out(photo, found):
+        return None
+    mask = found.astype(np.float32)
     alpha = cv2.resize(cv2.GaussianBlur(mask, (0, 0), 0.8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
     alpha = np.clip((alpha - 0.35) / 0.3, 0.0, 1.0)
     return Cover(np.asarray(alpha, np.float32), x0, y0) if alpha.any() else None
+
+
+def _stands_out(photo: Pixels, found: Mask) -> bool:
+    """Whether nearly all of an outline parts two colours; floor that was read as a thing has none on either side."""
+    lab = to_lab(cv2.GaussianBlur(photo, (0, 0), 1.0))
+    solid, kernel = found.astype(np.uint8), np.ones((3, 3), np.uint8)
+    inner, around = cv2.erode(solid, kernel), cv2.dilate(solid, kernel)
+    outline = around > inner
+    means = []
+    for side in (inner, 1 - around):
+        weight = cv2.blur(side.astype(np.float32), SIDE_BY_SIDE)
+        outline &= weight > 0.02
+        means.append(cv2.blur(lab * side[..., None], SIDE_BY_SIDE) / np.maximum(weight, 1e-4)[..., None])
+    apart = np.linalg.norm(means[0] - means[1], axis=2)[outline]
+    return bool(apart.size and np.percentile(apart, 25) > LEAST_CONTRAST)
 
 
 def _cut(labels: Pixels, room: Room, part: tuple[int, int, int, int], size: tuple[int, int]) -> Pixels:

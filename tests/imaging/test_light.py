@@ -100,11 +100,18 @@ def test_a_table_top_is_lit_more_than_what_stands_upright() -> None:
 
 
 def test_blown_windows_count_whatever_they_were_read_as() -> None:
-    room = read_drawn_room()
-    dim = (drawn_room().pixels * 0.6).astype(np.uint8)
-    calm = light_at(dim, room, best_spot(SIZED_SOFA)).behind
-    dim[40:200, 300:640] = 250
-    assert calm == 0.0 and light_at(dim, room, best_spot(SIZED_SOFA)).behind > 0.8
+    room, spot = read_drawn_room(), best_spot(SIZED_SOFA)
+    blind = replace(room, regions=np.where(room.regions == REGION.OPENING, REGION.WALL, room.regions).astype(np.uint8))
+    pixels = (drawn_room().pixels * 0.6).astype(np.uint8)
+    calm = light_at(pixels, blind, spot).behind
+    pixels[40:200, 300:640] = 250
+    assert calm == 0.0 and light_at(pixels, blind, spot).behind > 0.8
+
+
+def test_floor_that_was_read_as_a_thing_hides_nothing() -> None:
+    room, _ = in_front_of_the_sofa()
+    done = compose(drawn_room().pixels, room, sofa_cutout().rgba, SIZED_SOFA, best_spot(SIZED_SOFA))
+    assert np.array_equal(done.product_mask, sofa_in_room().product_mask)
 
 
 def test_a_low_table_shows_its_top_and_a_cupboard_does_not() -> None:

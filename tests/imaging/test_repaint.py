@@ -49,7 +49,7 @@ def test_a_shifted_zoomed_tilted_and_smaller_picture_is_laid_over_the_photo() ->
     found = brought_back().registration
     corners = np.array([[[0, 0], [960, 0], [960, 720], [0, 720]]], np.float64)
     true, seen = (cv2.perspectiveTransform(corners, each)[0] for each in (answered().matrix, found.matrix))
-    assert np.linalg.norm(true - seen, axis=1).max() < 2.0
+    assert np.linalg.norm(true - seen, axis=1).max() < 4.0
     assert found.residual_px < 0.5 and found.shift_px == pytest.approx(7, abs=2)
     assert found.scale == pytest.approx(1.007, abs=0.006)
 
