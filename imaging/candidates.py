@@ -208,11 +208,23 @@ def wall_candidates(room: Room, product: Product, tap: Point | None) -> list[Pla
         _, reach = nearest_wall(room.walls, ray)
         if not np.isfinite(reach):
             continue
-        for level in WALL_LEVELS_M:
+        for level in (*WALL_LEVELS_M, *_level_above(room, ray * reach, product)):
             row = camera.project(np.array([[ray[0] * reach, level, ray[2] * reach]]))[0]
             pixels.append((float(row[0]), float(row[1]), f"on the wall, {level:.2f} m up"))
     found = (_hanging(room, camera, product, (x, y), why) for x, y, why in pixels)
     return [each for each in found if each is not None]
+
+
+def _level_above(room: Room, foot: Float, product: Product) -> list[float]:
+    """The height (m) of the middle of a piece a hand above the things that stand before this column of the wall."""
+    camera, (height, width) = room.camera(), room.regions.shape
+    levels = np.arange(0.5, 1.3, 0.05)
+    points = np.stack([np.full(len(levels), foot[0]), levels, np.full(len(levels), foot[2])], axis=1)
+    pixels = (camera.project(points) * room.scale).astype(int)
+    inside = (pixels >= 0).all(axis=1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)
+    rows, columns = pixels[inside, 1], pixels[inside, 0]
+    taken = levels[inside][room.regions[rows, columns] == REGION.FURNITURE]
+    return [float(taken[-1]) + 0.25 + product.height_m / 2] if taken.size else []
 
 
 def _hanging(room: Room, camera: Camera, product: Product, pixel: Point, why: str) -> Placement | None:

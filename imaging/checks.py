@@ -1,7 +1,7 @@
 """The checks that a placement has to pass, measured from its box, contact and yaw against camera and region map."""
 
 from dataclasses import dataclass, field
-from math import atan2, degrees, hypot
+from math import atan2, cos, degrees, hypot, radians, sin
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ INSIDE_SHARE, SUPPORT_SHARE, FURNITURE_SHARE, WINDOW_SHARE, DOOR_SHARE = 0.985, 
 HIDDEN_SHARE, OFF_CONTACT_SHARE, RUG_SEEN_SHARE = 0.7, 0.2, 0.62
 WISHED_SHARE, WISHED_RIM_SHARE = 0.1, 0.3
 NEAR_M, FAR_M = 1.5, 7.5
+ABOVE_REACH_M = 0.9
 # Merchants photograph from about 10 to 20 degrees above; seen from higher up a cutout looks folded.
 GOOD_ELEVATION_DEG, MAX_ELEVATION_DEG = 16.0, 27.0
 SCALE_ERROR, MAX_WALL_VIEW_DEG = 0.3, 58.0
@@ -220,8 +221,9 @@ def _check_wall(check: Check, room: Room, product: Product, placement: Placement
     measures["view_deg"] = _view_angle(middle, placement.yaw_deg)
     measures["scale_error"] = ((placement.box[3] - placement.box[1]) * room.height) / max(box[3] - box[1], 1e-6) - 1.0
     measures["wall_gap"] = camera.focal_px / placement.px_per_m / max(reach, 1e-6) - 1.0
-    grown = wall_corners(middle, product.width_m * 1.8, product.height_m * 1.5, placement.yaw_deg)
+    grown = wall_corners(middle, product.width_m * 1.8, product.height_m * 1.2, placement.yaw_deg)
     measures["around"] = region_shares(room, camera.project(grown))[REGION.WALL]
+    measures["above_m"] = _above_things(room, middle, product, placement.yaw_deg)
     check.fail("out_of_frame", measures["inside"] < 0.99)
     check.fail("blocks_window", shares[REGION.OPENING] > 0.04)
     check.fail("overlaps_furniture", shares[REGION.FURNITURE] > 0.04)
@@ -230,6 +232,24 @@ def _check_wall(check: Check, room: Room, product: Product, placement: Placement
     check.fail("too_far", measures["distance_m"] > 9.0)
     check.fail("wrong_scale", max(abs(measures["scale_error"]), abs(measures["wall_gap"])) > SCALE_ERROR)
     check.fail("view_angle", measures["view_deg"] > MAX_WALL_VIEW_DEG)
+
+
+def _above_things(room: Room, middle: Float, product: Product, yaw_deg: float) -> float:
+    """Metres of wall between the piece's lower edge and things below both its sides and its middle; 9 without."""
+    camera, (height, width) = room.camera(), room.regions.shape
+    across = np.array([cos(radians(yaw_deg)), 0.0, sin(radians(yaw_deg))]) * product.width_m * 0.4
+    drops = np.arange(0.05, ABOVE_REACH_M, 0.05)
+    gaps = []
+    for side in (-1.0, 0.0, 1.0):
+        points = middle + side * across - (product.height_m / 2 + drops)[:, None] * np.array([0.0, 1.0, 0.0])
+        pixels = (camera.project(points) * room.scale).astype(int)
+        inside = (pixels >= 0).all(axis=1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)
+        labels = np.where(
+            inside, room.regions[np.clip(pixels[:, 1], 0, height - 1), np.clip(pixels[:, 0], 0, width - 1)], 0
+        )
+        found = np.flatnonzero(labels == REGION.FURNITURE)
+        gaps.append(float(drops[found[0]]) if found.size else 9.0)
+    return max(gaps)
 
 
 def _view_angle(middle: Float, yaw_deg: float) -> float:

@@ -24,6 +24,8 @@ KEPT, SIMILAR_IOU = 3, 0.45
 # A shopper who taps means this spot: a product that stands farther beside it (m) is not what was asked for.
 BESIDE_TAP_M, SAME_SPOT_M = 0.6, 0.1
 LEAST_CEILING = 0.005
+# Where pictures hang: their middle at eye level (m), and this high (m) above the furniture below them.
+EYE_LEVEL_M, ABOVE_M = 1.5, 0.22
 # What a shopper notices as moved: sideways by this share of the photo's width, nearer or farther by this (m).
 STEP, STEP_M = 0.03, 0.2
 
@@ -228,12 +230,13 @@ def _stance(room: Room, placement: Placement, product: Product) -> float:
 
 
 def _wall_suits(check: Check) -> float:
-    """At eye level, seen from the front, with wall around it."""
+    """At eye level, seen from the front, with wall around it, best a hand above a sofa or a sideboard."""
     measures = check.measures
-    level = float(np.exp(-(((measures["middle_m"] - 1.55) / 0.35) ** 2)))
+    level = float(np.exp(-(((measures["middle_m"] - EYE_LEVEL_M) / 0.35) ** 2)))
     frontal = float(np.cos(np.radians(measures["view_deg"])))
     near = float(np.exp(-(((measures["distance_m"] - 3.2) / 2.5) ** 2)))
-    return 0.35 * level + 0.25 * frontal + 0.15 * near + 0.25 * measures.get("around", 0.0)
+    above = float(np.exp(-(((measures.get("above_m", 9.0) - ABOVE_M) / 0.15) ** 2)))
+    return 0.3 * level + 0.2 * frontal + 0.1 * near + 0.2 * measures.get("around", 0.0) + 0.2 * above
 
 
 def _preference(prefer: str, placement: Placement, check: Check) -> float | None:
