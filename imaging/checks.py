@@ -1,6 +1,7 @@
 """The checks that a placement has to pass, measured from its box, contact and yaw against camera and region map."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import atan2, cos, degrees, hypot, radians, sin
 
 import cv2
@@ -19,7 +20,7 @@ INSIDE_SHARE, SUPPORT_SHARE, FURNITURE_SHARE, WINDOW_SHARE, DOOR_SHARE = 0.985, 
 HIDDEN_SHARE, OFF_CONTACT_SHARE, RUG_SEEN_SHARE = 0.7, 0.2, 0.62
 WISHED_SHARE, WISHED_RIM_SHARE = 0.1, 0.3
 NEAR_M, FAR_M = 1.5, 7.5
-ABOVE_REACH_M = 0.9
+ABOVE_REACH_M, LEAST_DOOR_PX = 0.9, 5
 # Merchants photograph from about 10 to 20 degrees above; seen from higher up a cutout looks folded.
 GOOD_ELEVATION_DEG, MAX_ELEVATION_DEG = 16.0, 27.0
 SCALE_ERROR, MAX_WALL_VIEW_DEG = 0.3, 58.0
@@ -166,7 +167,37 @@ def _measure_support(check: Check, room: Room, product: Product, pose: Pose, mar
     check.fail("not_on_support", measures["support"] < SUPPORT_SHARE)
     if product.mount == "floor" and check.reason is None:
         measures["clearance_m"] = _clearance(room, product, pose)
+        measures["walkway_m"] = _beside_walkway(room, pose)
         measures["behind_m"] = _room_behind(room, pose)
+
+
+def _beside_walkway(room: Room, pose: Pose) -> float:
+    """Metres between the base and the nearest straight way from a door to the camera; 9 where no door is seen."""
+    base = pose.base[:, [0, 2]]
+    nearest = 9.0
+    for door in door_feet(room):
+        length = float(np.linalg.norm(door))
+        across = base @ np.array([door[1], -door[0]]) / length
+        if length > 1.0 and float((base @ door).min()) / length < length:
+            crossed = float(across.min()) <= 0.0 <= float(across.max())
+            nearest = min(nearest, 0.0 if crossed else float(np.abs(across).min()))
+    return nearest
+
+
+@lru_cache(maxsize=4)
+def door_feet(room: Room) -> list[Float]:
+    """Where (x, z; m) the doors in view stand on the floor."""
+    under = np.zeros(room.regions.shape, np.uint8)
+    under[1:] = (room.regions[1:] == REGION.FLOOR) & (room.regions[:-1] == REGION.OPENING)
+    count, labels = cv2.connectedComponents(cv2.dilate(under, np.ones((3, 3), np.uint8)))
+    feet = []
+    for label in range(1, count):
+        rows, columns = np.nonzero((labels == label) & (under > 0))
+        middle = np.array([[columns.mean() + 0.5, rows.mean()]]) / room.scale
+        point = room.camera().floor_points(middle)[0]
+        if len(rows) >= LEAST_DOOR_PX and not np.isnan(point).any():
+            feet.append(point)
+    return feet
 
 
 def _measure_rug(check: Check, room: Room, pose: Pose, shares: dict[REGION, float]) -> None:
