@@ -25,9 +25,10 @@ from imaging.walls import nearest_wall
 Float = NDArray[np.float64]
 Point = tuple[float, float]
 Spot = tuple[float, float, float, str]
-# The grid of the plan (m), and how near to a wall a back stands that stands against it.
+# The grid of the plan (m), and how near to a wall a back stands that stands against it; farther before skirting boards.
 ROWS_M = (1.3, 1.7, 2.1, 2.5, 2.9, 3.3, 3.8, 4.3, 4.9, 5.6, 6.6)
-COLUMN_M, MOST_SIDEWAYS_M, ALONG_WALL_M, WALL_GAP_M = 0.4, 3.6, 0.35, 0.08
+COLUMN_M, MOST_SIDEWAYS_M, ALONG_WALL_M = 0.4, 3.6, 0.4
+WALL_GAPS_M = (0.08, 0.26)
 # Around a tap: steps (m) sideways and in depth that are tried to make a product fit, if it does not fit there.
 TAP_STEPS_M = (0.0, -0.15, 0.15, -0.35, 0.35, -0.7, 0.7)
 # How far (m, measured at the support) a tap may be from what carries the product: on a thing the shopper means the
@@ -100,11 +101,12 @@ def _spots_along_walls(room: Room, product: Product) -> Iterator[Spot]:
     for wall in room.walls:
         if wall.support == 0 or abs(wall.yaw_deg) > 60.0:
             continue
-        away = wall.distance_m - WALL_GAP_M - product.depth_m / 2
-        for along in np.arange(-4.0, 4.01, ALONG_WALL_M):
-            x, z = wall.nx * away + wall.nz * along, wall.nz * away - wall.nx * along
-            if z > 1.0:
-                yield float(x), float(z), wall.yaw_deg, "against the wall"
+        for gap in WALL_GAPS_M:
+            away = wall.distance_m - gap - product.depth_m / 2
+            for along in np.arange(-4.0, 4.01, ALONG_WALL_M):
+                x, z = wall.nx * away + wall.nz * along, wall.nz * away - wall.nx * along
+                if z > 1.0:
+                    yield float(x), float(z), wall.yaw_deg, "against the wall"
 
 
 CARRIERS = {"wall": REGION.WALL, "tabletop": REGION.FURNITURE, "ceiling": REGION.CEILING}

@@ -80,6 +80,17 @@ def test_the_swing_of_a_door_is_kept_free() -> None:
     assert check_placement(read_drawn_room(), STOOL, stool_at(read_drawn_room(), x, z)).reason != "blocks_door"
 
 
+def test_the_way_from_a_door_is_kept_free_where_there_is_another_place() -> None:
+    rooms = with_door(), read_drawn_room()
+    x, _, z = in_room(0.2, 0.0, BACK_M - 1.3)
+    before_door, elsewhere = (judge(room, STOOL, [stool_at(room, x, z)])[0] for room in rooms)
+    assert before_door.measures["walkway_m"] < 0.1 and elsewhere.measures["walkway_m"] == 9.0
+    assert before_door.score < elsewhere.score - 0.08
+    found = propose(rooms[0], STOOL)
+    best = max(judge(rooms[0], STOOL, found), key=lambda verdict: (verdict.accepted, verdict.score))
+    assert best.measures["walkway_m"] > 0.2
+
+
 def test_a_door_is_an_opening_and_a_plain_wall_has_none_there() -> None:
     middle = drawn_room().camera.project(np.array([in_room(0.25, 1.0, BACK_M)]))[0]
     for room, opening in ((with_door(), True), (read_drawn_room(), False)):

@@ -77,6 +77,21 @@ def test_what_cannot_go_any_farther_is_refused_and_not_left_in_place(prefer, con
     assert place is None and "not_as_wished" in reasons
 
 
+def test_a_picture_hangs_above_a_low_cupboard_and_not_far_from_it() -> None:
+    room, piece = read_drawn_room(), Product(0.5, 0.03, 0.4, "wall", 1.25)
+    camera, scale = room.camera(), room.scale
+    wall = max(room.walls, key=lambda each: each.nz)
+    corners = [wall.nx * wall.distance_m + dx * wall.nz for dx in (-0.1, 1.2)]
+    points = np.array([[x, y, wall.nz * wall.distance_m] for x in corners for y in (0.0, 1.0)])
+    (x0, y0), (x1, y1) = ((camera.project(points) * scale).astype(int)[i] for i in (0, 3))
+    regions = room.regions.copy()
+    regions[min(y0, y1) : max(y0, y1), x0:x1] = REGION.FURNITURE
+    place, _ = best_of(replace(room, regions=regions), piece)
+    assert place is not None
+    assert x0 / scale / WIDTH < place.contact[0] < x1 / scale / WIDTH
+    assert place.box[3] * HEIGHT < min(y0, y1) / scale < place.box[3] * HEIGHT + 0.5 * place.px_per_m
+
+
 def test_a_lamp_does_not_hang_from_a_ceiling_that_is_not_seen() -> None:
     room = read_drawn_room()
     regions = np.where(room.regions == REGION.CEILING, REGION.WALL, room.regions).astype(np.uint8)
