@@ -26,6 +26,8 @@ BESIDE_TAP_M, SAME_SPOT_M = 0.6, 0.1
 LEAST_CEILING = 0.005
 # Half of a way from a door (m) that is better kept free, and what standing in it costs.
 WALKWAY_M, WALKWAY_COST = 0.4, 0.15
+# Nearer to things than this (m) a reading's errors may already let the product touch them.
+CLOSE_M, CLOSE_COST = 0.2, 0.15
 # Where pictures hang: their middle at eye level (m), and this high (m) above the furniture below them.
 EYE_LEVEL_M, ABOVE_M = 1.5, 0.22
 # What a shopper notices as moved: sideways by this share of the photo's width, nearer or farther by this (m).
@@ -206,7 +208,8 @@ def _floor_suits(room: Room, check: Check, placement: Placement, product: Produc
     room_around = float(np.clip(min(placement.box[0], 1 - placement.box[2], 1 - placement.box[3]) / 0.04, 0.0, 1.0))
     looks = 0.17 * distance + 0.13 * angle + 0.08 * middle + 0.2 * seen + 0.08 * room_around
     in_the_way = WALKWAY_COST * float(np.clip(1.0 - measures.get("walkway_m", 9.0) / WALKWAY_M, 0.0, 1.0))
-    return looks + 0.24 * _belongs(check, product) + 0.1 * _stance(room, placement, product) - in_the_way
+    close = CLOSE_COST * float(np.clip(1.0 - measures.get("clearance_m", 0.5) / CLOSE_M, 0.0, 1.0))
+    return looks + 0.24 * _belongs(check, product) + 0.1 * _stance(room, placement, product) - in_the_way - close
 
 
 def _belongs(check: Check, product: Product) -> float:
