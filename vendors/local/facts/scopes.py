@@ -19,7 +19,10 @@ _EACH_PART = re.compile(
     r"\b(?:each|per|every) (?:cube|cell|section|slot|bin|cubby|tile|module|step|bay|niche|square)s?\b"
 )
 _HANGS_BY = re.compile(r"\b(?:chains?|cords?|cables?|rods?|downrods?|stems?|wires?|ropes?|kabel|cable|cavo|snoer)\b")
-_DROP = re.compile(r"\b(?:min(?:imum)?|max(?:imum)?|adjustable)\W{0,2} (?:overall |total |hanging )*(?:height|drop)\b")
+_DROP = re.compile(
+    r"\b(?:min(?:imum)?|max(?:imum)?|adjustable)\W{0,2} (?:overall |total |hanging )*(?:height|drop)\b"
+    r"|\b(?:reglable|regulable|regolabile|verstellbar|hohenverstellbar|verstelbaar|justerbar)\b"
+)
 _LEAF_UP = re.compile(r"\bleaf (?:up|raised|open)\b|\bleaves (?:up|raised|open)\b")
 _LEAF_DOWN = re.compile(r"\b(?:leaf|leaves) (?:down|dropped|closed|folded)\b|\bwithout (?:the )?(?:leaf|leaves)\b")
 _EXTENDED = re.compile(

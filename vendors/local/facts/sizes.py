@@ -138,6 +138,8 @@ def _labelled_sides(
     ):
         # `H 20 x D 12` of a vase: the D is its diameter.
         sides["depth"] = ("width", "depth")
+    if "thickness" in middles and "diameter" in middles and not flat and "height" not in middles:
+        sides.setdefault("thickness", ("height",))
     if "length" in middles:
         _place_length(sides, middles, kind)
     return sides
