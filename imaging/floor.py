@@ -31,16 +31,18 @@ COLOUR_WEIGHT, LOUDEST, UPRIGHT_WEIGHT, UPRIGHT_PX, UNKNOWN, GENEROUS = 0.1, 3.0
 BOND, LEAST_BOND, EDGE = 3.0, 0.2, 5.0
 # What the generous cut adds is floor below this share of upright edges, and from this share of the photo.
 MOST_UPRIGHT, LEAST_ADDED = 0.015, 0.001
+# A rug that things stand on: its share of the photo, and of its convex hull.
+LEAST_RUG, CONVEX = 0.03, 0.88
 CLEAR_STEP, USUAL_RANGE = 22.0, 60.0
 # A hole in the floor of another hue (Lab) stands on it, where the floor around is plain.
-LARGEST_HOLE, LEAST_THING_PX, PLAIN, HUE_STEP, ODD = 0.06, 60, 9.0, 16.0, 0.008
+LARGEST_HOLE, LARGEST_THING, LEAST_THING_PX, PLAIN, HUE_STEP, ODD = 0.06, 0.015, 60, 9.0, 16.0, 0.008
 
 
-def find_floor(small: Pixels, distance: Float, upright: Mask) -> tuple[Mask, float]:
+def find_floor(small: Pixels, distance: Float, upright: Mask, edges: Wide) -> tuple[Mask, float]:
     """The visible floor, rugs included, and how clearly (0..1) it stands out.
 
     small (H, W, 3) is the smoothed photo at working size, distance (H, W; m) how far ahead the floor is there, upright
-    (H, W) the drawn upright edges.
+    (H, W) the drawn upright edges, edges (N, 2, 2) the ends of those that could be legs, lower ones first.
     """
     foot = _foot(distance, upright)
     far = distance > FAR_FLOOR_M
@@ -52,9 +54,10 @@ def find_floor(small: Pixels, distance: Float, upright: Mask) -> tuple[Mask, flo
     leaning = _Leaning.of(patches, lab, distance, upright, foot & _unlike(lab, foot, far))
     strict = _whole(leaning.cut(0.0)[patches.labels], foot)
     generous = _whole(leaning.cut(GENEROUS)[patches.labels], foot)
-    odd = leaning.unlike(strict)[patches.labels]
-    floor = _fill_flat_holes(strict | _flat(generous & ~strict, upright), upright)
-    return floor & ~_coloured(odd & floor, floor & ~odd, lab), _clarity(lab, floor)
+    flat = _flat(generous & ~strict, upright, edges)
+    floor = _fill_flat_holes(strict | flat, upright)
+    odd = leaning.unlike(strict)[patches.labels] & floor & ~ndimage.binary_fill_holes(flat)
+    return floor & ~_coloured(odd, floor & ~odd, lab), _clarity(lab, floor)
 
 
 class _Leaning:
@@ -151,15 +154,30 @@ def _whole(mask: Mask, seed: Mask) -> Mask:
     return np.asarray(np.isin(labels, wanted[wanted > 0]))
 
 
-def _flat(added: Mask, upright: Mask) -> Mask:
-    """The parts of a mask in and around which hardly any upright edge runs."""
+def _flat(added: Mask, upright: Mask, edges: Wide) -> Mask:
+    """The parts of a mask in and around which hardly any upright edge runs, and rugs that things stand on."""
     labels, count = ndimage.label(cv2.morphologyEx(added.astype(np.uint8), cv2.MORPH_OPEN, disk(2)))
     flat = np.zeros(count + 1, bool)
     for label in range(1, count + 1):
         part = labels == label
         around = cv2.dilate(part.astype(np.uint8), disk(3)) > 0
-        flat[label] = part.mean() > LEAST_ADDED and upright[around].mean() < MOST_UPRIGHT
+        calm = upright[around].mean() < MOST_UPRIGHT
+        flat[label] = part.mean() > LEAST_ADDED and (calm or _carries(part, around, edges))
     return np.asarray(flat[labels])
+
+
+def _carries(part: Mask, around: Mask, edges: Wide) -> bool:
+    """Whether a large convex area has the feet of upright edges within it, and does not lie on top of them."""
+    whole = ndimage.binary_fill_holes(part)
+    hull, _ = cv2.findContours(whole.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if part.mean() < LEAST_RUG or whole.sum() < CONVEX * cv2.contourArea(cv2.convexHull(np.vstack(hull))):
+        return False
+    inner = cv2.erode(whole.astype(np.uint8), disk(2)) > 0
+    limit = np.array(part.shape[::-1]) - 1
+    feet, tops = np.clip(edges, 0, limit).astype(int).transpose(1, 0, 2)
+    stands = inner[feet[:, 1], feet[:, 0]]
+    hangs = ~stands & around[tops[:, 1], tops[:, 0]]
+    return bool(stands.sum() > 2 * hangs.sum())
 
 
 def _fill_flat_holes(floor: Mask, upright: Mask) -> Mask:
@@ -185,7 +203,7 @@ def _coloured(odd: Mask, floor: Mask, lab: Float) -> Mask:
     labels, count = ndimage.label(odd)
     stands = np.zeros(count + 1, bool)
     for label, size in enumerate(np.bincount(labels.ravel())):
-        if label and LEAST_THING_PX <= size < LARGEST_HOLE * odd.size:
+        if label and LEAST_THING_PX <= size < LARGEST_THING * odd.size:
             stands[label] = _is_coloured(labels == label, floor, lab)
     return np.asarray(stands[labels])
 

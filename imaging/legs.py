@@ -57,7 +57,7 @@ def under_legs(floor: Mask, things: Mask, lines: Manhattan, camera: Camera, scal
 def find_legs(floor: Mask, lines: Manhattan, camera: Camera, scale: float) -> list[Leg]:
     """Upright edges that start in the floor, lowest first."""
     found = []
-    for foot, top in _upright(lines) * scale:
+    for foot, top in upright_edges(lines) * scale:
         at = camera.floor_point(float(foot[0]) / scale, float(foot[1]) / scale)
         long = float(np.hypot(*(foot - top)))
         if at is None or at[1] > FARTHEST_M or long < SHORTEST_PX or not _on_floor(floor, foot):
@@ -80,7 +80,7 @@ def grouped(legs: list[Leg]) -> list[list[Leg]]:
     return [[leg for leg, of in zip(legs, group, strict=True) if of == each] for each in range(count)]
 
 
-def _upright(lines: Manhattan) -> Float:
+def upright_edges(lines: Manhattan) -> Float:
     """Edges (N, 2 ends, 2), lower end first, that could be legs: not along the floor's directions."""
     ends = lines.segments[(lines.axis == 2) | (lines.axis == -1)].reshape(-1, 2, 2)
     turned = ends[:, 0, 1] < ends[:, 1, 1]
@@ -139,4 +139,4 @@ def _fill(canvas: NDArray[np.uint8], points: Float) -> None:
     cv2.fillConvexPoly(canvas, cv2.convexHull(np.rint(np.clip(points, -4000, 4000)).astype(np.int32)), 1)
 
 
-__all__ = ["Leg", "find_legs", "grouped", "under_legs"]
+__all__ = ["Leg", "find_legs", "grouped", "under_legs", "upright_edges"]

@@ -13,7 +13,7 @@ from imaging.floor import find_floor
 from imaging.frames import framed_areas
 from imaging.geometry import Camera
 from imaging.labels import REGION
-from imaging.legs import under_legs
+from imaging.legs import under_legs, upright_edges
 from imaging.openings import LEAST_WINDOW_M2, ceiling_height, fill_frames, find_frames
 from imaging.vanishing import Manhattan
 from imaging.walls import Wall, find_walls, nearest_wall
@@ -39,7 +39,7 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixe
     small = cv2.bilateralFilter(resize(pixels, size), 7, 30, 5)
     distance, rays = _view(camera, size, scale)
     upright = _draw(lines, scale, size, axis=2)
-    floor, clarity = find_floor(small, distance, upright)
+    floor, clarity = find_floor(small, distance, upright, upright_edges(lines) * scale)
     calm = _calm_areas(small)
     regions = np.full(floor.shape, REGION.OTHER, np.uint8)
     framed = framed_areas(lines, scale, size)
