@@ -31,11 +31,19 @@ COLOUR_WEIGHT, LOUDEST, UPRIGHT_WEIGHT, UPRIGHT_PX, UNKNOWN, GENEROUS = 0.1, 3.0
 BOND, LEAST_BOND, EDGE = 3.0, 0.2, 5.0
 # What the generous cut adds is floor below this share of upright edges, and from this share of the photo.
 MOST_UPRIGHT, LEAST_ADDED = 0.015, 0.001
-# A rug that things stand on: its share of the photo, and of its convex hull.
-LEAST_RUG, CONVEX = 0.03, 0.88
+# The least share of the photo of a rug or a floor that things stand on.
+LEAST_RUG = 0.03
 CLEAR_STEP, USUAL_RANGE = 22.0, 60.0
-# A hole in the floor of another hue (Lab) stands on it, where the floor around is plain.
-LARGEST_HOLE, LARGEST_THING, LEAST_THING_PX, PLAIN, HUE_STEP, ODD = 0.06, 0.015, 60, 9.0, 16.0, 0.008
+# A spot in the floor that is mostly of other hues (Lab) than all around it stands on it.
+LARGEST_HOLE, LARGEST_THING, LEAST_THING_PX, HUE_STEP, MOSTLY, ODD, SAMPLED = (
+    0.06,
+    0.015,
+    60,
+    12.0,
+    0.5,
+    (0.02, 0.008),
+    150,
+)
 
 
 def find_floor(small: Pixels, distance: Float, upright: Mask, edges: Wide) -> tuple[Mask, float]:
@@ -56,8 +64,11 @@ def find_floor(small: Pixels, distance: Float, upright: Mask, edges: Wide) -> tu
     generous = _whole(leaning.cut(GENEROUS)[patches.labels], foot)
     flat = _flat(generous & ~strict, upright, edges)
     floor = _fill_flat_holes(strict | flat, upright)
-    odd = leaning.unlike(strict)[patches.labels] & floor & ~ndimage.binary_fill_holes(flat)
-    return floor & ~_coloured(odd, floor & ~odd, lab), _clarity(lab, floor)
+    plain = floor & ~ndimage.binary_fill_holes(flat)
+    for limit in ODD:
+        odd = leaning.unlike(strict, limit)[patches.labels] & plain
+        floor &= ~_coloured(odd, floor & ~odd, lab)
+    return floor, _clarity(lab, floor)
 
 
 class _Leaning:
@@ -96,10 +107,10 @@ class _Leaning:
     def _likeness(self, patches: Mask) -> Float:
         return self.alike @ patches.astype(np.float32) / max(1.0, float(self.patches.area[patches].sum())) + UNKNOWN
 
-    def unlike(self, floor: Mask) -> Mask:
+    def unlike(self, floor: Mask, limit: float) -> Mask:
         """Patches (count,) of a colour that hardly any floor (H, W) near them has."""
         share = self.patches.mean(floor) > 0.5
-        return np.asarray(self._likeness(share) < ODD + UNKNOWN)
+        return np.asarray(self._likeness(share) < limit + UNKNOWN)
 
     def _joined(self, floor: Mask) -> Mask:
         """Of these patches those that hang together with a seed."""
@@ -162,22 +173,20 @@ def _flat(added: Mask, upright: Mask, edges: Wide) -> Mask:
         part = labels == label
         around = cv2.dilate(part.astype(np.uint8), disk(3)) > 0
         calm = upright[around].mean() < MOST_UPRIGHT
-        flat[label] = part.mean() > LEAST_ADDED and (calm or _carries(part, around, edges))
+        flat[label] = part.mean() > LEAST_ADDED and (calm or _carries(part, around, upright, edges))
     return np.asarray(flat[labels])
 
 
-def _carries(part: Mask, around: Mask, edges: Wide) -> bool:
-    """Whether a large convex area has the feet of upright edges within it, and does not lie on top of them."""
-    whole = ndimage.binary_fill_holes(part)
-    hull, _ = cv2.findContours(whole.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if part.mean() < LEAST_RUG or whole.sum() < CONVEX * cv2.contourArea(cv2.convexHull(np.vstack(hull))):
+def _carries(part: Mask, around: Mask, upright: Mask, edges: Wide) -> bool:
+    """Whether a large area has upright edges at its rim only, and does not lie on top of them as a table does."""
+    inner = cv2.erode(part.astype(np.uint8), disk(3)) > 0
+    if part.mean() < LEAST_RUG or not inner.any() or upright[inner].mean() > MOST_UPRIGHT:
         return False
-    inner = cv2.erode(whole.astype(np.uint8), disk(2)) > 0
     limit = np.array(part.shape[::-1]) - 1
     feet, tops = np.clip(edges, 0, limit).astype(int).transpose(1, 0, 2)
-    stands = inner[feet[:, 1], feet[:, 0]]
+    stands = cv2.erode(ndimage.binary_fill_holes(part).astype(np.uint8), disk(2))[feet[:, 1], feet[:, 0]] > 0
     hangs = ~stands & around[tops[:, 1], tops[:, 0]]
-    return bool(stands.sum() > 2 * hangs.sum())
+    return bool(hangs.sum() <= stands.sum() + 1)
 
 
 def _fill_flat_holes(floor: Mask, upright: Mask) -> Mask:
@@ -195,10 +204,9 @@ def _fill_flat_holes(floor: Mask, upright: Mask) -> Mask:
 
 
 def _coloured(odd: Mask, floor: Mask, lab: Float) -> Mask:
-    """Those parts of an odd mask that differ in hue from a plain floor all around them: they stand on it.
+    """Those parts of an odd mask most of whose hues the floor all around them has nowhere: they stand on it.
 
-    Light, shade and gloss change a floor's lightness, and its colour in proportion. Where the floor around is
-    patterned, as on a rug, colours mean nothing.
+    Light, shade and gloss change a floor's lightness, and its colour in proportion.
     """
     labels, count = ndimage.label(odd)
     stands = np.zeros(count + 1, bool)
@@ -216,11 +224,11 @@ def _is_coloured(hole: Mask, floor: Mask, lab: Float) -> bool:
     core = cv2.erode(inside, disk(1)) > 0
     if ring.sum() < 20 or core.sum() < 10:
         return False
-    around, middle = np.median(colours[ring], axis=0), np.median(colours[core], axis=0)
-    if np.median(np.abs(colours[ring] - around), axis=0).sum() > PLAIN:
-        return False
-    lit = around * (middle[0] / max(float(around[0]), 1.0))
-    return bool(np.hypot(*(middle - lit)[1:]) > HUE_STEP)
+    around, middle = colours[ring], colours[core]
+    known, here = around[:: max(1, len(around) // SAMPLED)], middle[:: max(1, len(middle) // SAMPLED)]
+    lit = known[None, :, 1:] * np.clip(here[:, None, :1] / np.maximum(known[None, :, :1], 1.0), 0.3, 3.0)
+    apart = np.linalg.norm(here[:, None, 1:] - lit, axis=2).min(axis=1)
+    return bool((apart > HUE_STEP).mean() > MOSTLY)
 
 
 def _clarity(lab: Float, floor: Mask) -> float:

@@ -20,6 +20,8 @@ Pixels = NDArray[np.uint8]
 DEFAULT_CAMERA_HEIGHT_M = 1.5
 # Where pitch and horizon are guessed or held back to: nobody photographs a room outside of this.
 PITCH_RANGE = (-12.0, 38.0)
+# Other lenses that phones have (mm, 35 mm equivalent), tried where the camera looks down at least so steeply.
+OTHER_F35, STEEP_DEG, CLEARLY_BETTER = (24.0, 28.0), 14.0, 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +114,7 @@ class Room:
 def read_room(pixels: Pixels, f35_mm: float | None = None, camera_height_m: float = DEFAULT_CAMERA_HEIGHT_M) -> Room:
     """Reads camera and regions from an upright photo (H, W, 3); never fails, but says how far to trust it."""
     height, width = pixels.shape[:2]
-    focal_px = focal_pixels(width, height, f35_mm)
-    lines = fit_manhattan(pixels, focal_px)
+    focal_px, lines = _fit_lens(pixels, f35_mm)
     pitch = float(np.clip(lines.pitch_deg, *PITCH_RANGE))
     camera = camera_for(width, height, focal_px, pitch, lines.roll_deg, camera_height_m)
     regions, floor_clarity = read_regions(pixels, camera, lines)
@@ -134,6 +135,21 @@ def read_room(pixels: Pixels, f35_mm: float | None = None, camera_height_m: floa
         yaw_deg=lines.trusted_yaw,
     )
     return replace(room, ceiling_m=ceiling_height(lines, room.walls, camera) or CEILING_M)
+
+
+def _fit_lens(pixels: Pixels, f35_mm: float | None) -> tuple[float, Manhattan]:
+    """The focal length in px, by EXIF or else the usual one, and the edges' fit.
+
+    Messengers strip EXIF. Looking down steeply, edges tell another lens of a phone by a clearly better fit.
+    """
+    height, width = pixels.shape[:2]
+    focal_px = focal_pixels(width, height, f35_mm)
+    lines = fit_manhattan(pixels, focal_px)
+    if f35_mm is not None or lines.pitch_deg < STEEP_DEG:
+        return focal_px, lines
+    others = [(other, fit_manhattan(pixels, other)) for other in (focal_pixels(width, height, f) for f in OTHER_F35)]
+    best = max(others, key=lambda tried: tried[1].fit)
+    return best if best[1].fit > lines.fit + CLEARLY_BETTER else (focal_px, lines)
 
 
 def _confidence(lines: Manhattan, f35_mm: float | None, floor_clarity: float, doubts: list[str]) -> float:
