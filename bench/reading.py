@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.damage import borne, ruined
 from bench.figures import Figure, Section
 from bench.scenes import SceneRoom, rooms
+from imaging.doubts import FATAL
 from imaging.geometry import footprint
 from imaging.labels import REGION
 from imaging.room import Room, read_room
@@ -74,6 +76,12 @@ def measure(title: str) -> Section:
         Figure("Windows not found, mean", 100 - 100 * _mean([r.window_found for r in readings]), "%"),
         Figure("Openings that are none, mean", 100 - 100 * _mean([r.opening_true for r in readings]), "%"),
         Figure("CPU of a reading, mean", _mean([r.cpu_s for r in readings]), "s", target=0.6),
+    ]
+    photos = [(scene.name, scene.photo.pixels) for scene in rooms()]
+    bad, good = ([_is_refused(pixels) for _, pixels in made(photos)] for made in (ruined, borne))
+    figures += [
+        Figure("Bad photos not refused", 100 - 100 * float(np.mean(bad)), f"% of {len(bad)}", target=10.0),
+        Figure("Good and mildly damaged photos refused", 100 * float(np.mean(good)), f"% of {len(good)}", target=2.0),
     ]
     how = f"{len(readings)} rendered rooms, each read once warm. Footprints and free floor are compared in plan."
     return Section(title, how, figures, [_missed(each) for each in readings if each.missed])
@@ -170,6 +178,11 @@ def _free_kept(scene: SceneRoom, bases: dict[str, Float], free: Mask, floor: Mas
 def _missed(reading: Reading) -> str:
     things = ", ".join(f"{name} {100 * share:.0f} %" for name, share in sorted(reading.missed.items()))
     return f"{reading.room}: of these footprints only so much is known to be taken: {things}."
+
+
+def _is_refused(pixels: NDArray[np.uint8]) -> bool:
+    """Whether a photo without EXIF is refused for standing products."""
+    return bool(set(read_room(pixels).doubts) & set(FATAL))
 
 
 def _share(part: Mask, whole: Mask) -> float | None:
