@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from prep.facts import size_text
 from runs.admission import place_in_line
-from runs.models import Run, Step
+from runs.models import Run, RunError, Step
 from storefront.links import ResultLink
 from storefront.models import CompositeRun
 
@@ -100,7 +100,13 @@ def message_of(run: Run) -> str:
 def error_of(run: Run) -> dict[str, Any]:
     """Why there is no picture: a public code, a shopper's sentence, and whether trying again may help."""
     code, message = ERRORS.get(run.error_code, ("internal", SORRY))
-    return {"code": code, "message": message or run.error_message or SORRY, "retryable": code not in FINAL}
+    final = code in FINAL or (code == "no_placement" and _photo_is_at_fault(run))
+    return {"code": code, "message": message or run.error_message or SORRY, "retryable": not final}
+
+
+def _photo_is_at_fault(run: Run) -> bool:
+    """Whether the photo itself is too bad (dark, blurred...), so that no other spot in it helps either."""
+    return RunError.objects.filter(run=run, code="no_placement", details__has_key="photo").exists()
 
 
 def composite_answer(composite: CompositeRun, base_url: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from runs.registry import NO_PARAMS, stage
 from runs.step import StepHandle
 from storefront.painting import Setting, draw_guide, media_type_of, restore_answer
 from storefront.scene import product_of, room_of
-from storefront.wording import DOUBTS, REASONS, doubts_why, nowhere_why, selection_why
+from storefront.wording import DOUBTS, FREE, REASONS, doubts_why, nowhere_why, selection_why
 from vendors.base import Image, Reply
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def select(
         step.why(nowhere_why(len(candidates), reasons))
         doubt = fatal_doubt(scene.doubts, product.mount)
         decisive = _decisive(verdicts, reasons) or doubt
-        failure = _nowhere(reasons, decisive, tapped=tap is not None)
+        failure = _nowhere(reasons, decisive, product.mount, tapped=tap is not None)
         failure.answer = {"selected": None, "shortlist": [], "rejected": _rejections(rejected), "tap_obeyed": None}
         raise failure
     best = next(item for item in candidates if item.id == accepted[0].placement_id)
@@ -193,7 +193,7 @@ def _decisive(verdicts: "list[Verdict]", reasons: Counter[str]) -> str | None:
     return reasons.most_common(1)[0][0] if reasons else None
 
 
-def _nowhere(reasons: Counter[str], decisive: str | None, *, tapped: bool) -> StageError:
+def _nowhere(reasons: Counter[str], decisive: str | None, mount: str, *, tapped: bool) -> StageError:
     """No place is possible: say why in words that a shopper can act on."""
     first = decisive or "no_candidates"
     if first in DOUBTS:
@@ -206,9 +206,8 @@ def _nowhere(reasons: Counter[str], decisive: str | None, *, tapped: bool) -> St
         return StageError("no_placement", text, details=details)
     where = "at the spot you tapped" if tapped else "in this photo"
     advice = "Tap another spot, or" if tapped else "Please"
-    free = "ceiling" if first == "no_ceiling" else "free floor or wall"
     text = f"There is no room for this product {where}: {REASONS.get(first, 'nothing fits')}. "
-    return StageError("no_placement", text + f"{advice} try a photo that shows more of the {free}.", details=details)
+    return StageError("no_placement", text + f"{advice} try a photo that shows more of {FREE[mount]}.", details=details)
 
 
 @stage("composite", version=1, type="image", params=COMPOSITE_PARAMS, task="composite", prompt="composite")

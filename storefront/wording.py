@@ -15,6 +15,13 @@ DOUBTS = {
     "no_floor": ("too little floor is in the picture", "Step back, or try a photo that shows more of the free floor."),
     "blurred": ("the photo is blurred", "Hold the camera still and take it again."),
 }
+# What a product needs of the photo, by how it is mounted.
+FREE = {
+    "floor": "the free floor",
+    "wall": "the free wall",
+    "ceiling": "the ceiling",
+    "tabletop": "a free table or shelf",
+}
 REASONS = {code: said for code, (said, _) in DOUBTS.items()} | {
     "not_on_support": "it would not stand on the floor or hang on the wall",
     "overlaps_furniture": "other furniture is in the way",

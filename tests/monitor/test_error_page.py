@@ -45,6 +45,14 @@ def test_failures_that_are_alike_are_one_line_with_number_shops_and_dates(consol
     assert groups(console, range="7d")[timeout.signature].number == 3
 
 
+def test_a_message_that_is_alike_in_all_of_them_is_told_once(console: Client) -> None:
+    dark = "The photo is too dark."
+    failed(f"select: no_placement: {dark}", error_message=dark)
+    failed("facts: timeout: took # s", error_message="took 31 s")
+    page = console.get(URL).content.decode()
+    assert (page.count(dark), page.count("took 31 s")) == (1, 1)
+
+
 def test_the_bars_say_when_it_was(console: Client) -> None:
     for hours in (0.5, 0.6, 12.5):
         failed(hours=hours)

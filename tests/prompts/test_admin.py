@@ -28,6 +28,13 @@ def shop() -> Shop:
     return ShopFactory()
 
 
+def test_an_empty_list_says_how_a_shop_gets_a_prompt_of_its_own(admin_client: Client) -> None:
+    assert "Re-run from here" in admin_client.get(reverse(LIST)).content.decode()
+    page = admin_client.get(reverse(LIST), {"q": "lamp"}).content.decode()
+    assert "Nothing here matches." in page
+    assert "Re-run from here" not in page
+
+
 def patch(shop: Shop, template: str = LEFT) -> PromptOverride:
     return create_override(shop=shop, prompt_name="placement", template=template, reason="Doors", created_by="ada")
 

@@ -13,6 +13,7 @@ from prep.services import prepare_inline
 from prompts.services import create_override
 from runs.inline import default_deps
 from runs.models import Artifact, Run
+from storefront.answers import error_of
 from storefront.demo_catalog import load_catalog
 from storefront.execution import CompositeParams, execute_composite_run
 from storefront.photos import store_room_photo
@@ -153,6 +154,7 @@ def test_a_room_without_free_floor_is_refused_in_words_for_a_shopper(chair: Prod
     run = execute_composite_run(CompositeParams(chair, photo))
     assert (run.status, run.error_code) == (Run.Status.FAILED, "no_placement")
     assert "try a photo that shows more of the free floor" in run.error_message
+    assert error_of(run)["retryable"] is False, "no other spot in this photo would do"
 
 
 def test_nothing_but_the_product_and_its_shadow_is_touched(chair: ProductAsset) -> None:
