@@ -1,6 +1,7 @@
 """The `composite` pipeline as one function, with its dependencies injected."""
 
 import io
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -19,6 +20,7 @@ from storefront.execution import CompositeParams, execute_composite_run
 from storefront.photos import store_room_photo
 from storefront.room_photo import RoomPhoto
 from storefront.services import Tap
+from storefront.stages import _nowhere
 from tests.factories import ShopFactory, encoded
 from tests.prep.test_prep_pipeline import demo_asset
 from tests.runs.engine import ScriptedVendor
@@ -155,6 +157,20 @@ def test_a_room_without_free_floor_is_refused_in_words_for_a_shopper(chair: Prod
     assert (run.status, run.error_code) == (Run.Status.FAILED, "no_placement")
     assert "try a photo that shows more of the free floor" in run.error_message
     assert error_of(run)["retryable"] is False, "no other spot in this photo would do"
+
+
+@pytest.mark.parametrize(
+    ("mount", "wanted"),
+    [
+        ("floor", "the free floor"),
+        ("wall", "the free wall"),
+        ("ceiling", "the ceiling"),
+        ("tabletop", "table or shelf"),
+    ],
+)
+def test_a_refusal_names_what_the_product_needs(mount: str, wanted: str) -> None:
+    failure = _nowhere(Counter(out_of_frame=3), "out_of_frame", mount, tapped=False)
+    assert wanted in str(failure)
 
 
 def test_nothing_but_the_product_and_its_shadow_is_touched(chair: ProductAsset) -> None:
