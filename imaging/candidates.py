@@ -24,7 +24,7 @@ from imaging.walls import nearest_wall
 
 Float = NDArray[np.float64]
 Point = tuple[float, float]
-Spot = tuple[float, float, float, str]
+Spot = tuple[float, float, float, float, str]
 # The grid of the plan (m), and how near to a wall a back stands that stands against it; farther before skirting boards.
 ROWS_M = (1.3, 1.7, 2.1, 2.5, 2.9, 3.3, 3.8, 4.3, 4.9, 5.6, 6.6)
 COLUMN_M, MOST_SIDEWAYS_M, ALONG_WALL_M = 0.4, 3.6, 0.4
@@ -44,8 +44,8 @@ def floor_candidates(room: Room, product: Product, tap: Point | None) -> list[Pl
     """Placements of a standing (or, from a ceiling, hanging) product wherever the photo shows its support."""
     camera = room.camera()
     placements = []
-    for x, z, yaw, why in _spots(room, camera, product, tap):
-        pose = standing_pose(camera, x, z, product, yaw)
+    for x, z, level, yaw, why in _spots(room, camera, product, tap):
+        pose = standing_pose(camera, x, z, product, yaw, level)
         if pose.box[2] - pose.box[0] < 8 or pose.box[3] - pose.box[1] < 4:
             continue
         placements.append(_standing(room, camera, product, pose, why))
@@ -53,12 +53,12 @@ def floor_candidates(room: Room, product: Product, tap: Point | None) -> list[Pl
 
 
 def _spots(room: Room, camera: Camera, product: Product, tap: Point | None) -> Iterator[Spot]:
-    """Middles (x, z), yaw and a word on the place; beside a tap the rest of the room is only sampled."""
+    """Middles (x, z, level), yaw and a word on the place; beside a tap the rest of the room is only sampled."""
     tapped = _tap_spots(room, product, tap)
-    for x, z, why in tapped:
-        yield x, z, _turns(room, product, x, z)[0], why
-    for x, z, why in list(_grid_spots(room, camera, product))[:: 4 if tapped else 1]:
-        yield from ((x, z, yaw, why) for yaw in _turns(room, product, x, z)[: 1 if tapped else 2])
+    for x, z, level, why in tapped:
+        yield x, z, level, _turns(room, product, x, z)[0], why
+    for x, z, level, why in list(_grid_spots(room, camera, product))[:: 4 if tapped else 1]:
+        yield from ((x, z, level, yaw, why) for yaw in _turns(room, product, x, z)[: 1 if tapped else 2])
     if product.mount == "floor" and not product.lies_flat:
         yield from list(_spots_along_walls(room, product))[:: 3 if tapped else 1]
 
@@ -79,8 +79,8 @@ def _apart(first: float, second: float) -> float:
     return (first - second + 180.0) % 360.0 - 180.0
 
 
-def _grid_spots(room: Room, camera: Camera, product: Product) -> Iterator[tuple[float, float, str]]:
-    """Rows of spots (x, z) at growing distance, each row as wide as the photo shows at that distance."""
+def _grid_spots(room: Room, camera: Camera, product: Product) -> Iterator[tuple[float, float, float, str]]:
+    """Rows of spots (x, z, level) at growing distance, each row as wide as the photo shows at that distance."""
     level = support_level(camera, product.mount)
     for z in ROWS_M:
         row = camera.project(np.array([[0.0, level, z]]))[0]
@@ -89,7 +89,19 @@ def _grid_spots(room: Room, camera: Camera, product: Product) -> Iterator[tuple[
         half = min(0.95 * room.width / 2 / max(camera.px_per_m(0.0, z, level), 1e-6), MOST_SIDEWAYS_M)
         steps = max(3, min(13, int(2 * half / COLUMN_M)))
         for x in np.linspace(-half, half, steps):
-            yield float(x), z, f"{_where(float(x) / half)}, {z:.1f} m away"
+            spot = _lifted(room, product, float(x), z, level)
+            yield *spot, f"{_where(float(x) / half)}, {spot[1]:.1f} m away"
+
+
+def _lifted(room: Room, product: Product, x: float, z: float, level: float) -> tuple[float, float, float]:
+    """The spot (x, z, level) of the support that is seen where a spot of a plane would be: tables differ in height."""
+    if product.mount != "tabletop":
+        return x, z, level
+    camera = room.camera()
+    u, v = camera.project(np.array([[x, level, z]]))[0].tolist()
+    top = room.level_at(product.mount, (u, v))
+    point = camera.floor_point(u, v, level_m=top)
+    return (x, z, level) if point is None else (*point, top)
 
 
 def _where(share: float) -> str:
@@ -106,7 +118,7 @@ def _spots_along_walls(room: Room, product: Product) -> Iterator[Spot]:
             for along in np.arange(-4.0, 4.01, ALONG_WALL_M):
                 x, z = wall.nx * away + wall.nz * along, wall.nz * away - wall.nx * along
                 if z > 1.0:
-                    yield float(x), float(z), wall.yaw_deg, "against the wall"
+                    yield float(x), float(z), 0.0, wall.yaw_deg, "against the wall"
 
 
 CARRIERS = {"wall": REGION.WALL, "tabletop": REGION.FURNITURE, "ceiling": REGION.CEILING}
@@ -116,7 +128,7 @@ def tapped_point(room: Room, product: Product, tap: Point) -> Point | None:
     """Where (x, z; m) on its support the shopper wants the product: the tap, or the support nearest to it."""
     camera = room.camera()
     pixel = snapped(room, tap, CARRIERS.get(product.mount, REGION.FLOOR))
-    point = camera.floor_point(*pixel, level_m=support_level(camera, product.mount))
+    point = camera.floor_point(*pixel, level_m=room.level_at(product.mount, pixel))
     return None if point is None or hypot(*point) > 12.0 else point
 
 
@@ -139,7 +151,7 @@ def _scale_at(room: Room, product: Product, pixel: Point) -> float:
     camera = room.camera()
     if product.mount == "wall":
         return camera.focal_px / nearest_wall(room.walls, camera.rays(np.array([pixel]))[0])[1]
-    level = support_level(camera, product.mount)
+    level = room.level_at(product.mount, pixel)
     point = camera.floor_point(*pixel, level_m=level)
     return 0.0 if point is None else camera.px_per_m(*point, level)
 
@@ -149,14 +161,18 @@ def _label(room: Room, at: Point) -> int:
     return int(room.regions[min(int(at[1] * height), height - 1), min(int(at[0] * width), width - 1)])
 
 
-def _tap_spots(room: Room, product: Product, tap: Point | None) -> list[tuple[float, float, str]]:
-    """Spots at and around the tap, on the support nearest to it."""
+def _tap_spots(room: Room, product: Product, tap: Point | None) -> list[tuple[float, float, float, str]]:
+    """Spots (x, z, level) at and around the tap, on the support nearest to it."""
     point = tapped_point(room, product, tap) if tap is not None else None
-    if point is None:
+    if tap is None or point is None:
         return []
     x, z = point
+    level = room.level_at(product.mount, snapped(room, tap, CARRIERS.get(product.mount, REGION.FLOOR)))
     return [
-        (x + dx, max(0.5, z + dz), "where the shopper tapped" if dx == dz == 0 else "next to the shopper's tap")
+        (
+            *_lifted(room, product, x + dx, max(0.5, z + dz), level),
+            "where the shopper tapped" if dx == dz == 0 else "next to the shopper's tap",
+        )
         for dz in TAP_STEPS_M
         for dx in TAP_STEPS_M
     ]

@@ -68,7 +68,8 @@ def inside_share(placement: Placement) -> float:
 def pose_of(room: Room, product: Product, placement: Placement) -> Pose | None:
     """The metric pose that a standing or hanging placement implies, None above the horizon."""
     pixel = placement.contact[0] * room.width, placement.contact[1] * room.height
-    return stand_at(room.camera(), pixel, product, placement.yaw_deg)
+    level = room.level_at(product.mount, pixel)
+    return stand_at(room.camera(), pixel, product, placement.yaw_deg, level)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +153,9 @@ def _measure_support(check: Check, room: Room, product: Product, pose: Pose, mar
         return
     carrier = REGION.FURNITURE if product.mount == "tabletop" else REGION.FLOOR
     measures["support"] = shares[carrier]
+    if product.mount == "tabletop":
+        stands = camera.project(np.array([[pose.x, pose.level_m, pose.z]]))[0].tolist()
+        measures["top_told"] = float(room.top_at((stands[0], stands[1])) is not None)
     if product.mount == "floor":
         base, wide = cover(room, camera.project(pose.base)), cover(room, camera.project(grown))
         things = room.regions == REGION.FURNITURE

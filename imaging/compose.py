@@ -155,7 +155,7 @@ def _turned_as_shown(camera: Any, pose: Pose, product: Product, placement: Place
         return pose
     yaw = facing_yaw(pose.x, pose.z) + (turn if lows[0] > lows[1] else -turn)
     pixel = placement.contact[0] * room.width, placement.contact[1] * room.height
-    return stand_at(camera, pixel, product, yaw) or pose
+    return stand_at(camera, pixel, product, yaw, pose.level_m) or pose
 
 
 def _pixel_box(placement: Placement, room: Room) -> tuple[float, float, float, float]:

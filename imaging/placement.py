@@ -16,7 +16,7 @@ from imaging.checks import GOOD_ELEVATION_DEG, Check, check_placement
 from imaging.doubts import fatal_doubt
 from imaging.labels import REGION
 from imaging.room import Room
-from imaging.scene import Box, Placement, Product, facing_yaw, support_level, turn_for_aspect
+from imaging.scene import Box, Placement, Product, facing_yaw, turn_for_aspect
 
 Point = tuple[float, float]
 MOUNTS = ("floor", "wall", "ceiling", "tabletop")
@@ -28,6 +28,8 @@ LEAST_CEILING = 0.005
 WALKWAY_M, WALKWAY_COST = 0.4, 0.15
 # Nearer to things than this (m) a reading's errors may already let the product touch them.
 CLOSE_M, CLOSE_COST = 0.2, 0.15
+# Where a top's height is not told the product's size is a guess.
+UNTOLD_COST = 0.15
 # Where pictures hang: their middle at eye level (m), and this high (m) above the furniture below them.
 EYE_LEVEL_M, ABOVE_M = 1.5, 0.22
 # What a shopper notices as moved: sideways by this share of the photo's width, nearer or farther by this (m).
@@ -182,7 +184,7 @@ class _Wish:
         if placement.mount == "wall":
             return hypot(pixel[0] - self.point[0], pixel[1] - self.point[1]) / max(placement.px_per_m, 1e-6)
         camera = room.camera()
-        stands = camera.floor_point(*pixel, level_m=support_level(camera, placement.mount))
+        stands = camera.floor_point(*pixel, level_m=room.level_at(placement.mount, pixel))
         return 99.0 if stands is None else hypot(stands[0] - self.point[0], stands[1] - self.point[1])
 
 
@@ -209,7 +211,9 @@ def _floor_suits(room: Room, check: Check, placement: Placement, product: Produc
     looks = 0.17 * distance + 0.13 * angle + 0.08 * middle + 0.2 * seen + 0.08 * room_around
     in_the_way = WALKWAY_COST * float(np.clip(1.0 - measures.get("walkway_m", 9.0) / WALKWAY_M, 0.0, 1.0))
     close = CLOSE_COST * float(np.clip(1.0 - measures.get("clearance_m", 0.5) / CLOSE_M, 0.0, 1.0))
-    return looks + 0.24 * _belongs(check, product) + 0.1 * _stance(room, placement, product) - in_the_way - close
+    unsure = UNTOLD_COST * (1.0 - measures.get("top_told", 1.0))
+    suits = looks + 0.24 * _belongs(check, product) + 0.1 * _stance(room, placement, product)
+    return suits - in_the_way - close - unsure
 
 
 def _belongs(check: Check, product: Product) -> float:

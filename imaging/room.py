@@ -13,10 +13,13 @@ from imaging.geometry import CEILING_M, Camera, camera_for, focal_pixels, pitch_
 from imaging.occupied import Occupied, occupied_floor
 from imaging.openings import ceiling_height
 from imaging.regions import read_regions
+from imaging.scene import support_level
+from imaging.tops import front_distances, table_level
 from imaging.vanishing import Manhattan, fit_manhattan
 from imaging.walls import Wall, find_walls
 
 Pixels = NDArray[np.uint8]
+Float = NDArray[np.float64]
 DEFAULT_CAMERA_HEIGHT_M = 1.5
 # Where pitch and horizon are guessed or held back to: nobody photographs a room outside of this.
 PITCH_RANGE = (-12.0, 38.0)
@@ -68,6 +71,20 @@ class Room:
     def occupied(self) -> Occupied:
         """What of the visible floor is not free."""
         return occupied_floor(self.regions, self.camera(), self.scale)
+
+    @cached_property
+    def fronts(self) -> Float:
+        """How far away (m) the floor is before each thing (imaging.tops)."""
+        return front_distances(self.regions, self.camera(), self.scale)
+
+    def level_at(self, mount: str, pixel: tuple[float, float]) -> float:
+        """Height (m) of what carries a product of some mount at a pixel of the photo."""
+        told = self.top_at(pixel) if mount == "tabletop" else None
+        return support_level(self.camera(), mount) if told is None else told
+
+    def top_at(self, pixel: tuple[float, float]) -> float | None:
+        """Height (m) of the table, cupboard or the like at a pixel of the photo, None where it is not told."""
+        return table_level(self.fronts, self.camera(), self.scale, pixel)
 
     def to_json(self) -> dict[str, Any]:
         """The numbers of this room; the region map travels beside them as a picture."""

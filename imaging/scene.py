@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.geometry import Camera, bounds, footprint, rounded_boxes
+from imaging.tops import TABLE_M
 
 Float = NDArray[np.float64]
 Box = tuple[float, float, float, float]
 Spot = tuple[float, float, float, float]
 FLAT_HEIGHT_M, FLAT_DEPTH_M = 0.06, 0.12
-TABLE_M = 0.74
 # A cutout may be stretched by this, unnoticeably, towards the aspect that the room's view asks for.
 MAX_STRETCH = 1.08
 STUDIO_REACH, STUDIO_PITCHES_DEG, ASPECT_ERROR, USUAL_TURN_DEG = 3.2, (4.0, 8.0, 12.0, 16.0, 20.0), 0.06, 20.0
@@ -165,7 +165,7 @@ class Pose:
 
 
 def support_level(camera: Camera, mount: str) -> float:
-    """Height (m) of the plane that carries the product; the ceiling's carries it from above."""
+    """Height (m) of the plane that carries the product, a table's the usual; the ceiling's carries it from above."""
     return {"tabletop": TABLE_M, "ceiling": camera.ceiling_m}.get(mount, 0.0)
 
 
@@ -174,9 +174,14 @@ def facing_yaw(x: float, z: float) -> float:
     return degrees(atan2(-x, z))
 
 
-def standing_pose(camera: Camera, x: float, z: float, product: Product, yaw_deg: float) -> Pose:
-    """The pose of a product whose middle is at (x, z), standing on its support or hanging below it."""
-    level = support_level(camera, product.mount)
+def standing_pose(
+    camera: Camera, x: float, z: float, product: Product, yaw_deg: float, level_m: float | None = None
+) -> Pose:
+    """The pose of a product whose middle is at (x, z), standing on its support or hanging below it.
+
+    level_m is the support's height, where it is known better than by the mount.
+    """
+    level = support_level(camera, product.mount) if level_m is None else level_m
     lowest = level - product.height_m if product.mount == "ceiling" else level
     base = footprint(x, z, product.width_m, product.depth_m, yaw_deg, level)
     if product.lies_flat:
@@ -228,16 +233,23 @@ def turn_for_aspect(product: Product) -> float:
     return likeliest
 
 
-def stand_at(camera: Camera, pixel: tuple[float, float], product: Product, yaw_deg: float | None) -> Pose | None:
+def stand_at(
+    camera: Camera,
+    pixel: tuple[float, float],
+    product: Product,
+    yaw_deg: float | None,
+    level_m: float | None = None,
+) -> Pose | None:
     """The pose whose base has its middle at a pixel; None where no support is seen there.
 
-    Without a yaw the product is turned as its cutout's aspect says.
+    Without a yaw the product is turned as its cutout's aspect says. level_m as for `standing_pose`.
     """
-    middle = camera.floor_point(*pixel, level_m=support_level(camera, product.mount))
+    level = support_level(camera, product.mount) if level_m is None else level_m
+    middle = camera.floor_point(*pixel, level_m=level)
     if middle is None or not 0.2 <= middle[1] <= 40.0:
         return None
     yaw = facing_yaw(*middle) + turn_for_aspect(product) if yaw_deg is None else yaw_deg
-    return standing_pose(camera, *middle, product, yaw)
+    return standing_pose(camera, *middle, product, yaw, level)
 
 
 def wall_corners(middle: Float, width_m: float, height_m: float, yaw_deg: float) -> Float:

@@ -30,7 +30,9 @@ class DrawnRoom:
 
 
 @cache
-def drawn_room(pitch_deg: float = 9.0, roll_deg: float = 1.0, height_m: float = 1.5) -> DrawnRoom:
+def drawn_room(
+    pitch_deg: float = 9.0, roll_deg: float = 1.0, height_m: float = 1.5, cupboard_m: float = BOX_HIGH[1]
+) -> DrawnRoom:
     """A room with boards, skirting, plain walls, a window and a red cupboard, seen at a small angle."""
     camera = camera_for(WIDTH, HEIGHT, focal_pixels(WIDTH, HEIGHT, F35), pitch_deg, roll_deg, height_m)
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
@@ -42,7 +44,7 @@ def drawn_room(pitch_deg: float = 9.0, roll_deg: float = 1.0, height_m: float = 
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.stack([(offset - eye[axis]) / rays[:, axis] for axis, offset in planes])
         reach = np.where(reach > 0, reach, np.inf)
-        low, high = (BOX_LOW - eye) / rays, (BOX_HIGH - eye) / rays
+        low, high = (BOX_LOW - eye) / rays, (np.array([BOX_HIGH[0], cupboard_m, BOX_HIGH[2]]) - eye) / rays
     enter, leave = np.minimum(low, high).max(axis=1), np.maximum(low, high).min(axis=1)
     surface = reach.argmin(axis=0)
     hits_box = (enter < leave) & (enter > 0) & (enter < reach.min(axis=0))
