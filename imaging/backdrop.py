@@ -19,7 +19,7 @@ class Backdrop:
     distance: ΔE from the field. chroma_gap: its a*b* part. darker: not brighter than the field. tint: a*b* distance
     from the field's hue at the pixel's own lightness, as a share of that lightness; near 0 for any shadow.
     lightness: L* of the field. residual: median ΔE of border pixels from the field. outlier_share: border pixels that
-    do not belong to it.
+    do not belong to it. colour: the border's median (3,).
     """
 
     distance: Float
@@ -29,6 +29,7 @@ class Backdrop:
     lightness: Float
     residual: float
     outlier_share: float
+    colour: NDArray[np.uint8]
 
 
 def fit_backdrop(pixels: NDArray[np.uint8]) -> Backdrop:
@@ -59,6 +60,7 @@ def fit_backdrop(pixels: NDArray[np.uint8]) -> Backdrop:
         lightness=backdrop[..., 0],
         residual=float(np.median(error)),
         outlier_share=float((error > max(6.0, 4.0 * spread)).mean()),
+        colour=np.rint(np.median(pixels[border], axis=0)).astype(np.uint8),
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from imaging.checks import pose_of
 from imaging.colour import dimmed
 from imaging.geometry import footprint
-from imaging.light import light_at
+from imaging.light import light_at, studio_level
 from imaging.occlusion import Cover, cover_of, put_back
 from imaging.reflections import hide_reflections
 from imaging.room import Room
@@ -69,7 +69,7 @@ def compose(
     sprite = _within(layout.sprite, room_pixels.shape)
     if chosen.get("relight", True):
         flat = flat_share(layout.sprite, room, sized, placement)
-        sprite = lit_by(sprite, light.on(flat))
+        sprite = lit_by(sprite, light.on(flat, studio_level(cutout_rgba)))
     if chosen.get("grain", True):
         sprite = grained(sprite, room_pixels)
     pixels = room_pixels.copy()

@@ -35,6 +35,8 @@ STOPPING = frozenset({"busy_background", "weak_edge", "nothing_found"})
 class Cutout:
     """A product on its own: rgba (H, W, 4) with straight alpha, and its box in the photo (px, x1 and y1 exclusive).
 
+    What is wholly transparent has the colour of the backdrop, which tells the studio's exposure; black: none was seen.
+
     Not accepted means: show the merchant the warnings, do not put this into a room. Three warnings stop a cutout:
     busy_background, weak_edge (product and backdrop look alike), nothing_found. The others only inform:
     touches_border (perhaps cut off), several_products, text_or_badge (left out of the cutout), low_resolution.
@@ -65,7 +67,7 @@ def cut_out(pixels: Pixels, alpha: Pixels | None = None) -> Cutout:
     mask = found.mask if found.mask.any() else np.ones_like(found.mask)
     soft, colour = _refine(pixels, mask)
     x0, y0, x1, y1 = _bounds(soft)
-    return cropped(colour, soft, warnings_of(signals, max(x1 - x0, y1 - y0)), signals)
+    return cropped(colour, soft, warnings_of(signals, max(x1 - x0, y1 - y0)), signals, found.backdrop.colour)
 
 
 def is_usable(alpha: Pixels) -> bool:
@@ -185,12 +187,14 @@ def _bounds(alpha: Float) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def cropped(colour: Pixels, alpha: Float, warnings: list[str], signals: dict[str, float]) -> Cutout:
-    """A cutout cut to what is seen, from the product's colour (H, W, 3) and coverage (H, W; 0..1)."""
+def cropped(
+    colour: Pixels, alpha: Float, warnings: list[str], signals: dict[str, float], backdrop: Pixels | None = None
+) -> Cutout:
+    """A cutout cut to what is seen, from the product's colour (H, W, 3), coverage (H, W; 0..1) and backdrop (3,)."""
     x0, y0, x1, y1 = _bounds(alpha)
     part, soft = colour[y0:y1, x0:x1], alpha[y0:y1, x0:x1]
     rgba = np.dstack([part, np.rint(soft * 255.0).astype(np.uint8)])
-    rgba[rgba[..., 3] == 0] = 0
+    rgba[rgba[..., 3] == 0, :3] = 0 if backdrop is None else backdrop
     rounded = {key: round(value, 4) for key, value in signals.items()}
     return Cutout(np.ascontiguousarray(rgba), (x0, y0, x1, y1), STOPPING.isdisjoint(warnings), warnings, rounded)
 

@@ -29,7 +29,10 @@ BLOWN, DIM = 0.75, 0.36
 # A product before the windows turns its dark side to the camera.
 BACKLIT_LOSS, NEAR_M, NEAR_RANGE = 0.36, 1.0, (0.85, 1.15)
 # What lies flat is lit by ceiling and windows, what stands upright by half a room; a studio lights both alike.
-FLAT_GAIN, FLAT_RANGE = 2.5, (0.28, 0.62)
+# The curved top of a pouf or a cushion is not flat: it begins above what such things show.
+FLAT_GAIN, FLAT_RANGE = 4.0, (0.35, 0.6)
+# Linear light of the backdrop above which a studio exposed for white, so brighter than for a room.
+STUDIO_WHITE, STUDIO_TRUST, STUDIO_STEP = 0.72, 0.5, 4
 SAMPLE_SIDE = 320
 
 
@@ -45,10 +48,15 @@ class Light:
     low: float
     behind: float
 
-    def on(self, flat: float) -> "Light":
-        """This light on a product that shows so much (0..1) of a flat top (imaging.stance.flat_share)."""
+    def on(self, flat: float, studio: float | None = None) -> "Light":
+        """This light on a product that shows so much (0..1) of a flat top (imaging.stance.flat_share).
+
+        studio: linear light of the backdrop of its photo (`studio_level`). A white one takes half (in stops) of what
+        it exceeds a paper in room light by; a grey one may be grey paper as well as little light and changes nothing.
+        """
         more = 1.0 + FLAT_GAIN * (float(np.clip(flat, *FLAT_RANGE)) - FLAT_RANGE[0])
-        return replace(self, gains=np.asarray(self.gains * more, np.float32))
+        over = max(1.0, (studio or 0.0) / STUDIO_WHITE)
+        return replace(self, gains=np.asarray(self.gains * (more / over**STUDIO_TRUST), np.float32))
 
 
 def light_at(room_pixels: Pixels, room: Room, placement: Placement) -> Light:
@@ -64,6 +72,18 @@ def light_at(room_pixels: Pixels, room: Room, placement: Placement) -> Light:
     gains = np.asarray(np.clip(level, *LEVEL_RANGE) * cast, np.float32)
     stands = placement.mount in ("floor", "tabletop")
     return Light(gains, _low_share(linear, labels) if stands else 1.0, backlit)
+
+
+def studio_level(rgba: Pixels) -> float | None:
+    """Linear light (0..1) of the backdrop that a cutout (H, W, 4) was cut from, None where it does not tell.
+
+    Ours keep the backdrop's one colour where they are transparent (imaging.cutout); others keep black or a photo.
+    """
+    sample = rgba[::STUDIO_STEP, ::STUDIO_STEP]
+    hidden = sample[sample[..., 3] == 0][:, :3]
+    if not len(hidden) or not hidden[0].any() or (hidden != hidden[0]).any():
+        return None
+    return float(to_linear(hidden[0]) @ LUMINANCE)
 
 
 def _sample(pixels: Pixels, regions: Pixels) -> tuple[Float, Pixels]:
@@ -145,4 +165,4 @@ def _low_share(linear: Float, labels: Pixels) -> float:
     return float(np.clip(0.6 + 0.4 * pale, 0.6, 1.0))
 
 
-__all__ = ["LUMINANCE", "Light", "light_at"]
+__all__ = ["LUMINANCE", "Light", "light_at", "studio_level"]

@@ -44,7 +44,7 @@ def cut_by(pixels: Pixels, matte: Pixels, uncertainty: float | None = None) -> C
     if uncertainty is not None:
         signals["uncertainty"] = float(uncertainty)
     alpha = matte.astype(np.float32) / 255.0
-    found = cropped(foreground(pixels, alpha), alpha, [], signals)
+    found = cropped(foreground(pixels, alpha), alpha, [], signals, backdrop.colour if is_calm(signals) else None)
     x0, y0, x1, y1 = found.crop
     warnings = _warnings(signals, max(x1 - x0, y1 - y0))
     return Cutout(found.rgba, found.crop, STOPPING.isdisjoint(warnings), warnings, found.signals)

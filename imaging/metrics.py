@@ -21,7 +21,7 @@ from imaging.evidence import changed
 from imaging.expected import as_rgba, expected_sprite, in_photo, true_height
 from imaging.geometry import footprint
 from imaging.labels import REGION
-from imaging.light import light_at
+from imaging.light import light_at, studio_level
 from imaging.likeness import identity, seam
 from imaging.measures import Measure, with_drift
 from imaging.occlusion import Cover, cover_of, covered
@@ -150,9 +150,10 @@ class _Shown:
         picture, before = _reduced(picture, size), _reduced(before, size)
         room = replace(room, width=size[0], height=size[1], focal_px=room.focal_px * scale)
         placement = replace(placement, px_per_m=placement.px_per_m * scale)
-        rgba = _reduced_cutout(rgba, room, placement)
+        studio, rgba = studio_level(rgba), _reduced_cutout(rgba, room, placement)
         expected = expected_sprite(room, rgba, product, placement)
-        gains = light_at(before, room, placement).on(flat_share(expected, room, product, placement)).gains
+        flat = flat_share(expected, room, product, placement)
+        gains = light_at(before, room, placement).on(flat, studio).gains
         cover = cover_of(before, room, expected, product, placement)
         expected = covered(expected, cover) if cover else expected
         found, seen = None, None

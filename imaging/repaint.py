@@ -19,7 +19,7 @@ from imaging.drift import outside_change, shadow_zone, with_cast_shadow
 from imaging.evidence import changed
 from imaging.expected import expected_sprite, in_photo
 from imaging.geometry import footprint
-from imaging.light import light_at
+from imaging.light import light_at, studio_level
 from imaging.likeness import identity
 from imaging.metrics import Sought, seek_product
 from imaging.occlusion import cover_of, covered
@@ -133,7 +133,8 @@ def bring_back(
     aligned, tone = toned(raw, photo, place | ~seen)
     aligned[~seen], raw[~seen] = photo[~seen], photo[~seen]
     cover = cover_of(photo, room, expected, product, placement)
-    gains = light_at(photo, room, placement).on(flat_share(expected, room, product, placement)).gains
+    flat = flat_share(expected, room, product, placement)
+    gains = light_at(photo, room, placement).on(flat, studio_level(cutout_rgba)).gains
     expected = covered(expected, cover) if cover else expected
     sought = seek_product(aligned, photo, expected, gains)
     shown = np.maximum(np.maximum(sought.mask, sought.outline), in_photo(expected, photo.shape))

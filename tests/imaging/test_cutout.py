@@ -44,6 +44,14 @@ def test_edge_pixels_carry_the_products_colour_not_the_backdrops() -> None:
     assert np.median(rgba[soft][:, :3].max(axis=1)) < 170
 
 
+def test_what_is_transparent_has_the_backdrops_one_colour() -> None:
+    photo, _ = studio_sofa()
+    rgba = sofa_cutout().rgba
+    hidden = rgba[rgba[..., 3] == 0][:, :3]
+    assert len(hidden) > 50 and (hidden == hidden[0]).all()
+    assert np.abs(hidden[0].astype(int) - np.median(photo[:30].reshape(-1, 3), axis=0)).max() < 12
+
+
 def test_a_merchants_own_alpha_is_kept() -> None:
     photo, truth = studio_sofa()
     alpha = np.where(truth, 255, 0).astype(np.uint8)

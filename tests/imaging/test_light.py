@@ -7,7 +7,7 @@ import pytest
 
 from imaging.compose import compose
 from imaging.labels import REGION
-from imaging.light import LUMINANCE, light_at
+from imaging.light import LUMINANCE, light_at, studio_level
 from imaging.placement import Product
 from imaging.room import Room
 from imaging.sprite import Sprite
@@ -94,9 +94,35 @@ def test_what_stands_behind_hides_nothing() -> None:
 
 def test_a_table_top_is_lit_more_than_what_stands_upright() -> None:
     light = light_at(drawn_room().pixels, read_drawn_room(), best_spot(SIZED_SOFA))
-    upright, table = (float(light.on(flat).gains @ LUMINANCE) for flat in (0.1, 0.6))
-    assert upright == pytest.approx(float(light.gains @ LUMINANCE))
+    upright, curved, table = (float(light.on(flat).gains @ LUMINANCE) for flat in (0.1, 0.34, 0.55))
+    assert upright == curved == pytest.approx(float(light.gains @ LUMINANCE))
     assert 1.4 * upright < table < 2.0 * upright
+
+
+def on_backdrop(colour: tuple[int, int, int]) -> np.ndarray:
+    """The sofa's cutout as it would be from a photo before a backdrop of this colour."""
+    rgba = sofa_cutout().rgba.copy()
+    rgba[rgba[..., 3] == 0, :3] = colour
+    return rgba
+
+
+def test_a_product_from_an_overexposed_studio_is_lit_less() -> None:
+    room, place = read_drawn_room(), best_spot(SIZED_SOFA)
+    shown = {}
+    for level in (0, 150, 255):
+        done = compose(drawn_room().pixels, room, on_backdrop((level, level, level)), SIZED_SOFA, place)
+        shown[level] = float(done.pixels[done.product_mask > 250].mean())
+    # What is not known and what is grey change nothing.
+    assert shown[150] == shown[0] and 0.85 * shown[0] < shown[255] < 0.96 * shown[0]
+
+
+def test_what_is_transparent_tells_a_studio_only_where_it_has_one_colour() -> None:
+    assert studio_level(on_backdrop((255, 255, 255))) == pytest.approx(1.0)
+    assert studio_level(on_backdrop((0, 0, 0))) is None
+    photo = on_backdrop((255, 255, 255))
+    photo[: len(photo) // 2][photo[: len(photo) // 2, :, 3] == 0, :3] = (120, 80, 60)
+    assert studio_level(photo) is None
+    assert studio_level(np.full((40, 40, 4), 255, np.uint8)) is None
 
 
 def test_blown_windows_count_whatever_they_were_read_as() -> None:

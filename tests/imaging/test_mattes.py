@@ -24,6 +24,7 @@ def test_a_true_matte_is_taken_and_the_colours_stay_the_photos() -> None:
     photo, truth = studio_sofa()
     cutout = cut_by(photo, true_matte(), 0.1)
     assert cutout.accepted and cutout.warnings == []
+    assert cutout.rgba[cutout.rgba[..., 3] == 0][:, :3].min() > 150
     assert cutout.signals["uncertainty"] == 0.1 and cutout.signals["edge_support"] > 0.95
     x0, y0, x1, y1 = cutout.crop
     inside = cv2.erode(truth[y0:y1, x0:x1].astype(np.uint8), np.ones((7, 7))) > 0
@@ -58,6 +59,8 @@ def test_a_busy_background_informs_for_that_is_why_the_service_was_asked() -> No
     busy = np.where(truth[..., None], photo, blots)
     cutout = cut_by(np.asarray(busy, np.uint8), true_matte())
     assert cutout.accepted and cutout.warnings == ["busy_background"]
+    # A room is no studio: what is transparent tells nothing about its light.
+    assert not cutout.rgba[cutout.rgba[..., 3] == 0].any()
 
 
 def test_a_matte_is_read_as_grey_or_as_alpha_and_has_to_have_the_photos_size() -> None:
