@@ -26,8 +26,8 @@ def dark(room: Pixels) -> Pixels:
 
 
 def shaken(room: Pixels) -> Pixels:
-    """Moved and out of focus by 3 % of the width."""
-    return np.asarray(cv2.GaussianBlur(room, (0, 0), 0.03 * room.shape[1]))
+    """Out of focus by 1.6 % of the longer side."""
+    return np.asarray(cv2.GaussianBlur(room, (0, 0), 0.016 * max(room.shape)))
 
 
 def ceiling_only(room: Pixels) -> Pixels:

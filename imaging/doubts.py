@@ -1,4 +1,4 @@
-"""What makes a photo useless for placing furniture: no floor, no room, no light, the wrong way up.
+"""What makes a photo useless for placing furniture: no floor, no room, no light, no edges, the wrong way up.
 
 Each doubt is a code that a shopper can act on. Thresholds leave good rooms a wide margin: evening light, a sofa in the
 foreground and green walls are no doubts.
@@ -17,11 +17,13 @@ from imaging.vanishing import Manhattan
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 # These leave nothing to place anything by; `blurred` only lowers the confidence.
-FATAL = ("too_dark", "upside_down", "outdoors", "view_blocked", "no_floor")
+FATAL = ("too_dark", "too_blurred", "upside_down", "outdoors", "view_blocked", "no_floor")
 # A floor that reaches this far (m) and goes on in the same colour is a back, a door, a wall.
 ENDLESS_M, ENDLESS_SHARE, SAME_COLOUR = 7.0, 0.12, 10.0
 DARK_P90, DARK_MEDIAN = 26.0, 10.0
-BLUR_STEP, LEAST_FLOOR_M2, LEAST_FLOOR_SHARE = 0.11, 0.7, 0.04
+# Blur of 0.3 % of the width leaves steps of about 0.1, of 0.4 % 0.05 and more, of 1.5 % 0.03 and less.
+BLUR_STEP, USELESS_STEP = 0.11, 0.04
+LEAST_FLOOR_M2, LEAST_FLOOR_SHARE = 0.7, 0.04
 LOOKS_UP_DEG, SURE_FIT = -5.0, 0.55
 OUTDOOR_SHARE, BLOCKED_SHARE, LITTLE_FLOOR, LEAST_CLARITY = 0.3, 0.58, 0.2, 0.3
 # Many edges of which so few agree on three directions are no room's.
@@ -36,14 +38,16 @@ def find_doubts(pixels: Pixels, lines: Manhattan, camera: Camera, regions: Pixel
     small = resize(pixels, fit_within(pixels.shape[1], pixels.shape[0], 400))
     lab = to_lab(small)
     floor = float((regions == REGION.FLOOR).mean())
+    step = _sharpness(pixels)
     doubts = {
         "too_dark": _is_dark(lab),
+        "too_blurred": step < USELESS_STEP,
         "upside_down": lines.pitch_deg < LOOKS_UP_DEG and lines.fit > SURE_FIT,
         "outdoors": _outdoor_share(lab, lines) > OUTDOOR_SHARE or _is_no_room(lines),
         "view_blocked": (_blocked_share(regions, camera) > BLOCKED_SHARE and floor < LITTLE_FLOOR)
         or _endless_share(lab, regions, camera) > ENDLESS_SHARE,
         "no_floor": floor_clarity < LEAST_CLARITY or not _has_floor(regions, camera),
-        "blurred": _sharpness(pixels) < BLUR_STEP,
+        "blurred": USELESS_STEP <= step < BLUR_STEP,
     }
     return [code for code, found in doubts.items() if found]
 

@@ -1,6 +1,7 @@
 """The demo shop's catalogue: what a merchant would keep in the shop system; `demo/catalog.json`, typed."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -39,11 +40,15 @@ class DemoProduct:
 
 @dataclass(frozen=True, slots=True)
 class DemoRoom:
-    """A sample room for shoppers without a photo at hand; file names are below `demo/rooms/`."""
+    """A sample room for shoppers without a photo at hand; file names are below `demo/rooms/`.
+
+    too_small_for: handles of the products that find no free place in it.
+    """
 
     photo: str
     thumb: str
     title: str
+    too_small_for: Sequence[str] = ()
 
     @property
     def photo_path(self) -> Path:
@@ -64,6 +69,10 @@ class Catalog:
         """Read the file's content."""
         products = tuple(DemoProduct(**each) for each in stored["products"])
         return cls(stored["store"], products, tuple(DemoRoom(**each) for each in stored["rooms"]))
+
+    def rooms_for(self, handle: str) -> tuple[DemoRoom, ...]:
+        """The sample rooms with space for a product."""
+        return tuple(room for room in self.rooms if handle not in room.too_small_for)
 
     def pictures(self) -> frozenset[str]:
         """Every picture the shop shows, as a path below `demo/`."""

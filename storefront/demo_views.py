@@ -34,7 +34,7 @@ def product(request: HttpRequest, handle: str) -> HttpResponse:
     if shop is None or found is None:
         return render(request, "storefront/not_found.html", context | {"products": products}, status=404)
     others = [each for each in products if each is not found]
-    return render(request, "storefront/product.html", context | _button(shop) | {"others": others})
+    return render(request, "storefront/product.html", context | _button(shop, handle) | {"others": others})
 
 
 @require_safe
@@ -79,12 +79,12 @@ def _view(asset: ProductAsset, entry: DemoProduct) -> dict[str, Any]:
     }
 
 
-def _button(shop: Shop) -> dict[str, str]:
-    """What the See It button carries: the shop's publishable key, and the sample rooms."""
+def _button(shop: Shop, handle: str) -> dict[str, str]:
+    """What the See It button carries: the shop's publishable key, and the sample rooms with space for the product."""
     key = ApiKey.objects.publishable_for(shop).first()
     rooms = [
         {"url": _picture_url(f"rooms/{room.photo}"), "thumb": _picture_url(f"rooms/{room.thumb}"), "title": room.title}
-        for room in load_catalog().rooms
+        for room in load_catalog().rooms_for(handle)
     ]
     return {"key": key.publishable_value if key else "", "samples": json.dumps(rooms)}
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 # What is wrong with the whole photo, and what a shopper does about it.
 DOUBTS = {
     "too_dark": ("the photo is too dark", "Turn the light on and take it again."),
+    "too_blurred": ("the photo is too blurred", "Hold the camera still, let it focus, and take it again."),
     "upside_down": ("the photo is upside down, or looks up at the ceiling", "Turn it, or hold the camera level."),
     "outdoors": ("this does not look like a room", "Take a photo of the room where you want the product."),
     "view_blocked": ("somebody or something close to the camera hides the room", "Step aside and take it again."),

@@ -21,8 +21,13 @@ def dark() -> Pixels:
     return (drawn_room().pixels * 0.05).astype(np.uint8)
 
 
-def blurred() -> Pixels:
-    return np.asarray(cv2.GaussianBlur(drawn_room().pixels, (0, 0), 9.0))
+def blurred(share: float) -> Pixels:
+    """Out of focus by that share of the width."""
+    return np.asarray(cv2.GaussianBlur(drawn_room().pixels, (0, 0), share * WIDTH))
+
+
+def hardly_anything_sharp() -> Pixels:
+    return blurred(0.0156)
 
 
 def wall_from_near() -> Pixels:
@@ -57,6 +62,7 @@ def read(pixels: Pixels) -> Room:
     [
         (upside_down, "upside_down"),
         (dark, "too_dark"),
+        (hardly_anything_sharp, "too_blurred"),
         (wall_from_near, "no_floor"),
         (meadow, "outdoors"),
         (somebody_in_front, "view_blocked"),
@@ -71,8 +77,8 @@ def test_a_photo_by_which_nothing_can_be_placed_says_why_and_takes_no_sofa(make,
     assert {verdict.reason for verdict in verdicts} <= set(room.doubts)
 
 
-def test_a_blurred_room_is_only_trusted_less() -> None:
-    room = read(blurred())
+def test_a_slightly_blurred_room_is_only_trusted_less() -> None:
+    room = read(blurred(0.004))
     assert room.doubts == ["blurred"]
     assert room.confidence <= 0.5 < read_drawn_room().confidence
 

@@ -9,8 +9,11 @@ import pytest
 from django.test import Client
 from PIL import Image
 
+from imaging.photo import PhotoLimits, open_photo
+from imaging.placement import Product, judge, propose
+from imaging.room import read_room
 from shops.models import ApiKey, Shop
-from storefront.demo_catalog import FOLDER, load_catalog
+from storefront.demo_catalog import FOLDER, DemoProduct, DemoRoom, load_catalog
 from storefront.demo_shop import ensure_demo_key, ensure_demo_shop, seed_products
 
 pytestmark = pytest.mark.django_db
@@ -27,6 +30,16 @@ class ButtonFinder(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if ("data-seeit", None) in attrs:
             self.button = dict(attrs)
+
+
+def size_of(product: DemoProduct) -> Product:
+    """The size that the product's page states; prints hang, everything else stands."""
+    said = dict(product.dimensions)
+    width, depth, height = (
+        float(said.get(side, "0 cm").removesuffix(" cm")) / 100 for side in ("Width", "Depth", "Height")
+    )
+    mount = "floor" if depth else "wall"
+    return Product.of_sides(width, depth or None, height, mount=mount, aspect=width / height, kind=product.product_type)
 
 
 @pytest.fixture
@@ -52,7 +65,25 @@ def test_a_product_page_carries_the_button_with_product_key_and_sample_rooms(cli
     assert button["data-api"] == "/proxy/v1/"
     assert button["data-store"] == shop.name
     rooms = json.loads(button["data-samples"] or "")
+    assert [room["title"] for room in rooms] == ["Empty room", "Living room"]
+
+
+def test_a_product_that_every_sample_room_has_space_for_is_offered_them_all(client: Client, shop: Shop) -> None:
+    button = ButtonFinder(client.get("/demo/products/marlow-chair/").content.decode()).button
+    rooms = json.loads(button["data-samples"] or "")
     assert [room["title"] for room in rooms] == ["Empty room", "Living room", "Bedroom", "Evening room"]
+
+
+@pytest.mark.parametrize("room", [load_catalog().rooms[at] for at in (0, 2, 3)], ids=lambda room: room.title)
+def test_a_sample_room_is_offered_for_just_the_products_that_fit_into_it(room: DemoRoom) -> None:
+    photo = open_photo(room.photo_path.read_bytes(), PhotoLimits())
+    scene = read_room(photo.pixels, photo.f35_mm)
+    crowded = [
+        product.handle
+        for product in load_catalog().products
+        if not any(verdict.accepted for verdict in judge(scene, size_of(product), propose(scene, size_of(product))))
+    ]
+    assert crowded == list(room.too_small_for)
 
 
 def test_every_picture_a_page_names_is_served(client: Client, shop: Shop) -> None:
