@@ -22,7 +22,7 @@ FATAL = ("too_dark", "too_blurred", "upside_down", "outdoors", "view_blocked", "
 ENDLESS_M, ENDLESS_SHARE, SAME_COLOUR = 7.0, 0.12, 10.0
 DARK_P90, DARK_MEDIAN = 26.0, 10.0
 # Blur of 0.3 % of the width leaves steps of about 0.1, of 0.4 % 0.05 and more, of 1.5 % 0.03 and less.
-BLUR_STEP, USELESS_STEP = 0.11, 0.04
+BLUR_STEP, USELESS_STEP, LEAST_CONTRAST = 0.11, 0.04, 20.0
 LEAST_FLOOR_M2, LEAST_FLOOR_SHARE = 0.7, 0.04
 LOOKS_UP_DEG, SURE_FIT = -5.0, 0.55
 OUTDOOR_SHARE, BLOCKED_SHARE, LITTLE_FLOOR, LEAST_CLARITY = 0.3, 0.58, 0.2, 0.3
@@ -119,13 +119,15 @@ def _has_floor(regions: Pixels, camera: Camera) -> bool:
 
 
 def _sharpness(pixels: Pixels) -> float:
-    """The steepest edges' step from pixel to pixel as a share of the picture's contrast, at 800 px."""
+    """The steepest edges' step from pixel to pixel as a share of the contrast, at 800 px; 1 for a bare wall."""
     grey = cv2.cvtColor(resize(pixels, fit_within(pixels.shape[1], pixels.shape[0], 800)), cv2.COLOR_RGB2GRAY).astype(
         np.float32
     )
     low, high = np.percentile(grey, [2, 98])
+    if high - low < LEAST_CONTRAST:
+        return 1.0
     step = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)) / 8
-    return float(np.percentile(step, 99.5) / max(high - low, 12.0))
+    return float(np.percentile(step, 99.5) / (high - low))
 
 
 __all__ = ["FATAL", "fatal_doubt", "find_doubts"]
