@@ -12,12 +12,13 @@ from scipy import ndimage
 from imaging.colour import fit_within, resize, to_lab
 from imaging.geometry import Camera
 from imaging.labels import REGION
+from imaging.turned import lies_on_its_side
 from imaging.vanishing import Manhattan
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 # These leave nothing to place anything by; `blurred` only lowers the confidence.
-FATAL = ("too_dark", "too_blurred", "upside_down", "outdoors", "view_blocked", "no_floor")
+FATAL = ("too_dark", "too_blurred", "upside_down", "on_its_side", "outdoors", "view_blocked", "no_floor")
 # A floor that reaches this far (m) and goes on in the same colour is a back, a door, a wall.
 ENDLESS_M, ENDLESS_SHARE, SAME_COLOUR = 7.0, 0.12, 10.0
 DARK_P90, DARK_MEDIAN = 26.0, 10.0
@@ -43,6 +44,7 @@ def find_doubts(pixels: Pixels, lines: Manhattan, camera: Camera, regions: Pixel
         "too_dark": _is_dark(lab),
         "too_blurred": step < USELESS_STEP,
         "upside_down": lines.pitch_deg < LOOKS_UP_DEG and lines.fit > SURE_FIT,
+        "on_its_side": lies_on_its_side(pixels, floor, floor_clarity),
         "outdoors": _outdoor_share(lab, lines) > OUTDOOR_SHARE or _is_no_room(lines),
         "view_blocked": (_blocked_share(regions, camera) > BLOCKED_SHARE and floor < LITTLE_FLOOR)
         or _endless_share(lab, regions, camera) > ENDLESS_SHARE,

@@ -36,10 +36,9 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixe
     height, width = pixels.shape[:2]
     size = fit_within(width, height, WORKING_SIDE)
     scale = size[0] / width
-    small = cv2.bilateralFilter(resize(pixels, size), 7, 30, 5)
+    small = _calmed(pixels, size)
     distance, rays = _view(camera, size, scale)
-    upright = _draw(lines, scale, size, axis=2)
-    floor, clarity = find_floor(small, distance, upright, upright_edges(lines) * scale)
+    floor, clarity = _floor(small, distance, lines, scale)
     calm = _calm_areas(small)
     regions = np.full(floor.shape, REGION.OTHER, np.uint8)
     framed = framed_areas(lines, scale, size)
@@ -58,6 +57,23 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixe
     rim = cv2.dilate(open_to.astype(np.uint8), disk(4)) > 0
     regions[rim & (regions == REGION.WALL)] = REGION.OPENING
     return regions, clarity
+
+
+def floor_area(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Mask, float]:
+    """(floor at working size, 0..1 how clearly it stands out), before anything is known of what stands on it."""
+    size = fit_within(pixels.shape[1], pixels.shape[0], WORKING_SIDE)
+    scale = size[0] / pixels.shape[1]
+    return _floor(_calmed(pixels, size), _view(camera, size, scale)[0], lines, scale)
+
+
+def _calmed(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """The photo at working size without its grain."""
+    return np.asarray(cv2.bilateralFilter(resize(pixels, size), 7, 30, 5))
+
+
+def _floor(small: Pixels, distance: Float, lines: Manhattan, scale: float) -> tuple[Mask, float]:
+    upright = _draw(lines, scale, (small.shape[1], small.shape[0]), axis=2)
+    return find_floor(small, distance, upright, upright_edges(lines) * scale)
 
 
 def _view(camera: Camera, size: tuple[int, int], scale: float) -> tuple[Float, Wide]:

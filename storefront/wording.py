@@ -11,6 +11,7 @@ DOUBTS = {
     "too_dark": ("the photo is too dark", "Turn the light on and take it again."),
     "too_blurred": ("the photo is too blurred", "Hold the camera still, let it focus, and take it again."),
     "upside_down": ("the photo is upside down, or looks up at the ceiling", "Turn it, or hold the camera level."),
+    "on_its_side": ("the photo seems to lie on its side", "Turn it upright."),
     "outdoors": ("this does not look like a room", "Take a photo of the room where you want the product."),
     "view_blocked": ("somebody or something close to the camera hides the room", "Step aside and take it again."),
     "no_floor": ("too little floor is in the picture", "Step back, or try a photo that shows more of the free floor."),

@@ -17,6 +17,10 @@ def upside_down() -> Pixels:
     return np.ascontiguousarray(drawn_room().pixels[::-1, ::-1])
 
 
+def on_its_side() -> Pixels:
+    return np.ascontiguousarray(np.rot90(drawn_room().pixels))
+
+
 def dark() -> Pixels:
     return (drawn_room().pixels * 0.05).astype(np.uint8)
 
@@ -61,6 +65,7 @@ def read(pixels: Pixels) -> Room:
     ("make", "code"),
     [
         (upside_down, "upside_down"),
+        (on_its_side, "on_its_side"),
         (dark, "too_dark"),
         (hardly_anything_sharp, "too_blurred"),
         (wall_from_near, "no_floor"),
