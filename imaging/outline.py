@@ -210,9 +210,17 @@ def _calm_regions(free: Mask, alike: Mask) -> Mask:
 
 
 def _holes(rest: Mask, local: Float, sharp: Mask, free: Mask) -> Mask:
-    """Backdrop seen through the product: like the backdrop behind it, and with a sharp rim."""
+    """Backdrop seen through the product: like the backdrop behind it, and with a sharp rim.
+
+    A pale part beside a hole may pass for backdrop and run together with it, but not for the very same.
+    """
     around = cv2.dilate(local, disk(5))
-    alike = rest & (local < np.clip(0.12 * around, 3.0, 9.0))
+    found = _rimmed(rest & (local < FAINT), local, sharp, rest, np.zeros_like(rest))
+    return found | _rimmed(rest & ~found & (local < np.clip(0.12 * around, 3.0, 9.0)), local, sharp, rest, free)
+
+
+def _rimmed(alike: Mask, local: Float, sharp: Mask, rest: Mask, free: Mask) -> Mask:
+    """Areas of what is like the backdrop that have a sharp rim, far less like it."""
     thick = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, disk(1)) > 0
     near = cv2.dilate((~rest).astype(np.uint8), disk(5)) > 0
     alike = ndimage.binary_dilation(thick, mask=alike) | (alike & near)
