@@ -100,7 +100,9 @@ class _Leaning:
             colour = np.log((for_it + UNKNOWN) / (against + UNKNOWN)).clip(-LOUDEST, LOUDEST)
             leaning = (COLOUR_WEIGHT * colour + prior) * area
             leaning[self.seed], leaning[self.never] = SURE, -SURE
-            floor = self._joined(cheapest_cut(self.patches, leaning, self.bond))
+            before, floor = floor, self._joined(cheapest_cut(self.patches, leaning, self.bond))
+            if (floor == before).all():
+                break
             rest = ~floor
         return floor
 
@@ -132,18 +134,22 @@ def _alike(patches: Patches, lab: Float) -> Float:
     colour = patches.mean(lab).astype(np.float32)
     rows, columns = np.indices(patches.labels.shape, np.float32)
     place = np.stack([patches.mean(columns), patches.mean(rows)], axis=1).astype(np.float32) / lab.shape[1]
-    near = np.exp(-0.5 * _squares(place) / NEARBY**2) + np.float32(ANYWHERE)
-    return np.asarray(np.exp(-0.5 * _squares(colour) / LIKE**2) * near * patches.area.astype(np.float32))
+    alike = _fading(place, NEARBY)
+    alike += np.float32(ANYWHERE)
+    alike *= _fading(colour, LIKE)
+    alike *= patches.area.astype(np.float32)
+    return alike
 
 
-def _squares(points: Float) -> Float:
-    """(N, N) squared distances of points (N, D)."""
-    away = points[:, None, 0] - points[None, :, 0]
-    total = away * away
-    for axis in range(1, points.shape[1]):
-        away = points[:, None, axis] - points[None, :, axis]
-        total += away * away
-    return np.asarray(total)
+def _fading(points: Float, reach: float) -> Float:
+    """(N, N) from 1 where two points (N, D) are the same to 0 far beyond a reach: the Gaussian of their distance."""
+    scaled = points / np.float32(reach)
+    scaled -= scaled.mean(axis=0)
+    half = np.float32(0.5) * (scaled * scaled).sum(axis=1)
+    fading = scaled @ scaled.T
+    fading -= half[:, None]
+    fading -= half[None, :]
+    return np.asarray(np.exp(np.minimum(fading, np.float32(0.0), out=fading), out=fading))
 
 
 def _unlike(lab: Float, foot: Mask, above: Mask) -> Mask:

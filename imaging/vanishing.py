@@ -109,13 +109,21 @@ def _directions(angles: Float) -> Float:
 
 def _agreement(angles: Float, normals: Float, tolerance: Float) -> Float:
     """(N, 3 axes, segments) 0..1: how well each segment points along each direction."""
-    off = np.abs(_directions(angles) @ normals.T)
-    return np.asarray(np.exp(-0.5 * (off / tolerance) ** 2))
+    off = _directions(angles) @ normals.T / tolerance
+    return np.asarray(np.exp(-0.5 * off * off))
+
+
+def _held(angles: Float, normals: Float, tolerance: Float) -> Float:
+    """(N, segments) 0..1: how well each segment points along the direction that is nearest to its own."""
+    off = _directions(angles) @ (normals / tolerance[:, None]).T
+    off *= off
+    nearest = np.minimum(np.minimum(off[:, 0], off[:, 1]), off[:, 2])
+    return np.asarray(np.exp(-0.5 * nearest))
 
 
 def _score(angles: Float, normals: Float, weights: Float, tolerance: Float) -> Float:
     """Agreeing edge length, with a mild preference for the way people hold a phone."""
-    held = np.concatenate([_agreement(part, normals, tolerance).max(axis=1) @ weights for part in _chunks(angles)])
+    held = np.concatenate([_held(part, normals, tolerance) @ weights for part in _chunks(angles)])
     return np.asarray(held - 0.0006 * np.abs(angles[:, 0] - 8.0) - 0.004 * np.abs(angles[:, 1]))
 
 
