@@ -2,8 +2,9 @@
 
 import pytest
 
-from vendors.local.facts.quantities import number, read_items
+from vendors.local.facts.quantities import read_items
 from vendors.local.facts.text import fold
+from vendors.local.facts.tokens import number
 
 
 def lengths(text):
