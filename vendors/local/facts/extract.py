@@ -13,6 +13,7 @@ from vendors.local.facts.estimates import estimate
 from vendors.local.facts.find_kind import Found, find_kind
 from vendors.local.facts.looks import find_materials, find_styles
 from vendors.local.facts.mounts import FoundMount, find_mount
+from vendors.local.facts.papers import paper_sizes
 from vendors.local.facts.plausible import SIDES, Side, Size, against_cutout, implausible, odd_shape
 from vendors.local.facts.readings import MeasureReader
 from vendors.local.facts.scopes import PART, VAGUE
@@ -56,7 +57,8 @@ def extract_facts(
     aspect = cutout_aspect(cutout_rgba)
     unit = (hints or {}).get("unit_default")
     groups = MeasureReader(found.kind, unit if isinstance(unit, str) else None).read(document)
-    sizes, conflicts = settle(groups, found.kind, aspect, _variants(document))
+    groups += paper_sizes(document, found.kind)
+    sizes, conflicts = settle(groups, found.kind, aspect, _variants(document), is_round=_is_round(document))
     sizes, turned = against_cutout(sizes, found.kind, aspect)
     conflicts += turned + odd_shape(sizes, found.kind)
     known = {side: size.metres for side, size in sizes.items()}

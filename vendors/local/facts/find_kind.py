@@ -25,6 +25,7 @@ class Found:
 _HEAD_ENDS = re.compile(
     r"\bw/|\b(?:with|for|in|including|incl|inkl|mit|fur|avec|pour|con|featuring|made)\b|[(\[|]| - |,"
 )
+_UPRIGHT = re.compile(r"\b(?:lean(?:ing|er|s)|full[ -](?:length|body)|floor|(?:free[ -]?)?standing|cheval|dressing)\b")
 _WEIGHTS = {"title": 3.0, "type": 2.6, "tags": 0.8, "description": 0.9}
 
 
@@ -55,6 +56,8 @@ def find_kind(document: Document) -> Found:
     }
     best = max(totals, key=lambda name: (totals[name], name))
     _, line, span = first[best]
+    if best == "mirror" and any(_UPRIGHT.search(line.folded) for line in document.of("title", "type", "tags")):
+        best = "floor mirror"
     return Found(BY_NAME[best], line, span)
 
 

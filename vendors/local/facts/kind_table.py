@@ -32,7 +32,7 @@ _SEATING = [
         "sofa",
         (
             "sofa",
-            "soffa,soffor,sofaer,2-sitssoffa,3-sitssoffa,couch,couche,settee,canape,divan,sofá,divano,zits,zitsbank,zitsbanken,banken,tweezitsbank,driezitsbank,divani,polstersofa,3 seater,2 seater,three seater,two seater",
+            "ソファ,ソファー,沙发,soffa,soffor,sofaer,2-sitssoffa,3-sitssoffa,couch,couche,settee,canape,divan,sofá,divano,zits,zitsbank,zitsbanken,banken,tweezitsbank,driezitsbank,divani,polstersofa,3 seater,2 seater,three seater,two seater",
             (2.1, 0.92, 0.84),
             "",
         ),
@@ -57,13 +57,13 @@ _SEATING = [
         "chair",
         (
             "chair",
-            "stol,stolar,stole,stoler,sillas,chaises,stoelen,cadeira,stuhl,stuhle,chaise de table,silla,sedia,sedie,stoel,seating",
+            "チェア,椅子,stol,stolar,stole,stoler,sillas,chaises,stoelen,cadeira,stuhl,stuhle,chaise de table,silla,sedia,sedie,stoel,seating",
             (0.55, 0.57, 0.84),
             "tall",
         ),
         (
             "armchair",
-            "fatolj,fatoljer,laenestol,lænestol,lenestol,arm chair,sessel,fauteuil,sillon,poltrona,poltrone,butaca,club chair,wingback chair,wingback,wing chair,swivel chair,tub chair,barrel chair",
+            "アームチェア,fatolj,fatoljer,laenestol,lænestol,lenestol,arm chair,sessel,fauteuil,sillon,poltrona,poltrone,butaca,club chair,wingback chair,wingback,wing chair,swivel chair,tub chair,barrel chair",
             (0.78, 0.8, 0.82),
             "",
         ),
@@ -71,10 +71,15 @@ _SEATING = [
         ("accent chair", "occasional chair,reading chair", (0.72, 0.76, 0.82), ""),
         ("recliner", "reclining chair,recliner chair,relaxsessel", (0.9, 0.95, 1.02), ""),
         ("rocking chair", "rocker,glider", (0.7, 0.88, 0.98), "tall"),
-        ("dining chair", "side chair,kitchen chair,esszimmerstuhl,carver chair", (0.5, 0.55, 0.83), "tall"),
+        (
+            "dining chair",
+            "ダイニングチェア,side chair,kitchen chair,esszimmerstuhl,carver chair",
+            (0.5, 0.55, 0.83),
+            "tall",
+        ),
         (
             "office chair",
-            "bureaustoel,bureaustoelen,kontorsstol,silla de oficina,chaise de bureau,sedia da ufficio,kontorstol,desk chair,task chair,gaming chair,ergonomic chair,burostuhl",
+            "オフィスチェア,bureaustoel,bureaustoelen,kontorsstol,silla de oficina,chaise de bureau,sedia da ufficio,kontorstol,desk chair,task chair,gaming chair,ergonomic chair,burostuhl",
             (0.66, 0.66, 1.08),
             "tall",
         ),
@@ -86,14 +91,19 @@ _SEATING = [
     *_kinds(
         "floor",
         "stool",
-        ("stool", "pall,pallar,kruk,sgabello,sgabelli,hocker,tabouret,taburete,step stool", (0.4, 0.4, 0.46), "tall"),
+        (
+            "stool",
+            "スツール,pall,pallar,kruk,sgabello,sgabelli,hocker,tabouret,taburete,step stool",
+            (0.4, 0.4, 0.46),
+            "tall",
+        ),
         ("bar stool", "barstool,bar chair,counter stool,counter chair,barhocker", (0.45, 0.5, 1.0), "tall"),
-        ("ottoman", "footstool,foot stool,foot rest,footrest", (0.7, 0.55, 0.43), ""),
+        ("ottoman", "オットマン,footstool,foot stool,foot rest,footrest", (0.7, 0.55, 0.43), ""),
         ("pouf", "pouffe,floor cushion,floor pillow", (0.5, 0.5, 0.36), "round"),
         ("bean bag", "beanbag,sitzsack", (0.9, 0.9, 0.8), ""),
         (
             "bench",
-            "bankje,sittbank,halbank,bancos,banc,sitzbank,banco,panca,entryway bench,storage bench",
+            "ベンチ,bankje,sittbank,halbank,bancos,banc,sitzbank,banco,panca,entryway bench,storage bench",
             (1.2, 0.4, 0.46),
             "",
         ),
@@ -101,28 +111,28 @@ _SEATING = [
 ]
 _TABLES = _kinds(
     "floor", "table",
-    ("table", "bord,mesas,tables,tafels,tisch,tische,mesa,tavolo,tavoli,tafel", (1.2, 0.75, 0.73), ""),
-    ("coffee table", "soffbord,sofabord,salontafels,mesita de centro,tavolino da salotto,cocktail table,couchtisch,table basse,mesa de centro,tavolino,salontafel,centre table,center table", (1.1, 0.6, 0.42), ""),
-    ("side table", "sidobord,bijzettafel,tavolino da lato,mesa auxiliar,tables d'appoint,table d'appoint,end table,accent table,beistelltisch,drink table,martini table,bout de canape,c table,lamp table,pedestal", (0.48, 0.45, 0.54), ""),
+    ("table", "テーブル,bord,mesas,tables,tafels,tisch,tische,mesa,tavolo,tavoli,tafel", (1.2, 0.75, 0.73), ""),
+    ("coffee table", "ローテーブル,センターテーブル,茶几,soffbord,sofabord,salontafels,mesita de centro,tavolino da salotto,cocktail table,couchtisch,table basse,mesa de centro,tavolino,salontafel,centre table,center table", (1.1, 0.6, 0.42), ""),
+    ("side table", "サイドテーブル,sidobord,bijzettafel,tavolino da lato,mesa auxiliar,tables d'appoint,table d'appoint,end table,accent table,beistelltisch,drink table,martini table,bout de canape,c table,lamp table,pedestal", (0.48, 0.45, 0.54), ""),
     ("nesting tables", "nest of 2 tables,nest of 3 tables,nest of two tables,nest of three tables,tables gigognes,satztische,satztisch,nest of tables,nesting table,nested table", (0.6, 0.5, 0.5), ""),
     ("console table", "hall table,sofa table,entry table,hallway table,console,konsole,konsolentisch,entryway table", (1.2, 0.36, 0.79), ""),
-    ("dining table", "matbord,spisebord,eetkamertafel,mesa de comedor,tavolo da pranzo,kitchen table,esstisch,dinner table,table a manger,farmhouse table,extending table,eettafel", (1.75, 0.92, 0.75), ""),
+    ("dining table", "ダイニングテーブル,餐桌,matbord,spisebord,eetkamertafel,mesa de comedor,tavolo da pranzo,kitchen table,esstisch,dinner table,table a manger,farmhouse table,extending table,eettafel", (1.75, 0.92, 0.75), ""),
     ("bistro table", "pub table,bar table,high table,counter table,cafe table", (0.7, 0.7, 0.9), ""),
-    ("desk", "skrivbord,bureaus,skrivebord,scrivania,escritorio,writing desk,computer desk,schreibtisch,bureau,standing desk,sit-stand desk,workstation,secretary", (1.25, 0.62, 0.75), "movable"),
+    ("desk", "デスク,机,skrivbord,bureaus,skrivebord,scrivania,escritorio,writing desk,computer desk,schreibtisch,bureau,standing desk,sit-stand desk,workstation,secretary", (1.25, 0.62, 0.75), "movable"),
     ("dressing table", "vanity,vanity table,makeup table,schminktisch", (1.05, 0.45, 0.78), ""),
-    ("nightstand", "sangbord,nachtkastje,natbord,night stand,bedside table,bedside cabinet,bedside,nachttisch,table de chevet,chevet,comodino,comodini,mesita de noche,mesilla,nachtkommode", (0.48, 0.4, 0.56), "movable"),
+    ("nightstand", "ナイトテーブル,sangbord,nachtkastje,natbord,night stand,bedside table,bedside cabinet,bedside,nachttisch,table de chevet,chevet,comodino,comodini,mesita de noche,mesilla,nachtkommode", (0.48, 0.4, 0.56), "movable"),
     ("bar cart", "drinks trolley,trolley,serving cart,bar trolley,kitchen cart", (0.75, 0.42, 0.82), ""),
     ("kitchen island", "", (1.3, 0.7, 0.92), ""),
 )  # fmt: skip
 _STORAGE = [
     *_kinds(
         "floor", "cabinet",
-        ("cabinet", "skap,vitrinskap,kabinett,highboard cabinet,linneskap,schrankchen,cupboard,schrank,schranke,storage unit,kast,armario,display cabinet,china cabinet,curio,hutch,vitrine,file cabinet,filing cabinet", (0.85, 0.4, 1.3), "wh tall"),
-        ("tv stand", "tv-meubel,tv-mobel,tv-bank,mueble tv,mueble de tv,mobile tv,porta tv,tv-bord,tv-mobler,tv unit,tv cabinet,tv console,tv table,tv bench,media console,media unit,media stand,entertainment center,entertainment unit,lowboard,tv board,tv lowboard,meuble tv", (1.55, 0.4, 0.53), "wh movable"),
-        ("sideboard", "skank,credenze,sideboards,buffet,credenza,aparador,anrichte,enfilade,dressoir", (1.5, 0.43, 0.8), "wh"),
-        ("dresser", "como,cassettiere,cassettone,byra,cajonera,ladekast,kommod,comoda,cassettiera,chest of drawers,tallboy,kommode,commode,drawer chest,chest with drawers,drawers,highboard", (1.1, 0.46, 0.88), "wh"),
-        ("wardrobe", "garderob,kledingkast,guardaroba,armoire,closet,armadio,armadi,ropero,kleiderschrank,garment rack,clothes rack,clothing rack", (1.1, 0.58, 1.9), "wh tall"),
-        ("bookcase", "cube unit,storage cube,cube shelf,cube bookcase,bokhylla,boekenkasten,libreria a muro,bogreol,libreria,estanteria,bookshelf,book shelf,book case,shelving unit,bucherregal,regal,shelf unit,ladder shelf,etagere,bibliotheque,display shelf,boekenkast,standing shelf,cube storage,room divider shelf", (0.8, 0.33, 1.75), "wh tall movable"),
+        ("cabinet", "キャビネット,skap,vitrinskap,kabinett,highboard cabinet,linneskap,schrankchen,cupboard,schrank,schranke,storage unit,kast,armario,display cabinet,china cabinet,curio,hutch,vitrine,file cabinet,filing cabinet", (0.85, 0.4, 1.3), "wh tall"),
+        ("tv stand", "テレビ台,テレビボード,tv-meubel,tv-mobel,tv-bank,mueble tv,mueble de tv,mobile tv,porta tv,tv-bord,tv-mobler,tv unit,tv cabinet,tv console,tv table,tv bench,media console,media unit,media stand,entertainment center,entertainment unit,lowboard,tv board,tv lowboard,meuble tv", (1.55, 0.4, 0.53), "wh movable"),
+        ("sideboard", "サイドボード,skank,credenze,sideboards,buffet,credenza,aparador,anrichte,enfilade,dressoir", (1.5, 0.43, 0.8), "wh"),
+        ("dresser", "チェスト,como,cassettiere,cassettone,byra,cajonera,ladekast,kommod,comoda,cassettiera,chest of drawers,tallboy,kommode,commode,drawer chest,chest with drawers,drawers,highboard", (1.1, 0.46, 0.88), "wh"),
+        ("wardrobe", "ワードローブ,garderob,kledingkast,guardaroba,armoire,closet,armadio,armadi,ropero,kleiderschrank,garment rack,clothes rack,clothing rack", (1.1, 0.58, 1.9), "wh tall"),
+        ("bookcase", "本棚,シェルフ,cube unit,storage cube,cube shelf,cube bookcase,bokhylla,boekenkasten,libreria a muro,bogreol,libreria,estanteria,bookshelf,book shelf,book case,shelving unit,bucherregal,regal,shelf unit,ladder shelf,etagere,bibliotheque,display shelf,boekenkast,standing shelf,cube storage,room divider shelf", (0.8, 0.33, 1.75), "wh tall movable"),
         ("shoe cabinet", "shoe rack,shoe storage,schuhschrank", (0.8, 0.32, 0.9), "wh movable"),
         ("chest", "trunk,storage box,toy box,storage chest,blanket box,toy chest,truhe", (0.95, 0.45, 0.48), ""),
         ("coat rack", "kleiderstander,kapstok,porte-manteau,perchero,appendiabiti,kladhangare,coat stand,hall tree,hat stand,garderobenstander,coat tree", (0.5, 0.5, 1.75), "wh tall movable"),
@@ -142,28 +152,28 @@ _STORAGE = [
 ]  # fmt: skip
 _BEDS = _kinds(
     "floor", "bed",
-    ("bed", "headboard and frame,headboard & frame,sang,sangar,bedden,letti,camas,seng,bett,betten,bed frame,bedframe,bedstead,platform bed,boxspring,box spring bed,boxspringbett,canopy bed,storage bed,cama,letto,panel bed,lit", (1.68, 2.12, 1.05), "bed"),
+    ("bed", "ベッド,headboard and frame,headboard & frame,sang,sangar,bedden,letti,camas,seng,bett,betten,bed frame,bedframe,bedstead,platform bed,boxspring,box spring bed,boxspringbett,canopy bed,storage bed,cama,letto,panel bed,lit", (1.68, 2.12, 1.05), "bed"),
     ("bunk bed", "loft bed,etagenbett,hochbett,stapelbed", (1.05, 2.08, 1.65), "bed"),
     ("crib", "cot,toddler bed,bassinet,babybett,cradle,changing table", (0.72, 1.3, 0.95), "bed"),
-    ("mattress", "matratze,matelas,box spring,mattress topper,topper", (1.5, 2.0, 0.25), "bed lying"),
+    ("mattress", "マットレス,matratze,matelas,box spring,mattress topper,topper", (1.5, 2.0, 0.25), "bed lying"),
     ("pet bed", "dog bed,cat bed,hundebett,pet sofa", (0.8, 0.6, 0.22), "round"),
     ("cat tree", "scratching post,cat tower,kratzbaum", (0.5, 0.5, 1.3), "wh tall"),
 )  # fmt: skip
 _LIGHTS = [
     *_kinds(
         "floor", "lamp",
-        ("lamp", "lampa,lampor,leuchte,leuchten,lampe,lampen,lampara,lampada,lampade,luminaire,lighting", (0.35, 0.35, 0.6), "wh tall movable round"),
-        ("floor lamp", "golvlampa,piantana,standing lamp,stehlampe,stehleuchte,lampadaire,arc lamp,torchiere,tripod lamp,lampara de pie,vloerlamp,lampada da terra,uplighter,floor light", (0.42, 0.42, 1.58), "wh tall"),
+        ("lamp", "ランプ,ライト,照明,lampa,lampor,leuchte,leuchten,lampe,lampen,lampara,lampada,lampade,luminaire,lighting", (0.35, 0.35, 0.6), "wh tall movable round"),
+        ("floor lamp", "フロアランプ,フロアライト,フロアスタンド,golvlampa,piantana,standing lamp,stehlampe,stehleuchte,lampadaire,arc lamp,torchiere,tripod lamp,lampara de pie,vloerlamp,lampada da terra,uplighter,floor light", (0.42, 0.42, 1.58), "wh tall"),
     ),
     *_kinds(
         "tabletop", "lamp",
-        ("table lamp", "bordslampa,lampara de mesa,abat-jour,tischlampe,tischleuchte,lampe de table,bedside lamp,table light,nachttischlampe,buffet lamp,mushroom lamp,lampada da tavolo,tafellamp", (0.32, 0.32, 0.5), "wh tall"),
+        ("table lamp", "テーブルランプ,テーブルライト,bordslampa,lampara de mesa,abat-jour,tischlampe,tischleuchte,lampe de table,bedside lamp,table light,nachttischlampe,buffet lamp,mushroom lamp,lampada da tavolo,tafellamp", (0.32, 0.32, 0.5), "wh tall"),
         ("desk lamp", "task lamp,schreibtischlampe,reading lamp,banker's lamp,desk light,lampe de bureau", (0.25, 0.4, 0.5), "wh tall"),
         ("lantern", "hurricane lantern,laterne", (0.2, 0.2, 0.38), "wh tall movable"),
     ),
     *_kinds(
         "ceiling", "lamp",
-        ("pendant light", "lampara colgante,colgante,lampada a sospensione,sospensione,hanglamp,pendellampa,taklampa,lustre suspension,pendellampe,pendant,pendant lamp,hanging lamp,hanging light,pendelleuchte,hangelampe,hangeleuchte,suspension light,suspension lamp,suspension,hanglamp,pendelleuchten,linear suspension,pendel", (0.42, 0.42, 1.0), "wh round hangs"),
+        ("pendant light", "ペンダントライト,ペンダントランプ,lampara colgante,colgante,lampada a sospensione,sospensione,hanglamp,pendellampa,taklampa,lustre suspension,pendellampe,pendant,pendant lamp,hanging lamp,hanging light,pendelleuchte,hangelampe,hangeleuchte,suspension light,suspension lamp,suspension,hanglamp,pendelleuchten,linear suspension,pendel", (0.42, 0.42, 1.0), "wh round hangs"),
         ("chandelier", "kronleuchter,lustre,arana,kroonluchter,lampadario", (0.75, 0.75, 0.85), "wh round hangs"),
         ("ceiling light", "ceiling lamp,flush mount,semi flush mount,flushmount,deckenleuchte,deckenlampe,plafonnier,plafondlamp,ceiling fixture,plafoniera,semi-flush,semi-flush ceiling light,track light", (0.42, 0.42, 0.18), "wh round"),
         ("ceiling fan", "deckenventilator", (1.3, 1.3, 0.4), "wh round"),
@@ -177,11 +187,11 @@ _LIGHTS = [
 ]  # fmt: skip
 _WALL = _kinds(
     "wall", "wall art",
-    ("wall art", "art print,print,poster,canvas,canvas print,canvas art,painting,artwork,wandbild,leinwandbild,affiche,framed print,framed art,framed art print,giclee,giclee print,lithograph,wall decor,wall hanging,wall sculpture,tableau,cuadro,wall panel,wall decal,photograph,triptych,schilderij,art prints,metal wall art,oil painting,kunstdruck,quadro", (0.6, 0.03, 0.8), "wh flat"),
+    ("wall art", "watercolour,watercolor,screen print,screenprint,linocut,etching,woodcut,drawing,oil on canvas,art print,print,poster,canvas,canvas print,canvas art,painting,artwork,wandbild,leinwandbild,affiche,framed print,framed art,framed art print,giclee,giclee print,lithograph,wall decor,wall hanging,wall sculpture,tableau,cuadro,wall panel,wall decal,photograph,triptych,schilderij,art prints,metal wall art,oil painting,kunstdruck,quadro", (0.6, 0.03, 0.8), "wh flat"),
     ("tapestry", "macrame wall hanging,woven wall hanging,wandteppich", (0.9, 0.03, 1.1), "wh flat"),
-    ("mirror", "spegel,speglar,spiegels,espejos,specchi,miroirs,wall mirror,spiegel,miroir,espejo,specchio,vanity mirror,wandspiegel,sunburst mirror,mantel mirror,overmantel mirror", (0.6, 0.04, 0.85), "wh flat movable round"),
+    ("mirror", "ミラー,鏡,spegel,speglar,spiegels,espejos,specchi,miroirs,wall mirror,spiegel,miroir,espejo,specchio,vanity mirror,wandspiegel,sunburst mirror,mantel mirror,overmantel mirror", (0.6, 0.04, 0.85), "wh flat movable round"),
     ("clock", "wall clock,wanduhr,horloge,reloj,wandklok,pendulum clock", (0.4, 0.05, 0.4), "wh flat round movable"),
-    ("curtain", "drape,vorhang,rideau,cortina,blackout curtain,roman blind,blind,window panel,sheer", (1.4, 0.06, 2.4), "wh flat soft"),
+    ("curtain", "カーテン,drape,vorhang,rideau,cortina,blackout curtain,roman blind,blind,window panel,sheer", (1.4, 0.06, 2.4), "wh flat soft"),
     ("wreath", "kranz", (0.45, 0.1, 0.45), "wh flat round"),
     ("radiator", "heizkorper,wall heater", (0.9, 0.1, 0.6), "wh"),
     ("picture frame", "wall frame,photo frame,bilderrahmen,cadre,shadow box,gallery frame,poster frame", (0.35, 0.025, 0.45), "wh flat movable"),
@@ -193,7 +203,7 @@ _DECOR = [
     ),
     *_kinds(
         "tabletop", "decor",
-        ("vase", "vas,jarrones,vases,vasen,vasi,jarron,flower vase,bud vase,florero,vaso,vaas", (0.2, 0.2, 0.32), "wh tall small"),
+        ("vase", "花瓶,フラワーベース,vas,jarrones,vases,vasen,vasi,jarron,flower vase,bud vase,florero,vaso,vaas", (0.2, 0.2, 0.32), "wh tall small"),
         ("table clock", "mantel clock,desk clock,alarm clock,tischuhr", (0.2, 0.08, 0.2), "wh tall"),
         ("table mirror", "tabletop mirror,makeup mirror,kosmetikspiegel", (0.25, 0.12, 0.38), "wh tall"),
         ("sculpture", "statue,figurine,bust,skulptur,decorative object,ornament,object,estatua,figure,scultura", (0.2, 0.15, 0.32), "wh tall small"),
@@ -224,7 +234,7 @@ _DECOR = [
     ),
     *_kinds(
         "floor", "rug",
-        ("rug", "matta,mattor,vloerkleden,alfombras,ryamatta,area rug,carpet,teppich,teppiche,tapis,alfombra,tappeto,tappeti,kilim,sheepskin,hide,cowhide,vloerkleed,hochflorteppich", (1.6, 2.3, 0.012), "lying soft"),
+        ("rug", "ラグ,カーペット,matta,mattor,vloerkleden,alfombras,ryamatta,area rug,carpet,teppich,teppiche,tapis,alfombra,tappeto,tappeti,kilim,sheepskin,hide,cowhide,vloerkleed,hochflorteppich", (1.6, 2.3, 0.012), "lying soft"),
         ("runner", "hallway runner,runner rug,laufer,hall runner", (0.75, 2.4, 0.01), "lying soft"),
         ("doormat", "door mat,bath mat,mat,fussmatte,playmat,play mat", (0.75, 0.45, 0.015), "lying soft"),
     ),
@@ -243,7 +253,7 @@ _DECOR = [
     ),
     *_kinds(
         "unknown", "cushion",
-        ("cushion", "throw pillow,pillow,cushion cover,kissen,coussin,scatter cushion,pillow cover,lumbar pillow,bolster", (0.45, 0.15, 0.45), "wh soft"),
+        ("cushion", "クッション,throw pillow,pillow,cushion cover,kissen,coussin,scatter cushion,pillow cover,lumbar pillow,bolster", (0.45, 0.15, 0.45), "wh soft"),
         ("throw", "blanket,duvet,duvet cover,comforter,quilt,bedding,bed sheet,sheet set,decke,bedspread,slipcover,sofa cover,couch cover,chair cover,seat cover,mattress protector", (1.3, 1.7, 0.02), "lying soft"),
     ),
 ]  # fmt: skip

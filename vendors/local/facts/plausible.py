@@ -81,17 +81,20 @@ def implausible(groups: list[Group], chosen: Mapping[Side, float], kind: Kind | 
     return found[:4]
 
 
-def guessed_order(sizes: Mapping[Side, Size], kind: Kind | None) -> list[Conflict]:
+def guessed_order(sizes: Mapping[Side, Size], kind: Kind | None, aspect: float | None) -> list[Conflict]:
     """Unlabelled numbers not taken in the usual order of writing: a guess, so it is said.
 
-    A thin side may stand anywhere; it is recognized by its length.
+    A thin side may stand anywhere; it is recognized by its length. Of a picture's pair that starts with the longer
+    side nothing but its photo can tell whether it hangs upright.
     """
     guessed = {side: size for side, size in sizes.items() if isinstance(size.reading.axis, int) and size.support == 1}
     for size in guessed.values():
         row = [side for side in guessed if guessed[side].reading.span == size.reading.span]
         thick = [side for side in row if kind is None or kind.typical[SIDES.index(side)] > THIN]
         written = sorted(thick, key=lambda side: str(guessed[side].reading.axis))
-        if len(row) == size.reading.members and written != thick:
+        lies = kind is not None and kind.has("flat") and not kind.has("soft") and row == ["width", "height"]
+        unseen = lies and aspect is None and guessed["width"].metres > guessed["height"].metres
+        if len(row) == size.reading.members and (written != thick or unseen):
             why = f"“{size.reading.quote[:60]}” names no sides; it is read in the order that suits it best."
             return [_conflict(side, [guessed[side].metres], guessed[side].metres, why) for side in thick]
     return []

@@ -202,7 +202,8 @@ def _is_code(tokens: list[Token], at: int) -> bool:
         and last.text not in words.AXIS_LETTERS
         and last.text not in words.BY | words.AXIS_NOUNS.keys()
     ):
-        return last.text not in words.UNITS
+        # Signs stand beside numbers without a space: `約90cm`.
+        return last.text not in words.UNITS and last.text[0] < "\u3000"
     if (
         last.kind == "dash"
         and touching

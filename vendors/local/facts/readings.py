@@ -151,24 +151,32 @@ class MeasureReader:
         if _counts_pieces(chain):
             return False
         if len(chain.members) > 1:
-            titled = line.source == "title" and longest >= 20
+            titled = line.source == "title" and (longest >= 20 or self._in_feet(chain))
             alone = len(chain.members) == 3 and chain.span == (0, len(line.text.rstrip(" .")))
             return chain.has_unit or named or chain.labelled >= 2 or titled or alone
         member = chain.members[0]
         if member.axis is None:
-            return chain.has_unit and (named or line.source == "title" or alone or self._follows_its_noun(chain, line))
+            return chain.has_unit and (named or line.source == "title" or alone or self._beside_its_noun(chain, line))
         electric = self.kind is not None and (self.kind.family == "lamp" or self.kind.name in {"lamp", *_ELECTRIC})
         if electric and member.axis == "width" and member.quantities[0].unit is None and not member.spelled_out:
             return False
         return chain.has_unit or named or member.spelled_out
 
-    def _follows_its_noun(self, chain: Chain, line: Line) -> bool:
-        """`Tree 150 cm`: the product's noun stands for its label."""
+    def _beside_its_noun(self, chain: Chain, line: Line) -> bool:
+        """`Tree 150 cm`, `12 inch wall clock`: the product's noun stands for a label."""
+        if self.kind is None:
+            return False
         before = line.folded[max(0, chain.span[0] - 24) : chain.span[0]].rstrip(" :")
-        named = (
-            [match for match in self.kind.pattern.finditer(before) if match.end() == len(before)] if self.kind else []
-        )
-        return bool(named)
+        end = chain.members[-1].quantities[-1].end
+        after = line.folded[end : end + 40].lstrip(" -.")
+        follows = any(match.end() == len(before) for match in self.kind.pattern.finditer(before))
+        return follows or self.kind.pattern.match(after) is not None
+
+    def _in_feet(self, chain: Chain) -> bool:
+        """`Rug 5x7`: rugs are named in feet where they are named without a unit."""
+        rug = self.kind is not None and "rug" in {self.kind.name, self.kind.family}
+        pair = len(chain.members) == 2 and not chain.labelled and not chain.has_unit
+        return rug and pair and all(2 <= member.quantities[0].high < 20 for member in chain.members)
 
     def _is_a_stray_letter(self, chain: Chain, chains: list[Chain], *, alone: bool) -> bool:
         """`100W`: a lone letter on a number without a unit is a label only in a row of them (`W84 D36 H33`)."""
@@ -216,6 +224,9 @@ class MeasureReader:
         if self.unit_default in words.METRES:
             return self.unit_default
         longest = max(chain.members, key=lambda member: member.quantities[0].high)
+        if self._in_feet(chain):
+            whole = all(member.quantities[0].high % 1 == 0 for member in chain.members)
+            return "ft" if whole or longest.quantities[0].high > 4 else "m"
         if self.kind is None:
             return "mm" if longest.quantities[0].high > 400 else "cm"
         usual = dict(zip(("width", "depth", "height"), self.kind.typical, strict=True))

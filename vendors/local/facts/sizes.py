@@ -41,11 +41,17 @@ class Candidate:
 
 
 def settle(
-    groups: list[Group], kind: Kind | None, aspect: float | None, variants: frozenset[str] = frozenset()
+    groups: list[Group],
+    kind: Kind | None,
+    aspect: float | None,
+    variants: frozenset[str] = frozenset(),
+    *,
+    is_round: bool = False,
 ) -> tuple[dict[Side, Size], list[dict[str, Any]]]:
     """The sides that the text gives, and its contradictions as {field, values, chosen, why}.
 
     `aspect` is the cutout's width over height; `variants` are the title's words that pick among several listed sizes.
+    A lone number of what `is_round` (or square) stands for both its sides.
     """
     groups = _by_widest_ends([Group([r for r in group.readings if r.high <= LONGEST]) for group in groups], kind)
     candidates: dict[Side, list[Candidate]] = {side: [] for side in SIDES}
@@ -54,7 +60,7 @@ def settle(
         labelled.setdefault(str(reading.axis), []).append(reading.middle)
     for place, group in enumerate(groups):
         for reading, sides in assign(group, kind, aspect, labelled):
-            for side in sides:
+            for side in _all_round(sides, reading, kind) if is_round else sides:
                 tier = _tier(reading, side, kind, variants)
                 if tier is not None and not hopeless(reading.middle, side, kind):
                     candidates[side].append(Candidate(reading, tier, place))
@@ -64,7 +70,14 @@ def settle(
         if candidates[side]:
             sizes[side], found = _choose(side, candidates[side], kind)
             conflicts += found
-    return sizes, conflicts + guessed_order(sizes, kind)
+    return sizes, conflicts + guessed_order(sizes, kind, aspect)
+
+
+def _all_round(sides: tuple[Side, ...], reading: Reading, kind: Kind | None) -> tuple[Side, ...]:
+    """`Round rug 6'`: the one number is its diameter."""
+    if sides != ("width",) or reading.members > 1 or isinstance(reading.axis, str):
+        return sides
+    return ("width", "height") if kind and kind.has("flat") else ("width", "depth")
 
 
 def _by_widest_ends(groups: list[Group], kind: Kind | None) -> list[Group]:
@@ -185,11 +198,15 @@ def _lone_side(value: float, free: list[Side], kind: Kind | None, labelled: Labe
     stated = next((side for side in free if any(_agree(value, other) for other in labelled.get(side, []))), None)
     if stated is not None and len(free) == len(SIDES) and not (kind and kind.lead == "diameter"):
         return (stated,)
+    across: tuple[Side, ...] = ("width", "height") if kind and kind.has("flat") else ("width", "depth")
+    if kind and kind.lead == "diameter" and set(across) <= set(free):
+        return across
     if kind is None or len(free) < 3:
         return (free[-1],) if len(free) < 3 else ("width",)
-    if kind.lead == "diameter":
-        return ("width", "height") if kind.has("flat") else ("width", "depth")
-    return (kind.lead,)
+    if kind.has("bed") and kind.has("lying") and abs_log(value / kind.typical[2]) < abs_log(value / kind.typical[0]):
+        # "Mattress, 10 inch".
+        return ("height",)
+    return ("height" if kind.lead == "height" else "width",)
 
 
 def _pair(values: list[float], kind: Kind | None, aspect: float | None, labelled: Labelled) -> tuple[Side, Side]:
@@ -203,7 +220,9 @@ def _pair(values: list[float], kind: Kind | None, aspect: float | None, labelled
     elif "depth" in labelled and "height" not in labelled:
         from_front = True
     if not from_front:
-        return "width", "depth"
+        # A runner lies away from who looks at it, whichever side is written first.
+        lengthways = kind is not None and kind.has("lying") and kind.has("soft") and values[0] > 2 * values[1]
+        return ("depth", "width") if lengthways else ("width", "depth")
     if any(_agree(values[0], height) and not _agree(values[1], height) for height in labelled.get("height", [])):
         return "height", "width"
     shape = kind.typical[0] / kind.typical[2] if kind and kind.has("flat") else None
@@ -240,7 +259,7 @@ def _tier(reading: Reading, side: Side, kind: Kind | None, variants: frozenset[s
         return None
     if reading.vague:
         tier = max(tier, VAGUE)
-    tier += 1.0 if reading.line.source != "description" else 0.0
+    tier += _beside_description(reading)
     tier += (0.5 if reading.after_part else 0.0) + (0.25 if reading.guessed_unit or reading.unsure else 0.0)
     tier -= 0.25 if reading.announced and tier >= 1 else 0.0
     tier -= 0.1 if reading.members > 1 else 0.0
@@ -254,6 +273,13 @@ def _tier(reading: Reading, side: Side, kind: Kind | None, variants: frozenset[s
         # "Full: 54 x 75" is a size of bed.
         tier += NEUTRAL
     return tier - (0.6 if variants & said else 0.0)
+
+
+def _beside_description(reading: Reading) -> float:
+    """A title rounds, unless it labels every side."""
+    if reading.line.source == "description":
+        return 0.0
+    return 0.2 if reading.members >= 3 and isinstance(reading.axis, str) else 1.0
 
 
 def _choose(side: Side, candidates: list[Candidate], kind: Kind | None) -> tuple[Size, list[dict[str, Any]]]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from vendors.local.facts.metafields import as_lines
+
 Source = Literal["title", "description", "type", "tags"]
 Span = tuple[int, int]
 
@@ -38,6 +40,10 @@ _ALIKE = {
     **dict.fromkeys("•·▪◦●∙‣■►✓✔", "•"),
     "：": ":",
     "，": ",",
+    "、": ",",
+    "。": ".",
+    "～": "-",
+    "〜": "-",
 }
 
 _TO_A_MODEL = re.compile(
@@ -163,7 +169,7 @@ def _hidden_end(text: str, name: str, start: int) -> int | None:
 
 
 def _description_lines(description: str) -> list[Line]:
-    marked = _without_hidden(_CONTROL.sub("", description))
+    marked = _without_hidden(_CONTROL.sub("", as_lines(description)))
     has_blocks = any(match[2] and match[2].lower() in _BLOCKS for match in _TAG.finditer(marked))
     marked = re.sub(r"\r\n?", "\n", marked)
     marked = re.sub(r"\n(?!\s*\n)" if has_blocks else r"\n", " " if has_blocks else _ROW, marked).replace("\n", _ROW)

@@ -9,14 +9,23 @@ from vendors.local.facts import vocabulary as words
 VULGAR = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5", "⅘": "4/5",
           "⅙": "1/6", "⅚": "5/6", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8"}  # fmt: skip
 _V = "".join(VULGAR)
+# Words of kana and signs end where Latin letters begin: `x奥行45`.
+_SIGNS = "\u3005\u3040-\u30ff\u4e00-\u9fff"
 _SLASHED = r"\d{1,2}/(?:2|3|4|5|8|10|16|32|64)(?![\d/])"
+# "four feet tall" is a length, "on four feet" is none.
+_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_IN_WORDS = {word: number for number, word in enumerate(_WORDS, 1)}
+_SPELLED = (
+    rf"(?<!\w)(?:{'|'.join(_IN_WORDS)})(?=[ -](?:feet|foot|inch|inches|met(?:er|re)s?)[ -]"
+    r"(?:wide|tall|long|high|deep|thick|across|round|square|in diameter|by)\b)"
+)
 _NUMBER = (
     rf"\d+[ -]{_SLASHED}|\d+ ?-?[{_V}]|[{_V}]|(?<![\d/x])(?:1|3|5|7|9|11|13|15)/(?:2|4|8|16|32)(?![\d/])"
     r"|\d{1,3}(?:,\d{3}){1,3}\.\d+|\d{1,3}(?:\.\d{3}){1,3},\d+|\d{1,3}(?: \d{3}){1,2}(?= ?mm)"
-    r"|\d+[.,]\d+|(?<![\d\w])\.\d+|\d+"
+    rf"|\d+[.,]\d+|(?<![\d\w])\.\d+|\d+|{_SPELLED}"
 )
 _TOKEN = re.compile(
-    rf"(?P<num>{_NUMBER})|(?P<word>ø|[^\W\d_]+)|(?P<mark>''|[\"'“”])|(?P<other>[%°²³$€£¥#@])|(?P<x>\*)|(?P<slash>/)"
+    rf"(?P<num>{_NUMBER})|(?P<word>ø|[{_SIGNS}]+|[^\W\d_{_SIGNS}]+)|(?P<mark>''|[\"'“”])|(?P<other>[%°²³$€£¥#@])|(?P<x>\*)|(?P<slash>/)"
     r"|(?P<dash>-)|(?P<open>[(\[])|(?P<close>[)\]])|(?P<colon>[:=≈])|(?P<comma>,)|(?P<stop>[.;|•!?…&])"
 )
 
@@ -70,7 +79,7 @@ def _is_phrase(quoted: str) -> bool:
 
 def _split_word(text: str, start: int, folded: str) -> list[Token]:
     """Letters stuck to numbers fall apart: `cmx`, `xd`, `inw`; orders such as `wxdxh` stay whole."""
-    compound = words.COMPOUND_LABEL.fullmatch(text)
+    compound = words.COMPOUND_LABEL.fullmatch(text) or words.COMPOUND_SIGNS.fullmatch(text)
     if compound and _is_known(compound["about"]):
         spans = [compound.span(name) for name in ("about", "axis")]
         return [Token("word", text[a:b], start + a, start + b) for a, b in spans]
@@ -95,6 +104,8 @@ def _is_known(about: str) -> bool:
 
 def number(text: str) -> float:
     """The value of one number as spelled: fractions, decimal comma or point, thousands."""
+    if text in _IN_WORDS:
+        return float(_IN_WORDS[text])
     for sign, spelled in VULGAR.items():
         text = text.replace(sign, f" {spelled}")
     text = re.sub(r"(?<=\d)[ -]+(?=\d+/)", " ", text).replace("- ", " ").strip()

@@ -12,10 +12,11 @@ _NAMES = {
 }
 _SEATS = r"(?P<seats>[1-6]|one|two|three|four|five)[ -]?(?:seater|seat|sitzer|places|plazas|posti|zits)"
 _SEATS_IN_WORDS = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5"}
+_PAPER = "[ab][0-5]"
 _EXTRA = r"extra[ -](?:large|small|long|wide|tall)"
-_WORD = re.compile(rf"\b{_SEATS}\b|{_EXTRA}|[^\W\d_]+")
+_WORD = re.compile(rf"\b{_SEATS}\b|{_EXTRA}|{_PAPER}|[^\W\d_]+")
 _LABEL = re.compile(
-    rf"(?<!\w)(?:(?:{_SEATS}|{_EXTRA}|{'|'.join(sorted(_NAMES, key=len, reverse=True))})"
+    rf"(?<!\w)(?:(?:{_SEATS}|{_EXTRA}|{_PAPER}|{'|'.join(sorted(_NAMES, key=len, reverse=True))})"
     r"(?=(?: (?:size|table|king|sofa|version))? ?(?:[:(=]|-(?!\w)| \d| ø))|(?P<letter>xxl|xl|xs|[sml])(?= ?[:=(]))"
 )
 
@@ -68,4 +69,5 @@ def _name(match: re.Match[str]) -> str:
     if seats:
         return f"{_SEATS_IN_WORDS.get(seats, seats)} seats"
     name = match.group().replace("-", " ")
-    return name if name in _NAMES | _LETTERS or name.startswith("extra ") else ""
+    known = name in _NAMES | _LETTERS or name.startswith("extra ") or re.fullmatch(_PAPER, name)
+    return name if known else ""

@@ -18,8 +18,8 @@ def _spread(groups: dict[str, str]) -> dict[str, str]:
 
 UNITS = _spread(
     {
-        "mm": "mm mms millimeter millimeters millimetre millimetres millimetro millimetri milimetros",
-        "cm": "cm cms centimeter centimeters centimetre centimetres zentimeter centimetros centimetri",
+        "mm": "mm mms ㎜ millimeter millimeters millimetre millimetres millimetro millimetri milimetros",
+        "cm": "cm cms ㎝ centimeter centimeters centimetre centimetres zentimeter centimetros centimetri",
         "m": "m mtr mtrs meter meters metre metres metros metri",
         "in": 'in ins inch inches zoll pouces pulgadas "',
         "ft": "ft feet foot '",
@@ -41,22 +41,25 @@ OTHER_UNITS = _set(
 )
 
 _NOUNS: dict[Axis, str] = {
-    "width": "width widths breadth breite largeur ancho anchura larghezza breedte largura bredd bredde spread",
+    "width": "width widths breadth breite largeur ancho anchura larghezza breedte largura bredd bredde spread "
+    "szerokosc leveys 幅 横幅 宽 寬",
     "depth": "depth tiefe profondeur fondo profundidad profondita diepte profundidade djup dybde extension "
     "projection projects "
-    "protrudes ausladung saillie sporgenza",
-    "height": "height heights hohe hoehe hauteur alto altura altezza hoogte hojd højde høyde drop",
-    "length": "length lengths lange laenge longueur largo longitud lunghezza lengte comprimento langd længde lengde",
-    "diameter": "diameter diametre diametro durchmesser dia diam doorsnede",
+    "protrudes ausladung saillie sporgenza głebokosc syvyys 奥行 奥行き 深",
+    "height": "height heights hohe hoehe hauteur alto altura altezza hoogte hojd højde høyde drop "
+    "altura wysokosc korkeus 高 高さ",
+    "length": "length lengths lange laenge longueur largo longitud lunghezza lengte comprimento langd længde lengde "
+    "długosc pituus 長さ 长 長",
+    "diameter": "diameter diametre diametro durchmesser dia diam doorsnede diametru srednica halkaisija 直径",
     "radius": "radius",
-    "thickness": "thickness dicke epaisseur grosor spessore dikte starke tjocklek",
+    "thickness": "thickness dicke epaisseur grosor spessore dikte starke tjocklek grubosc paksuus 厚さ 厚み 厚",
 }
 _ADJECTIVES: dict[Axis, str] = {
-    "width": "wide breit across widest bred brett",
-    "depth": "deep tief deepest djup",
-    "height": "high tall hoch tallest highest hog",
+    "width": "wide breit breed across widest bred brett",
+    "depth": "deep tief diep deepest djup dyb dyp",
+    "height": "high tall hoch hoog tallest highest hog høj høy",
     "length": "long lang longest",
-    "thickness": "thick dick",
+    "thickness": "thick dick dik tjock stark",
     "diameter": "round rund ronde square sq",
 }
 AXIS_NOUNS: dict[str, Axis] = {word: axis for axis, words in _NOUNS.items() for word in words.split()}
@@ -78,13 +81,29 @@ COMPOUND_LABEL = re.compile(
     r"(?P<about>[^\W\d_]{3,}?)(?P<axis>hohe|breite|tiefe|lange|durchmesser|starke|hoogte|breedte|diepte|lengte|dikte"
     r"|hojd|bredd|djup|langd|højde|høyde|bredde|dybde|længde)"
 )
-WHOLES = {"tisch", "schrank", "bett", "regal", "lampen", "produkt", "korpus", "total", "hel"}
+# Japanese and Chinese too: `座面高`, `シェード直径`.
+COMPOUND_SIGNS = re.compile(r"(?P<about>.+?)(?P<axis>幅|奥行き?|高さ?|長さ?|直径|厚さ|厚み)")
+WHOLES = {
+    "全",
+    "全体",
+    "本体",
+    "約",
+    "tisch",
+    "schrank",
+    "bett",
+    "regal",
+    "lampen",
+    "produkt",
+    "korpus",
+    "total",
+    "hel",
+}
 
 FILLERS = _set(
     """
     of is are was approx approximately about around roughly ca c circa max maximum min minimum total measures
     measuring measure adjustable adjusts from between only just a in the up to over under overall ist betragt etwa
-    environ env zirka de est es size ranges range cm mm inches
+    environ env zirka de est es size ranges range cm mm inches ongeveer 約
     """
 )
 STOPPERS = _set(
@@ -111,13 +130,15 @@ UNSURE = {
     "environ",
     "zirka",
     "etwa",
+    "ongeveer",
+    "約",
 }
 
 SIZE_WORDS = _set(
     """
     dimension dimensions dims dim measurement measurements measures measuring measure size sizes sizing abmessungen
     masse mase maße dimensiones medidas dimensioni misure afmetingen afmeting taille format formaat groesse grosse
-    spec specs specifications mesures
+    spec specs specifications mesures サイズ 寸法 商品サイズ 本体サイズ 外寸 外形寸法 wymiary mitat mål matt
     """
 )
 OVERALL = _set(
@@ -131,6 +152,7 @@ PACKAGE = _set(
     """
     package packages packaging packaged packed parcel parcels carton cartons shipping shipped ship ships shipment
     crate crates box boxes boxed delivery delivered gross verpackung versand karton paket packmass emballage colis
+    梱包 梱包サイズ
     embalaje imballo imballaggio verpakking doos caja cajas scatola bulto paketmasse kartonmasse pakket forpackning
     emballasje
     """
@@ -141,7 +163,7 @@ NEVER = _set(
     fits fit fitting suits suit suitable suitably accommodates accommodate holds hold compatible supports support tv
     tvs screen screens television televisions monitor monitors laptop laptops doorway doorways clearance distance
     apart spacing gap model person people adult wearing room rooms cable cord flex wire chain lead plug usb hose
-    strap tape ceilings beds ceiling max-load opening pocket hole holes extended extends extending extension
+    strap tape コード ceilings beds ceiling max-load opening pocket hole holes extended extends extending extension
     extendable expanded expands leaf leaves reclined opened swatch sample kabel kabellange fabellange
     zuleitung rod rods stem pole viewing away higher lower taller wider deeper longer shorter increments doorways
     sofas entrance
@@ -158,24 +180,27 @@ AFTERWARDS = STOPPERS | _set(
 PARTS: dict[str, str] = _spread(
     {
         "seat": (
+            "座面 座 "
             "seat seats seating sitzhohe sitztiefe sitzbreite sitz assise asiento zit zithoogte zitdiepte zitbreedte "
             "seduta sitzflache sitthojd sittdjup sittbredd sædehøjde"
         ),
-        "arm": "arm arms armrest armrests armlehne armlehnen armlehn armleuning",
+        "arm": "肘 アーム arm arms armrest armrests armlehne armlehnen armlehn armleuning",
         "back": "back backrest backs lehne ruckenlehne dossier",
-        "leg": "leg legs foot bein beine fuss fusse fuß fuße feet pied pieds",
+        "leg": "脚 leg legs foot bein beine fuss fusse fuß fuße feet pied pieds",
         "cushion": "cushion cushions pillow pillows kissen headrest",
         "mattress": "mattress mattresses matratze matelas liegeflache couchage rete lattenrost baddmatt sleeping sleep",
         "print": "print image artwork paper visible picture motif motiv unframed poster sheet bild photo",
         "frame": "frame moulding molding rahmen border",
         "mat": "mat passepartout matting mount",
-        "drawer": "drawer drawers ladan ladans lador cassetto cassetti cajon cajones lade schublade schubladen tiroir",
+        "drawer": "引き出し 引出し "
+        "drawer drawers ladan ladans lador cassetto cassetti cajon cajones lade schublade schubladen tiroir",
         "shelf": "shelf shelves compartment compartments cubby cubbies fach shelving niche etagere",
-        "inside": "interior inside internal inner inlet usable storage innen interieur",
+        "inside": "内寸 内 interior inside internal inner inlet usable storage innen interieur",
         "canopy": "canopy rose baldachin rosette backplate plate bracket",
         "base": "base plinth sockel socle foundation",
-        "shade": "shade lampshade paralume pantalla lampenschirm schirm abatjour globe",
+        "shade": "シェード shade lampshade paralume pantalla lampenschirm schirm abatjour globe",
         "top": (
+            "天板 "
             "tabletop top tischplatte tischplatten platte platten piano tablero blad plate plateau worktop surface "
             "counter countertop desktop"
         ),
@@ -187,6 +212,8 @@ PARTS: dict[str, str] = _spread(
         "under": "underneath beneath underside knee ground under legroom",
         "handle": "handle handles knob knobs",
         "bottom": "bottom",
+        "rail": "dowel dowels rail rails crossbar slat slats spindle spindles",
+        "basin": "sink sinks basin basins washbowl",
         "mirror": "mirror mirrors",
         "pad": "pad pads underlay liner lining backing",
         "edge": "edge bevel beveled bevelled rim lip hem",

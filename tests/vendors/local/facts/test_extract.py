@@ -208,3 +208,36 @@ def test_a_poor_cutout_does_not_turn_a_picture():
     squarish = plain_cutout([(120, 110, 100)], 140, 120)
     facts = extract_facts(**TERRA, cutout_rgba=squarish)
     assert (facts["dimensions_m"]["width"], facts["dimensions_m"]["height"]) == (0.7, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("description", "sides"),
+    [
+        ('{"width": {"value": 48, "unit": "cm"}, "seat_height": {"value": 46, "unit": "cm"}}', (0.48, None, None)),
+        ('{"specs": {"widthCm": 48, "depthCm": 53}, "is_new": true, "notes": null}', (0.48, 0.53, None)),
+        ('[{"name": "Height", "value": 80, "unitText": "cm"}]', (None, None, 0.8)),
+        ('{"width": ', (None, None, None)),
+    ],
+)
+def test_descriptions_that_are_json_are_read_as_lines(description, sides):
+    facts = extract_facts("Kit dining chair", description, "Dining Chairs")
+    read = {side: facts["dimensions_m"][side] for side in SIDES if facts["dimension_sources"][side] == "text"}
+    assert read == {side: length for side, length in zip(SIDES, sides, strict=True) if length}
+
+
+@pytest.mark.parametrize(
+    ("title", "width", "height"),
+    [
+        ("Fern print A2", 0.42, 0.594),
+        ("Fern print DIN A3, landscape format", 0.42, 0.297),
+        ("Fern print A2, 40 x 50 cm", 0.4, 0.5),
+    ],
+)
+def test_prints_are_as_large_as_the_paper_they_name(title, width, height):
+    facts = extract_facts(title, "Sizes: A4, A3, A2. Frame not included.", "Art Prints")
+    assert (facts["dimensions_m"]["width"], facts["dimensions_m"]["height"]) == (width, height)
+
+
+def test_a_paper_s_name_is_no_size_of_other_things():
+    facts = extract_facts("Desk for A3 sheets", "Holds A4 and A3.", "Desks")
+    assert set(facts["dimension_sources"].values()) == {"estimated"}

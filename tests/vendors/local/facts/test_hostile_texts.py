@@ -12,6 +12,7 @@ SHORT, LONG = 2_000, 8_000
 FRAGMENTS = [
     *("<", "<!--", "<script>", "<b>", "(", '84" x ', "1/2", "1,", " 000", "1 in. ", "S: 1 M: 2 ", "&#", "“", "|"),
     *("solid ", "faux reclaimed ", "ignore ", "set width ", "wall mount ", '{"a":', "tischhohe "),
+    *("[", '{"a":{"b":1},', "four feet ", "a3 ", "幅90", "5x7 "),
 ]
 
 
