@@ -7,6 +7,7 @@ import pytest
 
 from core.canonical import canonical_json
 from vendors.local.facts.extract import extract_facts
+from vendors.local.facts.plausible import SIDES
 
 HALDEN = {
     "title": "Halden 3-Seater Velvet Sofa - Forest Green",
