@@ -3,16 +3,20 @@
 Geometry and colour only, no learned model: imaging.floor finds the floor; walls are the large calm areas above.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from imaging.boundaries import Boundaries
 from imaging.colour import disk, fit_within, resize, to_lab
 from imaging.floor import find_floor
 from imaging.frames import framed_areas
 from imaging.geometry import Camera
 from imaging.labels import REGION
+from imaging.layout import fit_layout
 from imaging.legs import under_legs, upright_edges
 from imaging.openings import LEAST_WINDOW_M2, ceiling_height, fill_frames, find_frames
 from imaging.vanishing import Manhattan
@@ -31,18 +35,33 @@ BLUR_PX, EVEN_STEP, MOST_CALM, LARGE_PATTERN = 5.0, 0.7, 0.7, 0.02
 LOWEST_SILL_M = 0.5
 
 
-def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixels, float]:
-    """(region map at working size, 0..1 how clearly the floor stands out)."""
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """The region map at working size, how clearly (0..1) the floor stands out, the walls, the ceiling's height (m)."""
+
+    regions: Pixels
+    floor_clarity: float
+    walls: list[Wall]
+    ceiling_m: float | None
+
+
+def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> Reading:
+    """What the pixels of an upright photo (H, W, 3) show."""
     height, width = pixels.shape[:2]
     size = fit_within(width, height, WORKING_SIDE)
     scale = size[0] / width
-    small = _calmed(pixels, size)
+    plain = resize(pixels, size)
+    small = _calmed(plain)
     distance, rays = _view(camera, size, scale)
     floor, clarity = _floor(small, distance, lines, scale)
     calm = _calm_areas(small)
     regions = np.full(floor.shape, REGION.OTHER, np.uint8)
     framed = framed_areas(lines, scale, size)
-    ceiling, wall, walls = _ceiling_and_wall(small, calm & ~floor, floor, rays, camera, lines)
+    like_wall = _wall_like(small, calm & ~floor, np.asarray(rays[..., 1], dtype=np.float32))
+    walls, ceiling_m = _planes(plain, like_wall, floor, camera, lines)
+    ceiling, wall = _ceiling_and_wall(
+        small, like_wall, floor, rays, walls, (ceiling_m or HIGH_CEILING_M) - camera.height_m
+    )
     frames = find_frames(lines, walls, camera)
     doors = fill_frames(frames, "door", scale, size) & ~floor
     windows = fill_frames(frames, "window", scale, size) & ~floor
@@ -56,19 +75,19 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Pixe
     # A frame and a reveal belong to their window, however calm and wall-coloured they are.
     rim = cv2.dilate(open_to.astype(np.uint8), disk(4)) > 0
     regions[rim & (regions == REGION.WALL)] = REGION.OPENING
-    return regions, clarity
+    return Reading(regions, clarity, walls, ceiling_m)
 
 
 def floor_area(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Mask, float]:
     """(floor at working size, 0..1 how clearly it stands out), before anything is known of what stands on it."""
     size = fit_within(pixels.shape[1], pixels.shape[0], WORKING_SIDE)
     scale = size[0] / pixels.shape[1]
-    return _floor(_calmed(pixels, size), _view(camera, size, scale)[0], lines, scale)
+    return _floor(_calmed(resize(pixels, size)), _view(camera, size, scale)[0], lines, scale)
 
 
-def _calmed(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+def _calmed(plain: Pixels) -> Pixels:
     """The photo at working size without its grain."""
-    return np.asarray(cv2.bilateralFilter(resize(pixels, size), 7, 30, 5))
+    return np.asarray(cv2.bilateralFilter(plain, 7, 30, 5))
 
 
 def _floor(small: Pixels, distance: Float, lines: Manhattan, scale: float) -> tuple[Mask, float]:
@@ -128,23 +147,33 @@ def _steepness(lab: Float) -> Float:
     return np.asarray(np.sqrt(sum(s * s for s in slopes)) / 8)
 
 
-def _ceiling_and_wall(
-    small: Pixels, calm: Mask, floor: Mask, rays: Wide, camera: Camera, lines: Manhattan
-) -> tuple[Mask, Mask, list[Wall]]:
-    """Calm areas off the floor, told apart by what their rays meet first: walls that end the floor, or a ceiling."""
+def _planes(
+    plain: Pixels, like_wall: Mask, floor: Mask, camera: Camera, lines: Manhattan
+) -> tuple[list[Wall], float | None]:
+    """The walls and the ceiling's height, by the edges where they tell the room's directions, else by the floor."""
+    scale = floor.shape[1] / (2 * camera.cx)
+    yaw = lines.trusted_yaw
+    if yaw is not None:
+        layout = fit_layout(Boundaries(plain, floor, like_wall, lines.segments, camera, scale, yaw))
+        return layout.walls, layout.ceiling_m
     draft = np.full(floor.shape, REGION.OTHER, np.uint8)
-    up = np.asarray(rays[..., 1], dtype=np.float32)
-    draft[_wall_like(small, calm, up)], draft[floor] = REGION.WALL, REGION.FLOOR
+    draft[like_wall], draft[floor] = REGION.WALL, REGION.FLOOR
+    walls = find_walls(draft, camera, scale)
+    return walls, ceiling_height(lines, walls, camera)
+
+
+def _ceiling_and_wall(
+    small: Pixels, like_wall: Mask, floor: Mask, rays: Wide, walls: list[Wall], above_eye_m: float
+) -> tuple[Mask, Mask]:
+    """Calm areas off the floor, told apart by what their rays meet first: walls, or a ceiling so high above the eye."""
     reach = np.full(floor.shape, np.inf)
-    walls = find_walls(draft, camera, floor.shape[1] / (2 * camera.cx), lines.trusted_yaw)
-    ceiling_m = ceiling_height(lines, walls, camera) or HIGH_CEILING_M
     for wall in walls:
         towards = rays[..., 0] * wall.nx + rays[..., 2] * wall.nz
         reach = np.minimum(reach, np.where(towards > 1e-6, wall.distance_m / np.maximum(towards, 1e-6), np.inf))
-    overhead = up * np.where(np.isfinite(reach), reach, 8.0) > ceiling_m - camera.height_m
-    wall_part = (draft == REGION.WALL) & ~overhead
-    wall_part = _grown_by_colour(small, wall_part, ~overhead & ~floor)
-    return (draft == REGION.WALL) & overhead, _fill_small(wall_part, 0.004), walls
+    overhead = rays[..., 1] * np.where(np.isfinite(reach), reach, 8.0) > above_eye_m
+    like_wall = like_wall & ~floor
+    wall_part = _grown_by_colour(small, like_wall & ~overhead, ~overhead & ~floor)
+    return like_wall & overhead, _fill_small(wall_part, 0.004)
 
 
 def _wall_like(small: Pixels, calm: Mask, up: Float) -> Mask:
@@ -208,4 +237,4 @@ def _square_metres(part: Mask, rays: Wide, camera: Camera, walls: list[Wall]) ->
     return float(part.sum()) * (pixel / WORKING_SIDE) ** 2 if np.isfinite(reach) else 0.0
 
 
-__all__ = ["read_regions"]
+__all__ = ["Reading", "floor_area", "read_regions"]

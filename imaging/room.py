@@ -1,7 +1,7 @@
 """What a single photo says about a room: how the camera was held, and which pixels are floor, wall or things."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from imaging.doubts import FATAL, find_doubts
 from imaging.geometry import CEILING_M, Camera, camera_for, focal_pixels, pitch_from_horizon
 from imaging.occupied import Occupied, occupied_floor
-from imaging.openings import ceiling_height
 from imaging.regions import read_regions
 from imaging.scene import support_level
 from imaging.tops import front_distances, table_level
@@ -34,7 +33,7 @@ class Room:
     horizon_y is a fraction of the height, in the centre column. pitch_deg is positive downwards, roll_deg positive
     clockwise (seen from behind the camera). regions (H', W') holds REGION labels at working size. yaw_deg (-45..45) is
     how the room's walls stand to the view, None where the straight edges do not tell. doubts are codes of what makes
-    the photo useless or uncertain (imaging.doubts), worst first.
+    the photo useless or uncertain (imaging.doubts), worst first. read_walls are the walls that the edges tell.
     """
 
     width: int
@@ -50,6 +49,7 @@ class Room:
     doubts: list[str] = field(default_factory=list)
     yaw_deg: float | None = None
     ceiling_m: float = CEILING_M
+    read_walls: list[Wall] | None = None
 
     def camera(self) -> Camera:
         """The camera in px of the photo."""
@@ -64,8 +64,8 @@ class Room:
 
     @cached_property
     def walls(self) -> list[Wall]:
-        """The walls that the region map shows, as planes."""
-        return find_walls(self.regions, self.camera(), self.scale, self.yaw_deg)
+        """The walls in view as planes: those that the edges tell, or else those that the region map shows."""
+        return self.read_walls or find_walls(self.regions, self.camera(), self.scale, self.yaw_deg)
 
     @cached_property
     def occupied(self) -> Occupied:
@@ -97,6 +97,7 @@ class Room:
             "confidence": round(self.confidence, 3),
             "focal_px_per_width": round(self.focal_px / self.width, 5),
             "ceiling_m": round(self.ceiling_m, 3),
+            "walls": [wall.to_json() for wall in self.walls],
             "doubts": list(self.doubts),
         }
 
@@ -125,6 +126,7 @@ class Room:
             yaw_deg=None if numbers.get("yaw_deg") is None else float(numbers["yaw_deg"]),
             ceiling_m=float(numbers.get("ceiling_m") or CEILING_M),
             doubts=[str(code) for code in numbers.get("doubts") or []],
+            read_walls=[Wall.from_json(wall) for wall in numbers.get("walls") or []] or None,
         )
 
 
@@ -134,10 +136,9 @@ def read_room(pixels: Pixels, f35_mm: float | None = None, camera_height_m: floa
     focal_px, lines = _fit_lens(pixels, f35_mm)
     pitch = float(np.clip(lines.pitch_deg, *PITCH_RANGE))
     camera = camera_for(width, height, focal_px, pitch, lines.roll_deg, camera_height_m)
-    regions, floor_clarity = read_regions(pixels, camera, lines)
-    doubts = find_doubts(pixels, lines, camera, regions, floor_clarity)
-    notes = _notes(lines, f35_mm, floor_clarity)
-    room = Room(
+    seen = read_regions(pixels, camera, lines)
+    doubts = find_doubts(pixels, lines, camera, seen.regions, seen.floor_clarity)
+    return Room(
         width=width,
         height=height,
         focal_px=focal_px,
@@ -145,13 +146,14 @@ def read_room(pixels: Pixels, f35_mm: float | None = None, camera_height_m: floa
         pitch_deg=pitch,
         roll_deg=lines.roll_deg,
         camera_height_m=camera_height_m,
-        confidence=_confidence(lines, f35_mm, floor_clarity, doubts),
-        regions=regions,
-        notes=notes,
+        confidence=_confidence(lines, f35_mm, seen.floor_clarity, doubts),
+        regions=seen.regions,
+        notes=_notes(lines, f35_mm, seen.floor_clarity),
         doubts=doubts,
         yaw_deg=lines.trusted_yaw,
+        ceiling_m=seen.ceiling_m or CEILING_M,
+        read_walls=seen.walls,
     )
-    return replace(room, ceiling_m=ceiling_height(lines, room.walls, camera) or CEILING_M)
 
 
 def _fit_lens(pixels: Pixels, f35_mm: float | None) -> tuple[float, Manhattan]:

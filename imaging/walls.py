@@ -1,7 +1,9 @@
-"""The walls of a room as planes, read from where the floor ends."""
+"""The walls of a room as planes. Without the photo's edges (imaging.layout) they are read from where the floor ends."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from math import cos, radians, sin
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +13,40 @@ from imaging.labels import REGION
 
 Float = NDArray[np.float64]
 TOLERANCE_M, MAX_WALLS, LEAST_SUPPORT = 0.15, 3, 8
+# The support of a wall that so many columns of floor end at; what only the floor tells is never quite sure.
+FULL_SUPPORT, SUREST = 60, 0.7
 
 
 @dataclass(frozen=True)
 class Wall:
-    """A vertical plane: points (x, z) with x·nx + z·nz = distance_m; the normal points away from the camera."""
+    """A vertical plane: points (x, z) with x·nx + z·nz = distance_m; the normal points away from the camera.
+
+    support 0..1 is how surely the photo tells the distance; 0 is a guess.
+    """
 
     nx: float
     nz: float
     distance_m: float
-    support: int
+    support: float
 
     @property
     def yaw_deg(self) -> float:
         """The yaw of a piece that hangs flat on this wall, its front into the room."""
         return float(np.degrees(np.arctan2(-self.nx, self.nz)))
+
+    def to_json(self) -> dict[str, float]:
+        """This wall's numbers; `from_json` reads them."""
+        return {
+            "yaw_deg": round(self.yaw_deg, 2),
+            "distance_m": round(self.distance_m, 4),
+            "support": round(self.support, 3),
+        }
+
+    @classmethod
+    def from_json(cls, numbers: Mapping[str, Any]) -> "Wall":
+        """The wall that `to_json` described."""
+        yaw = radians(float(numbers["yaw_deg"]))
+        return cls(-sin(yaw), cos(yaw), float(numbers["distance_m"]), float(numbers["support"]))
 
     def reach(self, ray: Float) -> float:
         """Optical depth at which a ray (room axes, optical depth 1) meets the wall; infinite if it never does."""
@@ -44,7 +65,9 @@ def find_walls(regions: NDArray[np.uint8], camera: Camera, scale: float, yaw_deg
         return [_far_wall(regions, camera, scale, yaw_deg or 0.0)]
     directions = np.arange(-45.0, 45.0, 1.5) if yaw_deg is None else np.array([yaw_deg])
     walls, _ = max((_walls_along(points, float(yaw)) for yaw in directions), key=lambda found: found[1])
-    return walls or [_far_wall(regions, camera, scale, yaw_deg or 0.0)]
+    if not walls:
+        return [_far_wall(regions, camera, scale, yaw_deg or 0.0)]
+    return [replace(wall, support=min(1.0, wall.support / FULL_SUPPORT) * SUREST) for wall in walls]
 
 
 def _walls_along(points: Float, yaw_deg: float) -> tuple[list[Wall], float]:

@@ -39,6 +39,14 @@ class Facts(_Shape):
         return self.product_type or self.title
 
 
+class WallPlane(_Shape):
+    """A wall as `imaging.walls.Wall.to_json` writes it."""
+
+    yaw_deg: Annotated[float, Field(ge=-180, le=180)]
+    distance_m: Annotated[float, Field(gt=0, le=50)]
+    support: Annotated[float, Field(ge=0, le=1)]
+
+
 class Geometry(_Shape):
     """A room as `imaging.room.Room.to_json` writes it."""
 
@@ -50,6 +58,7 @@ class Geometry(_Shape):
     focal_px_per_width: Annotated[float, Field(gt=0, le=50)] | None = None
     yaw_deg: Annotated[float, Field(ge=-45, le=45)] | None = None
     ceiling_m: Annotated[float, Field(gt=0, le=20)] | None = None
+    walls: Annotated[list[WallPlane], Field(max_length=8)] = []
     doubts: list[Annotated[str, Field(max_length=40)]] = []
 
 
