@@ -44,7 +44,7 @@ def find_doubts(pixels: Pixels, lines: Manhattan, camera: Camera, regions: Pixel
         "too_dark": _is_dark(lab),
         "too_blurred": step < USELESS_STEP,
         "upside_down": lines.pitch_deg < LOOKS_UP_DEG and lines.fit > SURE_FIT,
-        "on_its_side": lies_on_its_side(pixels, floor, floor_clarity),
+        "on_its_side": lies_on_its_side(pixels, lines, floor, floor_clarity),
         "outdoors": _outdoor_share(lab, lines) > OUTDOOR_SHARE or _is_no_room(lines),
         "view_blocked": (_blocked_share(regions, camera) > BLOCKED_SHARE and floor < LITTLE_FLOOR)
         or _endless_share(lab, regions, camera) > ENDLESS_SHARE,

@@ -78,9 +78,9 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> Reading:
     return Reading(regions, clarity, walls, ceiling_m)
 
 
-def floor_area(pixels: Pixels, camera: Camera, lines: Manhattan) -> tuple[Mask, float]:
-    """(floor at working size, 0..1 how clearly it stands out), before anything is known of what stands on it."""
-    size = fit_within(pixels.shape[1], pixels.shape[0], WORKING_SIDE)
+def floor_area(pixels: Pixels, camera: Camera, lines: Manhattan, side: int) -> tuple[Mask, float]:
+    """(floor, 0..1 how clearly it stands out) at some size, before anything is known of what stands on it."""
+    size = fit_within(pixels.shape[1], pixels.shape[0], side)
     scale = size[0] / pixels.shape[1]
     return _floor(_calmed(resize(pixels, size)), _view(camera, size, scale)[0], lines, scale)
 
