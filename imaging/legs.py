@@ -23,8 +23,9 @@ LEAN, LONGEST_M, SHORTEST_PX, FARTHEST_M = 0.6, 0.95, 4.0, 8.0
 TALL_M = 0.15
 # Things wider than this (metres) are rows of furniture: the floor between feet no farther apart than a group is theirs.
 WIDEST_M, GROUP_M = 2.4, 1.0
-# Feet of one thing carry it at the same height, and a top that reaches over them by OVERHANG_M.
-SAME_LEVEL_M, LONGEST_SIDE_M, OVERHANG_M = 0.1, 1.9, 0.08
+# Feet of one thing are no farther apart than its longest side. They carry it at the same height, and a top that reaches
+# over them by OVERHANG_M. Of what is joined to it in the picture that much (m) to either side is held for it.
+SAME_LEVEL_M, LONGEST_SIDE_M, OVERHANG_M, OVER_M = 0.1, 1.9, 0.08, 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,20 +107,19 @@ def _on_floor(floor: Mask, foot: Float) -> bool:
 
 
 def _span(taken: NDArray[np.uint8], thing: Mask, feet: Float, camera: Camera, scale: float) -> None:
-    """Marks what the feet span together with the thing above them; feet of something very wide by groups only."""
+    """Marks what feet near each other span together with the part of their thing that is above them."""
     plan = camera.floor_points(feet / scale)
-    px_per_m = camera.px_per_m(*plan[0]) * scale
-    rows, columns = np.nonzero(thing)
-    if columns.max() - columns.min() <= WIDEST_M * px_per_m:
-        high = float(feet[:, 1].min()) - LONGEST_M * px_per_m
-        above = np.stack([columns, rows], axis=1)[rows > high]
-        _fill(taken, np.vstack([feet, above]))
-        return
     away = np.linalg.norm(plan[:, None] - plan[None], axis=2)
-    _, groups = connected_components(away < GROUP_M)
+    rows, columns = np.nonzero(thing)
+    wide = columns.max() - columns.min() > WIDEST_M * camera.px_per_m(*plan[0]) * scale
+    _, groups = connected_components(away < (GROUP_M if wide else LONGEST_SIDE_M))
     for group in range(groups.max() + 1):
         points = feet[groups == group]
-        _fill(taken, points)
+        px_per_m = camera.px_per_m(*plan[groups == group][0]) * scale
+        (left, high), (right, low) = points.min(axis=0), points.max(axis=0)
+        above = (rows > high - LONGEST_M * px_per_m) & (rows <= low)
+        above &= (columns >= left - OVER_M * px_per_m) & (columns <= right + OVER_M * px_per_m)
+        _fill(taken, np.vstack([points, np.stack([columns, rows], axis=1)[above]]))
         for x, y in points:
             cv2.circle(taken, (int(x), int(y)), max(2, int(0.06 * px_per_m)), 1, -1)
 
