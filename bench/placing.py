@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bench.figures import Figure, Section
 from bench.scenes import ScenePair, SceneProduct, SceneRoom, pairs, products, rooms
 from bench.truth import Placed, chosen, free_taps, score, taken_taps
-from imaging.labels import REGION
+from imaging.labels import REGION, is_floor
 from imaging.placement import Product, box_iou, judge, propose
 from imaging.room import Room, read_room
 
@@ -135,7 +135,7 @@ def read_errors(scene: SceneRoom, room: Room) -> dict[str, float]:
         "pitch_deg": room.pitch_deg - camera.pitch_deg,
         "roll_deg": room.roll_deg - camera.roll_deg,
         "horizon": room.horizon_y - camera.horizon_at(camera.cx) / (2 * camera.cy),
-        "floor_iou": _iou(seen == REGION.FLOOR, true == REGION.FLOOR),
+        "floor_iou": _iou(is_floor(seen), true == REGION.FLOOR),
         "wall_iou": _iou(seen == REGION.WALL, true == REGION.WALL),
     }
 

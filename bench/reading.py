@@ -17,7 +17,7 @@ from bench.figures import Figure, Section
 from bench.scenes import SceneRoom, rooms
 from imaging.doubts import FATAL
 from imaging.geometry import footprint
-from imaging.labels import REGION
+from imaging.labels import REGION, is_floor
 from imaging.room import Room, read_room
 
 Float = NDArray[np.float64]
@@ -108,7 +108,7 @@ def read_one(scene: SceneRoom, room: Room | None = None) -> Reading:
         horizon=room.horizon_y - camera.horizon_at(camera.cx) / (2 * camera.cy),
         focal=room.focal_px / camera.focal_px * (2 * camera.cx / room.width) - 1.0,
         height=room.camera_height_m / camera.height_m - 1.0,
-        floor_iou=_iou(room.regions == REGION.FLOOR, true == REGION.FLOOR),
+        floor_iou=_iou(is_floor(room.regions), true == REGION.FLOOR),
         wall_iou=_iou(room.regions == REGION.WALL, true == REGION.WALL),
         taken=taken,
         contact=_contact_seen(scene, free, size),

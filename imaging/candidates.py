@@ -140,7 +140,7 @@ def tap_refusal(room: Room, product: Product, tap: Point) -> str | None:
     pixel, px_per_m = snapped(room, tap, carrier), _scale_at(room, product, snapped(room, tap, carrier))
     away_m = hypot(pixel[0] - tap[0] * room.width, pixel[1] - tap[1] * room.height) / max(px_per_m, 1e-6)
     label = _label(room, tap)
-    if label == REGION.FURNITURE:
+    if label in (REGION.FURNITURE, REGION.UNDER):
         return "tap_on_furniture" if away_m > BESIDE_M else None
     body = min(BODY_M, product.height_m + BESIDE_M) if product.mount == "floor" else BESIDE_M
     return "tap_off_support" if away_m > body else None

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.geometry import Camera, footprint
-from imaging.labels import REGION
+from imaging.labels import REGION, is_taken
 from imaging.room import Room
 from imaging.scene import Placement, Pose, Product, room_box, stand_at, wall_corners, wall_middle
 from imaging.walls import nearest_wall
@@ -158,7 +158,7 @@ def _measure_support(check: Check, room: Room, product: Product, pose: Pose, mar
         measures["top_told"] = float(room.top_at((stands[0], stands[1])) is not None)
     if product.mount == "floor":
         base, wide = cover(room, camera.project(pose.base)), cover(room, camera.project(grown))
-        things = room.regions == REGION.FURNITURE
+        things = is_taken(room.regions)
         measures["on_furniture"] = base.share(things | room.occupied.things)
         measures["at_door"] = base.share(room.occupied.doors)
         crowded = wide.share(things)
@@ -208,8 +208,8 @@ def _measure_rug(check: Check, room: Room, pose: Pose, shares: dict[REGION, floa
     """A rug may lie under things: these hide part of it, but what is seen of it has to be floor, and most of it."""
     measures = check.measures
     measures["support"] = shares[REGION.FLOOR]
-    measures["on_furniture"] = shares[REGION.FURNITURE]
-    check.fail("not_on_support", shares[REGION.FLOOR] + shares[REGION.FURNITURE] < SUPPORT_SHARE)
+    measures["on_furniture"] = shares[REGION.FURNITURE] + shares[REGION.UNDER]
+    check.fail("not_on_support", shares[REGION.FLOOR] + measures["on_furniture"] < SUPPORT_SHARE)
     check.fail("overlaps_furniture", shares[REGION.FLOOR] < RUG_SEEN_SHARE)
     if check.reason is None:
         measures["behind_m"] = _room_behind(room, pose)
@@ -217,7 +217,7 @@ def _measure_rug(check: Check, room: Room, pose: Pose, shares: dict[REGION, floa
 
 def _clearance(room: Room, product: Product, pose: Pose) -> float:
     """How much floor (m, up to 0.5) is free all around the base."""
-    camera, things = room.camera(), room.regions == REGION.FURNITURE
+    camera, things = room.camera(), is_taken(room.regions)
     for reach in (0.1, 0.2, 0.35, 0.5):
         grown = footprint(pose.x, pose.z, product.width_m + 2 * reach, product.depth_m + 2 * reach, pose.yaw_deg)
         if cover(room, camera.project(grown)).share(things) > 0.02:

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from imaging.colour import fit_within, resize, to_lab
 from imaging.geometry import Camera
-from imaging.labels import REGION
+from imaging.labels import REGION, is_floor, is_taken
 from imaging.turned import lies_on_its_side
 from imaging.vanishing import Manhattan
 
@@ -38,7 +38,7 @@ def find_doubts(pixels: Pixels, lines: Manhattan, camera: Camera, regions: Pixel
     """
     small = resize(pixels, fit_within(pixels.shape[1], pixels.shape[0], 400))
     lab = to_lab(small)
-    floor = float((regions == REGION.FLOOR).mean())
+    floor = float(is_floor(regions).mean())
     step = _sharpness(pixels)
     doubts = {
         "too_dark": _is_dark(lab),
@@ -83,7 +83,7 @@ def _is_no_room(lines: Manhattan) -> bool:
 
 def _blocked_share(regions: Pixels, camera: Camera) -> float:
     """Share of what lies below the horizon taken by one thing that reaches from the lower edge to above the horizon."""
-    labels, _ = ndimage.label(regions == REGION.FURNITURE)
+    labels, _ = ndimage.label(is_taken(regions))
     scale = regions.shape[1] / (2 * camera.cx)
     horizon = int(np.clip(round(camera.horizon_at(camera.cx) * scale), 1, len(labels) - 1))
     low, high = set(labels[-2:].ravel()) - {0}, set(labels[:horizon].ravel()) - {0}

@@ -2,9 +2,12 @@
 
 from enum import IntEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class REGION(IntEnum):
-    """Labels of the region map."""
+    """Labels of the region map; UNDER is floor that is seen between and under the feet of things."""
 
     OTHER = 0
     FLOOR = 1
@@ -12,6 +15,17 @@ class REGION(IntEnum):
     FURNITURE = 3
     OPENING = 4
     CEILING = 5
+    UNDER = 6
 
 
-__all__ = ["REGION"]
+def is_floor(regions: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where floor is seen, free or not."""
+    return np.asarray((regions == REGION.FLOOR) | (regions == REGION.UNDER))
+
+
+def is_taken(regions: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Things, and the floor between their feet."""
+    return np.asarray((regions == REGION.FURNITURE) | (regions == REGION.UNDER))
+
+
+__all__ = ["REGION", "is_floor", "is_taken"]

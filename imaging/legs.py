@@ -38,10 +38,13 @@ class Leg:
     level_m: float
 
 
-def under_legs(floor: Mask, things: Mask, lines: Manhattan, camera: Camera, scale: float) -> Mask:
-    """Pixels between and under the feet of things on legs, and what these carry; working size, px = photo x scale."""
+def under_legs(floor: Mask, things: Mask, lines: Manhattan, camera: Camera, scale: float) -> tuple[Mask, Mask]:
+    """Of a floor the pixels between and under the feet of things on legs, and the legs and tops that were taken for it.
+
+    All at working size, px = photo x scale.
+    """
     labels, _ = ndimage.label(ndimage.binary_dilation(things, iterations=3))
-    taken = np.zeros(floor.shape, np.uint8)
+    taken, solid = np.zeros(floor.shape, np.uint8), np.zeros(floor.shape, np.uint8)
     legs = find_legs(floor, lines, camera, scale)
     carried: dict[int, list[tuple[float, float]]] = {}
     for leg in legs:
@@ -51,8 +54,8 @@ def under_legs(floor: Mask, things: Mask, lines: Manhattan, camera: Camera, scal
     for thing, found in carried.items():
         _span(taken, labels == thing, np.array(found), camera, scale)
     for group in grouped([leg for leg in legs if leg.level_m > TALL_M]):
-        _stand(taken, group, camera, scale)
-    return np.asarray(taken > 0) & floor
+        _stand(taken, solid, group, camera, scale)
+    return np.asarray(taken > 0) & floor, np.asarray(solid > 0) & floor
 
 
 def find_legs(floor: Mask, lines: Manhattan, camera: Camera, scale: float) -> list[Leg]:
@@ -124,8 +127,8 @@ def _span(taken: NDArray[np.uint8], thing: Mask, feet: Float, camera: Camera, sc
             cv2.circle(taken, (int(x), int(y)), max(2, int(0.06 * px_per_m)), 1, -1)
 
 
-def _stand(taken: NDArray[np.uint8], legs: list[Leg], camera: Camera, scale: float) -> None:
-    """Marks what some legs span, from the floor to what they carry, and the top that lies on them."""
+def _stand(taken: NDArray[np.uint8], solid: NDArray[np.uint8], legs: list[Leg], camera: Camera, scale: float) -> None:
+    """Marks what some legs span, from the floor to what they carry, and as solid them and the top that lies on them."""
     ends = np.array([end for leg in legs for end in (leg.foot, leg.top)])
     level = max(leg.level_m for leg in legs)
     at = np.array([leg.at for leg in legs])
@@ -133,6 +136,9 @@ def _stand(taken: NDArray[np.uint8], legs: list[Leg], camera: Camera, scale: flo
     rim = at + out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), OVERHANG_M) * OVERHANG_M
     top = camera.project(np.column_stack([rim[:, 0], np.full(len(at), level), rim[:, 1]])) * scale
     _fill(taken, np.vstack([ends, top]))
+    _fill(solid, top)
+    for leg in legs:
+        _fill(solid, np.stack([leg.foot, leg.top]))
 
 
 def _fill(canvas: NDArray[np.uint8], points: Float) -> None:

@@ -20,7 +20,7 @@ from imaging.drift import outside_change, shadow_zone, with_cast_shadow
 from imaging.evidence import changed
 from imaging.expected import as_rgba, expected_sprite, in_photo, true_height
 from imaging.geometry import footprint
-from imaging.labels import REGION
+from imaging.labels import is_floor
 from imaging.light import light_at, studio_level
 from imaging.likeness import identity, seam
 from imaging.measures import Measure, with_drift
@@ -265,7 +265,7 @@ def _support(room: Room, product: Product, placement: Placement, cover: Cover | 
         cv2.fillConvexPoly(base, np.rint(room.camera().project(pose.base)).astype(np.int32), 1)
         high, wide = cover.alpha.shape
         base[cover.y : cover.y + high, cover.x : cover.x + wide][cover.alpha > 0.5] = 0
-        floor = cv2.resize((room.regions == REGION.FLOOR).astype(np.uint8), (room.width, room.height))
+        floor = cv2.resize(is_floor(room.regions).astype(np.uint8), (room.width, room.height))
         share = max(share, float(np.count_nonzero(floor[base > 0])) / max(int(base.sum()), 1))
     return Measure("on_support", _rounded(share), "share", check.reason or "")
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from imaging.checks import pose_of
 from imaging.colour import fit_within, to_lab
 from imaging.geometry import Camera
-from imaging.labels import REGION
+from imaging.labels import REGION, is_floor
 from imaging.room import Room
 from imaging.scene import Placement, Pose, Product
 from imaging.sprite import Sprite
@@ -135,7 +135,8 @@ def _runs(things: Pixels, regions: Pixels) -> list[tuple[int, int]]:
     """(top, foot) of a column's runs of things that end on the floor or at the photo's edge."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], things, [0]])))
     spans = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-    return [(top, foot) for top, foot in spans if foot >= len(things) or regions[foot] == REGION.FLOOR]
+    stands = is_floor(regions)
+    return [(top, foot) for top, foot in spans if foot >= len(things) or stands[foot]]
 
 
 def _floor_ahead(camera: Camera, column: int, row: int, scale: float) -> float | None:

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from imaging.colour import disk
 from imaging.geometry import Camera
-from imaging.labels import REGION
+from imaging.labels import REGION, is_taken
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -32,7 +32,7 @@ def occupied_floor(regions: NDArray[np.uint8], camera: Camera, scale: float) -> 
     """What of the visible floor is not free; regions at working size, px = photo x scale."""
     floor = regions == REGION.FLOOR
     cells, seen = _cells(floor, camera, scale)
-    thing = regions == REGION.FURNITURE
+    thing = is_taken(regions)
     touching = ndimage.binary_dilation(thing, structure=np.ones((3, 3))) & floor
     plan = _marked(cells, touching & seen)
     for across, along, radius in _overhangs(thing, touching, camera, scale):

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from imaging.colour import enlarged, to_linear, to_srgb8
 from imaging.geometry import Camera
-from imaging.labels import REGION
+from imaging.labels import is_floor
 from imaging.scene import Pose
 from imaging.sprite import Sprite
 
@@ -31,7 +31,7 @@ def hide_reflections(pixels: Pixels, regions: Pixels, sprite: Sprite, pose: Pose
     whole = pixels[y0:y1, x0:x1]
     size = mirror.shape[1], mirror.shape[0]
     linear = to_linear(np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8))
-    floor = enlarged((regions == REGION.FLOOR).astype(np.float32), part, pixels.shape)
+    floor = enlarged(is_floor(regions).astype(np.float32), part, pixels.shape)
     on_floor = cv2.resize(floor, size, interpolation=cv2.INTER_AREA) > 0.5
     excess = np.clip(_broad(linear, max(2.0, pixels.shape[1] / 40 / step)) - calm - SHINY_EXCESS, 0.0, None)
     veil = _broad(np.ascontiguousarray(mirror[..., 3]), max(1.5, pixels.shape[1] / 160 / step))[..., None]
@@ -50,7 +50,7 @@ def _calm_floor(pixels: Pixels, regions: Pixels) -> Float | None:
     """The floor's own colour (3,), linear, without what it mirrors; None where no floor is seen."""
     height, width = regions.shape
     small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_NEAREST)
-    floor = regions == REGION.FLOOR
+    floor = is_floor(regions)
     return np.percentile(to_linear(small[floor]), 60, axis=0).astype(np.float32) if floor.any() else None
 
 

@@ -69,7 +69,8 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> Reading:
     things = _things(floor, wall, ceiling)
     regions[things] = REGION.FURNITURE
     regions[wall], regions[ceiling], regions[floor] = REGION.WALL, REGION.CEILING, REGION.FLOOR
-    regions[under_legs(floor, things, lines, camera, scale)] = REGION.FURNITURE
+    beneath, carried = under_legs(floor, things, lines, camera, scale)
+    regions[beneath], regions[carried] = REGION.UNDER, REGION.FURNITURE
     open_to = _openings(small, regions, rays, camera, walls) | doors | windows
     regions[open_to] = REGION.OPENING
     # A frame and a reveal belong to their window, however calm and wall-coloured they are.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from imaging.colour import enlarged, to_linear
 from imaging.geometry import Camera
-from imaging.labels import REGION
+from imaging.labels import REGION, is_floor
 from imaging.scene import Pose, Product, wall_corners
 from imaging.sprite import Sprite
 from imaging.stance import Foot
@@ -104,7 +104,7 @@ def contact_shade(sprite: Sprite, feet: list[Foot], pose: Pose, camera: Camera, 
 
 def on_floor_only(shade: Shade, regions: Pixels, shape: tuple[int, ...], base_row: float) -> Shade:
     """The shade without what would fall on walls and things: kept on floor and on what is unknown below `base_row`."""
-    carrier = cv2.dilate((regions == REGION.FLOOR).astype(np.float32), np.ones((3, 3)))
+    carrier = cv2.dilate(is_floor(regions).astype(np.float32), np.ones((3, 3)))
     first = max(0, int(base_row * regions.shape[0] / shape[0]))
     below = np.where(regions[first:] == REGION.FURNITURE, 0.35, 1.0)
     carrier[first:] = np.maximum(carrier[first:], below.astype(np.float32))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.geometry import Camera
-from imaging.labels import REGION
+from imaging.labels import REGION, is_taken
 
 Float = NDArray[np.float64]
 # The height (m) of a top that is not seen to stand on the floor, and those that are believed. What stands before a
@@ -23,7 +23,7 @@ def front_distances(regions: NDArray[np.uint8], camera: Camera, scale: float) ->
 
     regions at working size, px = photo x scale. Only what stands on floor that the photo shows has a front.
     """
-    thing, floor = regions == REGION.FURNITURE, regions == REGION.FLOOR
+    thing, floor = is_taken(regions), regions == REGION.FLOOR
     height, width = regions.shape
     foot = np.full((height + 1, width), -1)
     for row in range(height - 1, -1, -1):
