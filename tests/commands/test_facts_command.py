@@ -56,6 +56,12 @@ def test_a_photo_that_cannot_be_cut_out_is_left_out_with_a_note(
     assert said.err.startswith("Note: the photo is not used") and said.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["title", "description", "product_type"])
+def test_empty_words_are_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = failed(capsys, "facts", **{name: " "}, json=True)
+    assert code == 2 and f"--{name.replace('_', '-')} is empty" in text
+
+
 def test_without_json_a_person_reads_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("facts", **ROWS[0])
     assert capsys.readouterr().out == "sofa, floor, 213 x 91 x 84 cm\n"

@@ -40,6 +40,9 @@ class Command(SeeItCommand):
             for facts in self._all(options["texts"]):
                 self._show(facts, as_json=options["json"])
             return
+        empty = [f"--{name.replace('_', '-')}" for name, text in given.items() if not text.strip()]
+        if empty:
+            self.fail(f"{empty[0]} is empty; give the product's words, or leave it out.")
         if not given and not options["image"]:
             self.fail("Give --title, --description or --product-type, --image, or --texts. See --help.")
         self._show(self._facts(given, self._cutout(options["image"])), as_json=options["json"])

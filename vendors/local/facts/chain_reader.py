@@ -8,7 +8,8 @@ from vendors.local.facts.chains import MAX_MEMBERS, Chain, Member, Section, shar
 from vendors.local.facts.kinds import Kind
 from vendors.local.facts.labels import apply_order, labels_before, second_length
 from vendors.local.facts.quantities import Item, Quantity
-from vendors.local.facts.scopes import NEVER, PART, Scope, mentions_size, scope_of
+from vendors.local.facts.scopes import NEUTRAL, NEVER, PART, Scope, mentions_size, scope_of
+from vendors.local.facts.variants import size_names
 
 _SAME = {"colon", "slash"}
 _UNIT_RATIOS = (2.54, 1 / 2.54, 25.4, 1 / 25.4, 10.0, 0.1, 30.48, 12.0)
@@ -22,10 +23,11 @@ class ChainReader:
     kind: Kind | None
     section: Section = field(default_factory=Section)
     announced: bool = False
+    in_title: bool = False
 
     def read(self) -> list[Chain]:
         """All chains of the line, units shared along lists such as `W 84, D 36, H 33 in`."""
-        self._at, self._pending = 0, list[Item]()
+        self._at, self._pending, self._heading = 0, list[Item](), list[str]()
         self._governing: list[tuple[Scope, bool]] = [(self.section.scope, self.announced or self.section.sizes)]
         self._after_part = self._named_by_colon = False
         chains: list[Chain] = []
@@ -49,7 +51,7 @@ class ChainReader:
     def _step(self, item: Item) -> None:
         self._at += 1
         if item.kind == "stop":
-            self._pending = []
+            self._pending, self._heading = [], []
             self._governing = [(self.section.scope, self.announced or self.section.sizes)]
         elif item.kind == "open":
             scope = scope_of(_words(self._pending), self.kind)
@@ -69,6 +71,7 @@ class ChainReader:
 
     def _govern(self) -> None:
         said = _words(self._pending)
+        self._heading = said.split()
         scope, sizes = scope_of(said, self.kind), mentions_size(said)
         outer = self._governing[0][0] if len(self._governing) == 1 else self._governing[-1][0]
         if scope.narrows or sizes:
@@ -104,7 +107,7 @@ class ChainReader:
         if label_start is not None and self._pending[label_start].text in words.AXIS_NOUNS:
             members[0].spelled_out = True
         elif label_start is not None and len(labels) == 1:
-            members[0].by_letter = self._pending[label_start].text in words.AXIS_LETTERS
+            members[0].by_letter = _is_letter(self._pending[label_start])
         self._equivalent_chain(members)
         after = self._words_after()
         end = self.items[self._at - 1]
@@ -112,8 +115,19 @@ class ChainReader:
         chain = Chain(members, (first.start if first.start >= 0 else self.items[start].start, end.end))
         self._give_scope(chain, after)
         chain.unit = unit or self._unit_in_brackets() or self.section.unit
+        chain.called = self._unknown_name(chain)
         self._pending = []
         return chain
+
+    def _unknown_name(self, chain: Chain) -> str:
+        """The unknown noun that a bare row of numbers is said of: `condo 30 x 30 x 25 cm`, `Crate: 40 x 30 cm`."""
+        said = [item.text for item in self._pending if item.kind == "w"] or self._heading
+        plain = chain.scope.tier == NEUTRAL and not chain.labelled and len(chain.members) > 1 and not self.in_title
+        if not plain or not 1 <= len(said) <= 2 or any(word in words.SAID or len(word) < 3 for word in said):
+            return ""
+        named = " ".join(said)
+        known = size_names(named) or (self.kind and self.kind.pattern.search(named))
+        return "" if known else named
 
     def _unit_in_brackets(self) -> str | None:
         """The unit in `120 L x 70 W x 40 H (cms)`."""
@@ -132,7 +146,7 @@ class ChainReader:
         if len(chain.members) >= 3 and chain.labelled and scope_of(after, self.kind).tier == PART:
             # `L 203 x W 98 x H 110 cm (headboard)` says what is so high.
             after = ""
-        said = f"{_words(self._pending)} {after} {' '.join(member.label for member in chain.members)}"
+        said = f"{self._words_before(chain)} {after} {' '.join(member.label for member in chain.members)}"
         local, (outer, sizes) = scope_of(said, self.kind), self._governing[-1]
         chain.scope = local if local.narrows and outer.tier != NEVER else outer
         chain.vague = any(item.text in words.VAGUE for item in self._pending[-3:])
@@ -146,6 +160,19 @@ class ChainReader:
             # "Opening: 4 in" names its own number and no more.
             self._governing = [(self.section.scope, self.announced or self.section.sizes)]
         self._named_by_colon = False
+
+    def _words_before(self, chain: Chain) -> str:
+        """The words that lead to a chain; of a bare number's those from the product's own noun: `Pillow Sofa 86"`.
+
+        A title's words before a bare number are the product's name: "Rug pad 8x10".
+        """
+        said = _words(self._pending)
+        if self.kind is None or chain.labelled:
+            return said
+        if self.in_title and not self.kind.has("flat") and scope_of(said, self.kind).tier == PART:
+            return ""
+        nouns = [match for match in self.kind.pattern.finditer(said) if match.end() == len(said)]
+        return nouns[-1].group() if nouns else said
 
     def _member(self, axis: words.Axis | None, labels: tuple[words.Axis, ...]) -> Member:
         """The quantity here with its equivalents (`84" (213 cm)`) and a label after it (`84" W`, `19" seat height`)."""
@@ -196,7 +223,7 @@ class ChainReader:
             member.axis = label.axes[0]
             member.label = " ".join(said)
             member.spelled_out = label.text in words.AXIS_NOUNS
-            member.by_letter = label.text in words.AXIS_LETTERS
+            member.by_letter = _is_letter(label)
         elif member.axis != label.axes[0]:
             return
         closes = at + 1 < len(self.items) and self.items[at + 1].kind == "close" and self.items[at - 1].kind == "open"
@@ -334,6 +361,10 @@ def _same_in_other_units(members: list[Member], again: list[Quantity]) -> bool:
         return unit != again[-1].unit
     ratios = [other.high / max(member.quantities[0].high, 1e-6) for member, other in zip(members, again, strict=True)]
     return min(ratios) * 1.1 > max(ratios) and min(abs(log(max(ratios) / known)) for known in _UNIT_RATIOS) < 0.05
+
+
+def _is_letter(label: Item) -> bool:
+    return label.text in words.AXIS_LETTERS and len(label.text) == 1
 
 
 def _words(items: list[Item]) -> str:

@@ -44,6 +44,7 @@ class Chain:
     unsure: bool = False
     announced: bool = False
     after_part: bool = False
+    called: str = ""
 
     @property
     def labelled(self) -> int:
@@ -75,9 +76,12 @@ def share_labels(chains: list[Chain], items: list[Item]) -> None:
             one.axis, one.spelled_out, chain.scope = other.axis, True, following.scope
     for chain, following in pairwise(chains):
         one, other = chain.members[0], following.members[0]
-        before = one.axis is not None and one.spelled_out and not following.scope.narrows
+        # `W: 44cm (top) 60cm (base)`: each says what it is of.
+        ends = chain.scope.narrows and following.scope.narrows and chain.scope != following.scope
+        before = one.axis is not None and (ends or (one.spelled_out and not following.scope.narrows))
         if before and other.axis is None and _listed(chain, following, items):
-            other.axis, other.spelled_out, following.scope = one.axis, True, chain.scope
+            other.axis, other.spelled_out = one.axis, True
+            following.scope = following.scope if ends else chain.scope
 
 
 def _listed(chain: Chain, following: Chain, items: list[Item]) -> bool:
@@ -87,4 +91,7 @@ def _listed(chain: Chain, following: Chain, items: list[Item]) -> bool:
         return False
     end = chain.members[0].quantities[-1].end
     between = [item for item in items if end <= item.start < following.span[0]]
-    return bool(between) and all(item.kind in {"comma", "close"} or item.text in words.LISTING for item in between)
+    bracketed = bool(between) and between[0].kind == "open" and between[-1].kind == "close"
+    return bracketed or (
+        bool(between) and all(item.kind in {"comma", "close"} or item.text in words.LISTING for item in between)
+    )

@@ -132,7 +132,7 @@ _STORAGE = [
         ("sideboard", "サイドボード,skank,credenze,sideboards,buffet,credenza,aparador,anrichte,enfilade,dressoir", (1.5, 0.43, 0.8), "wh"),
         ("dresser", "チェスト,como,cassettiere,cassettone,byra,cajonera,ladekast,kommod,comoda,cassettiera,chest of drawers,tallboy,kommode,commode,drawer chest,chest with drawers,drawers,highboard", (1.1, 0.46, 0.88), "wh"),
         ("wardrobe", "ワードローブ,garderob,kledingkast,guardaroba,armoire,closet,armadio,armadi,ropero,kleiderschrank,garment rack,clothes rack,clothing rack", (1.1, 0.58, 1.9), "wh tall"),
-        ("bookcase", "本棚,シェルフ,cube unit,storage cube,cube shelf,cube bookcase,bokhylla,boekenkasten,libreria a muro,bogreol,libreria,estanteria,bookshelf,book shelf,book case,shelving unit,bucherregal,regal,shelf unit,ladder shelf,etagere,bibliotheque,display shelf,boekenkast,standing shelf,cube storage,room divider shelf", (0.8, 0.33, 1.75), "wh tall movable"),
+        ("bookcase", "本棚,シェルフ,cube unit,storage cube,cube shelf,cube bookcase,bokhylla,boekenkasten,libreria a muro,bogreol,libreria,estanteria,bookshelf,book shelf,book case,shelving unit,shelving,bucherregal,regal,shelf unit,ladder shelf,etagere,bibliotheque,display shelf,boekenkast,standing shelf,cube storage,room divider shelf", (0.8, 0.33, 1.75), "wh tall movable"),
         ("shoe cabinet", "shoe rack,shoe storage,schuhschrank", (0.8, 0.32, 0.9), "wh movable"),
         ("chest", "trunk,storage box,toy box,storage chest,blanket box,toy chest,truhe", (0.95, 0.45, 0.48), ""),
         ("coat rack", "kleiderstander,kapstok,porte-manteau,perchero,appendiabiti,kladhangare,coat stand,hall tree,hat stand,garderobenstander,coat tree", (0.5, 0.5, 1.75), "wh tall movable"),
@@ -240,6 +240,7 @@ _DECOR = [
     ),
     *_kinds(
         "floor", "other",
+        ("parasol", "umbrella,patio umbrella,garden umbrella,market umbrella,sonnenschirm,sombrilla,ombrellone", (2.7, 2.7, 2.4), "round"),
         ("fireplace", "electric fireplace,stove,kamin,log burner,fire pit", (1.1, 0.35, 0.95), "wh movable"),
         ("fan", "tower fan,pedestal fan,ventilator", (0.35, 0.35, 1.1), "wh tall"),
         ("heater", "air purifier,humidifier,dehumidifier", (0.35, 0.25, 0.6), "wh tall"),

@@ -10,6 +10,15 @@ Mount = Literal["floor", "wall", "ceiling", "tabletop", "unknown"]
 _COMPOUND_HEADS = {
     *("tisch", "stuhl", "sessel", "schrank", "regal", "leuchte", "teppich", "spiegel"),
     *("kommode", "bett", "sofa", "hocker", "vase"),
+    *("kast", "tafel", "stoel", "lamp", "bord", "stol", "skap", "lampa", "soffa"),
+}
+
+_OWN_WORDS = {
+    "chest": ("box", "boxes"),
+    "planter": ("box", "boxes"),
+    "jewelry box": ("box", "boxes"),
+    "plant": ("canopy",),
+    "parasol": ("canopy",),
 }
 
 
@@ -37,10 +46,19 @@ class Kind:
         """Matches any of the kind's nouns, singular or plural, spaces or hyphens alike."""
         nouns = sorted((noun.strip() for noun in self.words.split(",")), key=len, reverse=True)
         joined = "|".join(re.escape(noun).replace(r"\ ", "[ -]?") for noun in nouns)
-        # German puts nouns together, the head last: "Eichentisch", "Ledersofa".
+        # German, Dutch and Swedish put nouns together, the head last: "Eichentisch", "Ledersofa".
         heads = "|".join(noun for noun in nouns if noun in _COMPOUND_HEADS)
         compounds = rf"|(?P<compound>(?<![a-z])[a-z]{{3,20}}(?:{heads})e?n?(?![a-z]))" if heads else ""
         return re.compile(rf"(?<![a-z])(?:{joined})(?:e?s)?(?![a-z]){compounds}")
+
+    @cached_property
+    def own_words(self) -> frozenset[str]:
+        """Words that name the thing itself where they would name a part of others: a planter's box, a tree's canopy.
+
+        A poster is a part of the picture it hangs in, so flat things have their own name alone.
+        """
+        nouns = set() if self.has("flat") else {noun for noun in self.words.split(",") if " " not in noun}
+        return frozenset({*self.name.split(), *nouns, *_OWN_WORDS.get(self.name, ())})
 
     def has(self, trait: str) -> bool:
         """Whether it is `flat` (hangs, thin), `lying` (thickness is its height), a `bed` (length is depth), ..."""

@@ -55,6 +55,9 @@ def remark(side: Side, size: Size, kind: Kind | None) -> list[Conflict]:
     if size.reading.scope.name in _HARDLY_THE_WHOLE:
         why = f"“{size.reading.quote[:60]}” is the {size.reading.scope.name} alone; nothing is stated for the whole."
         return [_conflict(side, [size.metres], size.metres, why)]
+    if size.reading.called:
+        why = f"“{size.reading.quote[:60]}” is said of “{size.reading.called}”; nothing else is stated."
+        return [_conflict(side, [size.metres], size.metres, why)]
     if size.reading.guessed_unit:
         why = f"“{size.reading.quote[:60]}” names no unit; it is read in the one that suits it best."
         return [_conflict(side, [size.metres], size.metres, why)]

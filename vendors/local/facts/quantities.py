@@ -146,17 +146,28 @@ def _abbreviates(tokens: list[Token], at: int) -> bool:
         "avec",
     }:
         return following is not None
+    if previous.text == "long" and (at < 2 or tokens[at - 2].kind in {"comma", "stop", "colon", "slash"}):
+        # French `Long. 150, Prof. 40`.
+        return following is not None and following.kind == "num"
     short = (
         previous.text in words.UNITS
         or previous.text in words.AXIS_LETTERS
         or previous.text in {"no", "nr", "dim", "dims"}
     )
-    return short and following is not None and (
+    return short and following is not None and not _leads_a_row(tokens, at + 1) and (
         following.kind in {"num", "comma", "close", "open", "colon", "dash", "slash", "x"}
         or following.text in words.BY | words.AXIS_LETTERS.keys() | words.AXIS_ADJECTIVES.keys()
         or following.start == token.end
         or _names_what_went_before(tokens, at + 1)
     )  # fmt: skip
+
+
+def _leads_a_row(tokens: list[Token], at: int) -> bool:
+    """Whether a letter begins a row of labels before their numbers: the W in `40 cm. W 60 x D 50`."""
+    row = [token for token in tokens[at : at + 6] if token.text not in words.UNITS]
+    kinds = [token.kind for token in row[:5]]
+    letters = len(row) > 3 and row[0].text in words.AXIS_LETTERS and row[3].text in words.AXIS_LETTERS
+    return letters and kinds[1] == "num" and row[2].text in words.BY and kinds[4:] == ["num"]
 
 
 def _names_what_went_before(tokens: list[Token], at: int) -> bool:

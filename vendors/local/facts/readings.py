@@ -41,6 +41,8 @@ class Reading:
     guessed_unit: bool = False
     sizes: frozenset[str] | None = None
     step: float = 0.01
+    titled: bool = False
+    called: str = ""
 
     @property
     def middle(self) -> float:
@@ -70,6 +72,8 @@ class MeasureReader:
         self._columns: list[list[Item]] = []
         self._label: list[Item] = []
         self._section, self._section_number = Section(), 0
+        self._titled = numbers_in_title(document)
+        self._names = frozenset(word for line in document.of("title", "type") for word in line.folded.split())
         for number, line in enumerate(document.lines):
             if line.source in {"title", "description", "tags"}:
                 self._read_line(line, number)
@@ -78,7 +82,8 @@ class MeasureReader:
     def _read_line(self, line: Line, number: int) -> None:
         items = read_items(without_letters(line.folded) if line.source == "description" else line.folded)
         if line.source != "description":
-            self._add(ChainReader(items, self.kind).read(), line, number, Section(), items)
+            reader = ChainReader(items, self.kind, in_title=line.source == "title")
+            self._add(reader.read(), line, number, Section(), items)
         elif not any(item.kind == "q" for item in items):
             self._read_heading(line, items)
         elif line.cells:
@@ -156,7 +161,8 @@ class MeasureReader:
             return chain.has_unit or named or chain.labelled >= 2 or titled or alone
         member = chain.members[0]
         if member.axis is None:
-            return chain.has_unit and (named or line.source == "title" or alone or self._beside_its_noun(chain, line))
+            titled = line.source == "title" or member.quantities[0].high in self._titled
+            return chain.has_unit and (named or titled or alone or self._beside_its_noun(chain, line))
         electric = self.kind is not None and (self.kind.family == "lamp" or self.kind.name in {"lamp", *_ELECTRIC})
         if electric and member.axis == "width" and member.quantities[0].unit is None and not member.spelled_out:
             return False
@@ -182,7 +188,8 @@ class MeasureReader:
         """`100W`: a lone letter on a number without a unit is a label only in a row of them (`W84 D36 H33`)."""
         if not _is_by_letter(chain) or alone:
             return False
-        return sum(_is_by_letter(other) for other in chains) < 2
+        rounds = [other for other in chains if other.members[0].axis == "diameter" and not other.has_unit]
+        return sum(_is_by_letter(other) for other in chains) + len(rounds) < 2
 
     def _readings(self, chain: Chain, line: Line, labels: list[Label]) -> list[Reading]:
         unit, guessed = chain.unit, False
@@ -191,6 +198,7 @@ class MeasureReader:
         found: list[Reading] = []
         place = 0
         sizes = names_at(labels, chain.span[0])
+        titled = any(member.quantities[0].high in self._titled for member in chain.members)
         for at, member in enumerate(chain.members):
             axis: words.Axis | int = member.axis if member.axis is not None else place
             place += member.axis is None
@@ -215,6 +223,8 @@ class MeasureReader:
                             guessed_unit=guessed,
                             sizes=sizes,
                             step=quantity.step * words.METRES[quantity.unit or its_unit],
+                            titled=titled,
+                            called="" if chain.called in self._names else chain.called,
                         )
                     )
         return found
@@ -235,6 +245,13 @@ class MeasureReader:
             unit: abs_log(longest.quantities[0].high * words.METRES[unit] / length) for unit in ("cm", "in", "mm", "m")
         }
         return min(fits, key=lambda unit: fits[unit])
+
+
+def numbers_in_title(document: Document) -> frozenset[float]:
+    """The bare numbers of a title, which pick one of several listed sizes: "Dining Table 180"."""
+    items = [item for line in document.of("title") for item in read_items(line.folded)]
+    found = {item.quantity.high for item in items if item.quantity and item.quantity.unit is None}
+    return frozenset(number for number in found if number >= 10)
 
 
 def abs_log(ratio: float) -> float:

@@ -67,12 +67,7 @@ def scope_of(text: str, kind: Kind | None) -> Scope:
     if kind is not None and kind.mount == "ceiling" and (_HANGS_BY.search(text) or _DROP.search(text)):
         return Scope("cord", NEVER) if _HANGS_BY.search(text) else Scope("drop", PART)
     spoken = _without_inclusions(_ALL_ROUND.sub(" ", text)).split()
-    own = (
-        set(kind.name.split())
-        | ({"box", "boxes"} if kind and kind.name in {"chest", "planter", "jewelry box"} else set())
-        if kind
-        else set()
-    )
+    own = kind.own_words if kind else frozenset()
     said = [word for word in spoken if word not in own and word.removesuffix("s") not in own]
     present = set(said)
     if _CORD.search(text):

@@ -85,7 +85,8 @@ def _by_widest_ends(groups: list[Group], kind: Kind | None) -> list[Group]:
     for axis in ("diameter", "width"):
         ends = [r for group in groups for r in group.readings if r.axis == axis and r.scope.name in _ENDS]
         tapers = kind is not None and kind.name in _TAPERED and axis == "diameter"
-        if ends and (tapers or {"top", "bottom"} <= {reading.scope.name for reading in ends}):
+        named = {reading.scope.name for reading in ends}
+        if ends and (tapers or ("top" in named and named & {"bottom", "base"})):
             widest = max(ends, key=lambda reading: reading.middle)
             kept = [[r for r in group.readings if r is widest or r not in ends] for group in groups]
             groups = [Group([_by_its_end(reading, widest) for reading in row]) for row in kept]
@@ -124,6 +125,8 @@ def _labelled_sides(
     flat, lying = bool(kind and kind.has("flat")), bool(kind and kind.has("lying"))
     sides: dict[str | int, tuple[Side, ...]] = {side: (side,) for side in SIDES if side in middles}
     shallow = kind is not None and kind.typical[1] <= SHALLOW
+    if kind and kind.name == "shelf" and "height" not in middles and "depth" in middles:
+        sides["thickness"] = ("height",)
     if "thickness" in middles and (flat or lying or (shallow and "depth" not in middles)):
         sides["thickness"] = ("height",) if lying else ("depth",)
     if kind and lying and "depth" in middles and not {"height", "thickness"} & middles.keys():
@@ -202,7 +205,8 @@ def _lone_side(value: float, free: list[Side], kind: Kind | None, labelled: Labe
     if kind and kind.lead == "diameter" and set(across) <= set(free):
         return across
     if kind is None or len(free) < 3:
-        return (free[-1],) if len(free) < 3 else ("width",)
+        # `60 x 170 h`: across, before deep.
+        return (free[-1],) if len(free) < 3 and "height" in free else ("width",) if "width" in free else (free[-1],)
     if kind.has("bed") and kind.has("lying") and abs_log(value / kind.typical[2]) < abs_log(value / kind.typical[0]):
         # "Mattress, 10 inch".
         return ("height",)
@@ -259,6 +263,8 @@ def _tier(reading: Reading, side: Side, kind: Kind | None, variants: frozenset[s
         return None
     if reading.vague:
         tier = max(tier, VAGUE)
+    if reading.called:
+        tier = PART
     tier += _beside_description(reading)
     tier += (0.5 if reading.after_part else 0.0) + (0.25 if reading.guessed_unit or reading.unsure else 0.0)
     tier -= 0.25 if reading.announced and tier >= 1 else 0.0
@@ -272,7 +278,9 @@ def _tier(reading: Reading, side: Side, kind: Kind | None, variants: frozenset[s
     if reading.sizes and "full" in reading.sizes and reading.scope.name == "overall":
         # "Full: 54 x 75" is a size of bed.
         tier += NEUTRAL
-    return tier - (0.6 if variants & said else 0.0)
+    # "Table 130" picks 130 of the sizes listed; "Poster 50x70" names its sheet.
+    picks = reading.titled and not (kind and kind.has("flat"))
+    return tier - (0.6 if variants & said else 0.3 if picks else 0.0)
 
 
 def _beside_description(reading: Reading) -> float:

@@ -138,14 +138,16 @@ SIZE_WORDS = _set(
     """
     dimension dimensions dims dim measurement measurements measures measuring measure size sizes sizing abmessungen
     masse mase maße dimensiones medidas dimensioni misure afmetingen afmeting taille format formaat groesse grosse
-    spec specs specifications mesures サイズ 寸法 商品サイズ 本体サイズ 外寸 外形寸法 wymiary mitat mål matt
+    spec specs specifications mesures サイズ 寸法 商品サイズ 本体サイズ 外寸 外形寸法
+    storlek tamano talla taglia rozmiar wymiary mitat mål matt
     """
 )
 OVERALL = _set(
     """
     overall assembled total product item external exterior outer outside framed full complete gesamt entire whole
     gesamtmasse gesamtabmessungen aussen außen totale
-    hors tout ingombro produkt produktmasse closed unextended folded-out standing
+    hors tout ingombro produkt produktmasse closed unextended folded-out standing listing shown pictured abgebildet
+    aussenmass außenmaß buitenmaat cerrado cerrada chiuso chiusa ferme fermee geschlossen gesloten
     """
 )
 PACKAGE = _set(
@@ -166,7 +168,7 @@ NEVER = _set(
     strap tape コード ceilings beds ceiling max-load opening pocket hole holes extended extends extending extension
     extendable expanded expands leaf leaves reclined opened swatch sample kabel kabellange fabellange
     zuleitung rod rods stem pole viewing away higher lower taller wider deeper longer shorter increments doorways
-    sofas entrance
+    sofas entrance aperto aperta abierto abierta geoffnet
     """
 )
 # Where the words after a measurement stop belonging to it.
@@ -239,4 +241,20 @@ EXCLUDING = _set(
     """
     without excluding excl ohne sans sin
     """
+)
+# Words before a row of numbers that do not name another thing.
+SAID = (
+    FILLERS
+    | SIZE_WORDS
+    | LISTING
+    | INCLUDING
+    | AFTERWARDS
+    | VAGUE
+    | UNSURE
+    | _set(
+        """
+    each one per piece set choose select pick footprint actual open lifted also available standard default regular
+    para here this our your made handmade custom new colour color finish variant option
+    """
+    )
 )

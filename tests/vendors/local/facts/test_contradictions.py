@@ -90,3 +90,17 @@ def test_what_every_sofa_is_goes_without_remark():
 def test_a_contradiction_lowers_the_confidence():
     clear, torn = (extract_facts("Sofa", text, "Sofas") for text in ("Width 200 cm", "Width 200 cm. Width 240 cm."))
     assert torn["confidence"] < clear["confidence"]
+
+
+def test_numbers_said_of_an_unknown_thing_yield_to_others_and_never_stand_silently():
+    said = "Scratch post 9 x 9 x 40 cm."
+    alone = extract_facts("Cat tree Kimba", said, "Pets")
+    assert {"width", "depth", "height"} <= {conflict["field"] for conflict in alone["conflicts"]}
+    beside = extract_facts("Cat tree Kimba", f"{said} W 60 x D 50 x H 145 cm.", "Pets")
+    assert beside["dimensions_m"] == {"width": 0.6, "depth": 0.5, "height": 1.45}
+
+
+def test_a_mirror_s_pair_that_starts_with_the_longer_side_is_a_guess_without_a_picture():
+    facts = extract_facts("Ash mirror", "90 x 60 cm", "Mirrors")
+    assert {"width", "height"} <= {conflict["field"] for conflict in facts["conflicts"]}
+    assert not extract_facts("Ash mirror", "60 x 90 cm", "Mirrors")["conflicts"]
