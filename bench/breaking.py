@@ -93,6 +93,17 @@ def _sized(size: float) -> Break:
     return lambda room, good: _rebuilt(room, good, _map(good, size), _map(good, size))
 
 
+def _moved(share: float) -> Break:
+    """Beside the place that was asked for, towards the emptier side, its shadow with it."""
+
+    def make(room: Pixels, good: Picture) -> Picture:
+        x0, _, x1, _ = _box(good.mask)
+        right = share if x0 + x1 < room.shape[1] else -share
+        return _rebuilt(room, good, _map(good, right=right), _map(good, right=right))
+
+    return make
+
+
 def _mirrored(room: Pixels, good: Picture) -> Picture:
     return _rebuilt(room, good, _map(good, mirror=True), _map(good))
 
@@ -130,18 +141,28 @@ def _missing(room: Pixels, good: Picture) -> Picture:
     return Picture(room.copy(), good.mask)
 
 
-def _shadowless(room: Pixels, good: Picture) -> Picture:
-    return _rebuilt(room, good, _map(good), None)
+def _shadowless(share: float) -> Break:
+    """A share of its shadow's depth is missing."""
+
+    def make(room: Pixels, good: Picture) -> Picture:
+        bare = _rebuilt(room, good, _map(good), None)
+        return Picture(_blend(good.pixels, bare.pixels, share), bare.mask)
+
+    return make
 
 
-def _cropped(room: Pixels, good: Picture) -> Picture:
-    """The right third of the product is not there."""
-    x0, _, x1, _ = _box(good.mask)
-    kept = good.mask.copy()
-    kept[:, x1 - (x1 - x0) // 3 :] = 0
-    rest = _rebuilt(room, good, None, _map(good)).pixels
-    alpha = kept[..., None].astype(np.float32) / 255.0
-    return Picture(np.rint(good.pixels * alpha + rest * (1.0 - alpha)).astype(np.uint8), kept)
+def _cropped(share: float) -> Break:
+    """The right part of the product is not there."""
+
+    def make(room: Pixels, good: Picture) -> Picture:
+        x0, _, x1, _ = _box(good.mask)
+        kept = good.mask.copy()
+        kept[:, x1 - round((x1 - x0) * share) :] = 0
+        rest = _rebuilt(room, good, None, _map(good)).pixels
+        alpha = kept[..., None].astype(np.float32) / 255.0
+        return Picture(np.rint(good.pixels * alpha + rest * (1.0 - alpha)).astype(np.uint8), kept)
+
+    return make
 
 
 def _duplicated(room: Pixels, good: Picture) -> Picture:
@@ -179,9 +200,11 @@ def _dyed(distance: float) -> Break:
     return make
 
 
-def _blurred(room: Pixels, good: Picture) -> Picture:
-    x0, _, x1, _y1 = _box(good.mask)
-    return _inside(good, cv2.GaussianBlur(good.pixels, (0, 0), max(2.0, 0.012 * (x1 - x0))).astype(np.float32))
+def _blurred(sigma: float) -> Break:
+    """Out of focus by a Gaussian of a standard deviation (px of a photo of 1280 px)."""
+    return lambda room, good: _inside(
+        good, cv2.GaussianBlur(good.pixels, (0, 0), sigma * max(room.shape) / 1280).astype(np.float32)
+    )
 
 
 def _inside(good: Picture, other: Float) -> Picture:
@@ -190,19 +213,30 @@ def _inside(good: Picture, other: Float) -> Picture:
     return Picture(np.clip(mixed, 0, 255).astype(np.uint8), good.mask)
 
 
-def _haloed(room: Pixels, good: Picture) -> Picture:
+def _haloed(opacity: float) -> Break:
     """A pale rim along the outline, as a careless cutout has."""
-    solid = (good.mask > 127).astype(np.uint8)
-    wide = max(3, round(0.012 * float(np.sqrt(solid.sum())))) | 1
-    rim = cv2.dilate(solid, np.ones((wide, wide), np.uint8)) - cv2.erode(solid, np.ones((3, 3), np.uint8))
-    soft = cv2.GaussianBlur(rim.astype(np.float32), (0, 0), 0.7)[..., None] * 0.9
-    return Picture(np.rint(good.pixels * (1.0 - soft) + 250.0 * soft).astype(np.uint8), good.mask)
+
+    def make(room: Pixels, good: Picture) -> Picture:
+        solid = (good.mask > 127).astype(np.uint8)
+        wide = max(3, round(0.012 * float(np.sqrt(solid.sum())))) | 1
+        rim = cv2.dilate(solid, np.ones((wide, wide), np.uint8)) - cv2.erode(solid, np.ones((3, 3), np.uint8))
+        soft = cv2.GaussianBlur(rim.astype(np.float32), (0, 0), 0.7)[..., None] * opacity
+        return Picture(np.rint(good.pixels * (1.0 - soft) + 250.0 * soft).astype(np.uint8), good.mask)
+
+    return make
 
 
-def _room_brighter(room: Pixels, good: Picture) -> Picture:
-    alpha = good.mask[..., None].astype(np.float32) / 255.0
-    lifted = np.clip(good.pixels.astype(np.float32) * 1.1 + 4.0, 0, 255)
-    return Picture(np.rint(lifted * (1.0 - alpha) + good.pixels * alpha).astype(np.uint8), good.mask)
+def _room_brighter(gain: float) -> Break:
+    def make(room: Pixels, good: Picture) -> Picture:
+        alpha = good.mask[..., None].astype(np.float32) / 255.0
+        lifted = np.clip(good.pixels.astype(np.float32) * gain + 40.0 * (gain - 1.0), 0, 255)
+        return Picture(np.rint(lifted * (1.0 - alpha) + good.pixels * alpha).astype(np.uint8), good.mask)
+
+    return make
+
+
+def _blend(one: Pixels, other: Pixels, share: float) -> Pixels:
+    return np.asarray(np.rint(one * (1.0 - share) + other * share), np.uint8)
 
 
 def _room_altered(room: Pixels, good: Picture) -> Picture:
@@ -227,17 +261,18 @@ KINDS: dict[str, Break] = {
     "floating": _floating(0.2),
     "twice too large": _sized(2.0),
     "half as large": _sized(0.5),
+    "moved": _moved(0.6),
     "flattened": _flattened,
     "recoloured": _recoloured,
     "wrong product": _swapped,
     "mirrored": _mirrored,
     "duplicated": _duplicated,
     "missing": _missing,
-    "cropped": _cropped,
-    "blurred": _blurred,
-    "haloed": _haloed,
-    "shadowless": _shadowless,
-    "room brighter": _room_brighter,
+    "cropped": _cropped(1 / 3),
+    "blurred": _blurred(4.0),
+    "haloed": _haloed(0.9),
+    "shadowless": _shadowless(1.0),
+    "room brighter": _room_brighter(1.1),
     "room altered": _room_altered,
     "another size": _other_size,
 }
@@ -246,7 +281,13 @@ SWEEPS: dict[str, dict[str, Break]] = {
     "floating by, of its height": {f"{share:.0%}": _floating(share) for share in (0.05, 0.1, 0.15, 0.2, 0.3)},
     "larger by a factor of": {f"{size:g}": _sized(size) for size in (1.1, 1.2, 1.4, 2.0)},
     "smaller by a factor of": {f"{size:g}": _sized(size) for size in (0.9, 0.8, 0.7, 0.5)},
-    "another colour by, ΔE2000": {f"{away:g}": _dyed(away) for away in (5.0, 10.0, 15.0, 20.0, 30.0)},
+    "another colour by, ΔE2000": {f"{away:g}": _dyed(away) for away in (5.0, 8.0, 12.0, 16.0, 20.0, 30.0)},
+    "moved by, of its width": {f"{share:.0%}": _moved(share) for share in (0.1, 0.2, 0.4, 0.6)},
+    "cropped by, of its width": {f"{share:.0%}": _cropped(share) for share in (0.05, 0.1, 0.2, 0.33)},
+    "blurred by, px": {f"{sigma:g}": _blurred(sigma) for sigma in (1.0, 1.5, 2.0, 3.0, 4.0)},
+    "haloed by, of white": {f"{share:.0%}": _haloed(share) for share in (0.15, 0.3, 0.6, 0.9)},
+    "shadowless by": {f"{share:.0%}": _shadowless(share) for share in (0.5, 0.75, 0.9, 1.0)},
+    "room brighter by": {f"{gain - 1:.0%}": _room_brighter(gain) for gain in (1.02, 1.04, 1.06, 1.1)},
 }
 
 __all__ = ["KINDS", "SWEEPS", "Break", "Picture"]

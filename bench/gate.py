@@ -42,6 +42,7 @@ REASONS: dict[str, set[str]] = {
     "half as large": {"scale_error"},
     "larger": {"scale_error"},
     "smaller": {"scale_error"},
+    "moved": {"place_iou", "silhouette_iou"},
     "flattened": {"aspect_error", "scale_error"},
     "recoloured": {"product_delta_e", "product_found"},
     "another colour": {"product_delta_e", "product_found"},
@@ -50,7 +51,7 @@ REASONS: dict[str, set[str]] = {
     "duplicated": {"second_product", "outside_drift", "outside_changed_share", "aspect_error"},
     "missing": {"product_found", "product_complete"},
     "cropped": {"product_complete", "silhouette_iou", "aspect_error"},
-    "blurred": {"sharpness", "product_ssim"},
+    "blurred": {"sharpness", "edge_blur"},
     "haloed": {"seam"},
     "shadowless": {"contact_shadow"},
     "room brighter": {"outside_drift"},
@@ -231,13 +232,10 @@ def ready_cutout(product: SceneProduct) -> Pixels:
 
 
 def other_cutout(pair: ScenePair) -> Pixels:
-    """The cutout of another product that stands as the pair's does."""
+    """The cutout of another product, one that stands as the pair's does if there is one."""
     mount = pair.product.numbers["truth"]["mounting"]
-    found = next(
-        each for each in products()
-        if each.name != pair.product.name and each.numbers["truth"]["mounting"] == mount
-    )  # fmt: skip
-    return ready_cutout(found)
+    others = [each for each in products() if each.name != pair.product.name]
+    return ready_cutout(min(others, key=lambda each: bool(each.numbers["truth"]["mounting"] != mount)))
 
 
 def cpu_of_large() -> float:

@@ -1,4 +1,4 @@
-"""Whether a picture shows a product as its cutout does: colours, structure, sharpness, clean edges."""
+"""Whether a picture shows a product as its cutout does: colours, structure, clean edges."""
 
 import cv2
 import numpy as np
@@ -7,14 +7,16 @@ from skimage.color import deltaE_ciede2000
 from skimage.metrics import structural_similarity
 
 from imaging.colour import luma, to_lab, to_linear, to_srgb
+from imaging.light import LUMINANCE
 from imaging.sprite import Sprite, resized_sprite
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-SSIM_SIDE, CELLS = 256, 7
-# What a picture may change about the light that the room lets expect: its level, and the ratio of channels.
-EXPOSURE_RANGE, CAST_RANGE = (0.35, 2.2), (0.8, 1.25)
+# Grain (px at SSIM_SIDE) that is none of a product's structure.
+SSIM_SIDE, GRAIN, CELLS = 256, 1.5, 7
+# How far the level of a product, and of parts of it in light and shade, may be from what the room lets expect.
+EXPOSURE_RANGE, SHADING_RANGE = (0.35, 2.2), (0.4, 2.5)
 
 
 def identity(
@@ -25,7 +27,7 @@ def identity(
     gains: Float,
     in_place: Sprite | None,
 ) -> dict[str, float | None]:
-    """Colour, structure and sharpness of the product against its cutout, in the light of linear gains (3,).
+    """Colour and structure of the product against its cutout, in the light of linear gains (3,).
 
     The cutout is fitted to the box (px) in which the picture shows it, unless it comes `in_place` (hanging, partly
     hidden); compared is where mask (H, W) and cutout agree.
@@ -33,9 +35,9 @@ def identity(
     x0, x1 = (int(np.clip(round(side), 0, mask.shape[1])) for side in (seen[0], seen[2]))
     y0, y1 = (int(np.clip(round(side), 0, mask.shape[0])) for side in (seen[1], seen[3]))
     if min(x1 - x0, y1 - y0) < 8:
-        return {"product_delta_e": None, "product_ssim": None, "sharpness": None}
+        return {"product_delta_e": None, "product_ssim": None}
     if in_place is not None:
-        wanted, alpha = _cropped(in_place, (x0, y0, x1, y1))
+        wanted, alpha = laid_out(in_place, (x0, y0, x1, y1))
     else:
         core = np.ascontiguousarray(_tight(rgba))
         sprite = resized_sprite(core, (0, 0, x1 - x0, y1 - y0))
@@ -44,12 +46,11 @@ def identity(
     shown = result[y0:y1, x0:x1]
     both = np.minimum(alpha, mask[y0:y1, x0:x1] / 255.0).astype(np.float32)
     if min(shown.shape[:2]) < 8 or (both > 0.95).sum() < 30:
-        return {"product_delta_e": None, "product_ssim": None, "sharpness": None}
+        return {"product_delta_e": None, "product_ssim": None}
     own = np.clip(np.rint(wanted), 0, 255).astype(np.uint8)
     return {
         "product_delta_e": _delta_e(shown, own, both, gains),
         "product_ssim": _ssim(shown, own, both),
-        "sharpness": _sharpness(shown, own, both),
     }
 
 
@@ -59,7 +60,7 @@ def _tight(rgba: Pixels) -> Pixels:
     return rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _cropped(sprite: Sprite, box: tuple[int, int, int, int]) -> tuple[Float, Float]:
+def laid_out(sprite: Sprite, box: tuple[int, int, int, int]) -> tuple[Float, Float]:
     """Straight colour and alpha of a sprite within a box of the photo; empty where it does not reach."""
     x0, y0, x1, y1 = box
     colour, alpha = np.zeros((y1 - y0, x1 - x0, 3), np.float32), np.zeros((y1 - y0, x1 - x0), np.float32)
@@ -81,21 +82,23 @@ def _shrunk(image: Float | Pixels, longest: int) -> Float:
 
 
 def _delta_e(shown: Pixels, wanted: Pixels, both: Float, gains: Float) -> float | None:
-    """Mean CIEDE2000 over a coarse grid of the product, in the room's light and its best plausible level and cast.
+    """Mean CIEDE2000 over a coarse grid of the product, in the room's light at each cell's best plausible level.
 
-    The grid is coarse because a model may show the product turned a little, which moves every detail.
+    The grid is coarse because a model may show the product turned a little, which moves every detail. Light and shade
+    fall otherwise in a room than in a studio: they are free, hue and saturation are not.
     """
     weight = _celled(both)
-    inside = weight > 0.25
+    # A lamp or a plant fills no cell by much.
+    inside = weight > min(0.25, 0.4 * float(weight.max()))
     if inside.sum() < 4:
         return None
     seen, own = (
         _celled(to_linear(image) * both[..., None])[inside] / weight[inside][:, None] for image in (shown, wanted)
     )
     own = own * gains
-    change = seen.mean(axis=0) / np.maximum(own.mean(axis=0), 1e-4)
-    exposure = float(np.clip(np.median(change), *EXPOSURE_RANGE))
-    relit = own * (exposure * np.clip(change / max(exposure, 1e-4), *CAST_RANGE))
+    exposure = float(np.clip(np.median(seen.mean(axis=0) / np.maximum(own.mean(axis=0), 1e-4)), *EXPOSURE_RANGE))
+    shading = (seen @ LUMINANCE) / np.maximum(own @ LUMINANCE * exposure, 1e-4)
+    relit = own * exposure * np.clip(shading, *SHADING_RANGE)[:, None]
     pair = [to_lab(np.rint(to_srgb(image)).astype(np.uint8)[None]) for image in (seen, relit)]
     return float(np.average(deltaE_ciede2000(*pair)[0], weights=weight[inside]))
 
@@ -104,26 +107,17 @@ def _celled(image: Float) -> Float:
     return np.asarray(cv2.resize(image.astype(np.float32), (CELLS, CELLS), interpolation=cv2.INTER_AREA))
 
 
-def _sharpness(shown: Pixels, wanted: Pixels, both: Float) -> float | None:
-    """Steepest edges of the product (95th percentile of gradients over the spread), as a share of the cutout's."""
-    inside = cv2.erode(both, np.ones((5, 5), np.uint8)) > 0.9
-    if inside.sum() < 200:
-        return None
-    edges = []
-    for image in (shown, wanted):
-        grey = cv2.GaussianBlur(luma(image), (0, 0), 0.8)
-        steep = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))[inside]
-        edges.append(float(np.percentile(steep, 95)) / max(float(grey[inside].std()), 3.0))
-    return edges[0] / max(edges[1], 1e-3)
-
-
 def _ssim(shown: Pixels, wanted: Pixels, both: Float) -> float | None:
-    """Structural similarity of luma within the product, after matching mean and spread (light may differ)."""
+    """Structural similarity of luma within the product, without grain, after matching mean and spread."""
     weight = _shrunk(both, SSIM_SIDE)
     inside = weight > 0.9
-    seen, own = _shrunk(luma(shown), SSIM_SIDE), _shrunk(luma(wanted), SSIM_SIDE)
     if inside.sum() < 60:
         return None
+    core = inside.astype(np.float32)
+    near = np.maximum(cv2.GaussianBlur(core, (0, 0), GRAIN), 1e-3)
+    seen, own = (
+        cv2.GaussianBlur(_shrunk(luma(image), SSIM_SIDE) * core, (0, 0), GRAIN) / near for image in (shown, wanted)
+    )
     spread = max(float(own[inside].std()), 2.0)
     matched = (seen - seen[inside].mean()) / max(float(seen[inside].std()), 1.0) * spread + own[inside].mean()
     flat = float(own[inside].mean())
@@ -160,4 +154,4 @@ def _extreme(grey: Float, where: Pixels, kernel: Pixels, reach: object, empty: f
     return np.asarray(reach(np.where(where > 0, grey, empty).astype(np.float32), kernel), np.float32)  # type: ignore[operator]
 
 
-__all__ = ["identity", "seam"]
+__all__ = ["identity", "laid_out", "seam"]

@@ -14,21 +14,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.checks import check_placement, inside_share, pose_of
-from imaging.colour import fit_within, to_linear
+from imaging.checks import inside_share
+from imaging.colour import fit_within
 from imaging.drift import outside_change, shadow_zone, with_cast_shadow
 from imaging.evidence import changed
 from imaging.expected import as_rgba, expected_sprite, in_photo, true_height
-from imaging.geometry import footprint
-from imaging.labels import is_floor
+from imaging.footing import contact_shadow, support
 from imaging.light import light_at, studio_level
-from imaging.likeness import identity, seam
+from imaging.likeness import identity, laid_out, seam
 from imaging.measures import Measure, with_drift
 from imaging.occlusion import Cover, cover_of, covered
 from imaging.placement import box_iou
 from imaging.room import Room
 from imaging.scene import Box, Placement, Product
 from imaging.seen import aligned, find_product, outline_of, unexplained
+from imaging.sharpness import detail_kept, edge_blur
 from imaging.sprite import Sprite, resized_sprite
 from imaging.stance import flat_share
 
@@ -67,6 +67,7 @@ COMPARED = (
     ("product_delta_e", "ΔE2000"),
     ("product_ssim", "share"),
     ("sharpness", "ratio"),
+    ("edge_blur", "px"),
     ("place_iou", "share"),
     ("silhouette_iou", "share"),
     ("seam", "levels"),
@@ -74,9 +75,9 @@ COMPARED = (
 )
 # A model may turn the product a little, and its outline is only found: likeness in every detail and a clean edge are
 # asked only of a cutout that was pasted.
-PASTED = {"product_ssim", "silhouette_iou", "seam"}
-# Who says where it painted need not be found.
-SOUGHT = {"product_found"}
+PASTED = {"product_ssim", "sharpness", "silhouette_iou", "seam"}
+# Who says where it painted need not be found, and is told to be sharp by its details.
+SOUGHT = {"product_found", "edge_blur"}
 
 
 def measure(
@@ -102,12 +103,12 @@ def measure(
     inside = Measure("inside_image", _rounded(inside_share(placement)), "share")
     if result_pixels.shape != room_pixels.shape:
         note = f"the picture is {result_pixels.shape[1]} x {result_pixels.shape[0]}, not the room's size"
-        placed = [inside, _support(room, product, placement, None)]
+        placed = [inside, _support(room_pixels, room_pixels, room, product, placement)]
         found = [*placed, *_nothing(note), Measure("size_kept", 0.0, "share", note)]
     else:
         shown = _Shown.of(result_pixels, room_pixels, room, cutout_rgba, product, placement, product_mask, repaint)
-        placed = [inside, _support(shown.room, product, shown.placement, shown.cover)]
-        found = [*placed, *_compared(shown), Measure("size_kept", 1.0, "share")]
+        placed = [inside, _support(shown.picture, shown.before, shown.room, product, shown.placement)]
+        found = [*placed, *_compared(shown, repaint), Measure("size_kept", 1.0, "share")]
     return with_drift(found, repaint, max(room_pixels.shape))
 
 
@@ -180,7 +181,7 @@ class _Shown:
         return in_photo(self.expected, self.mask.shape)
 
 
-def _compared(shown: _Shown) -> list[Measure]:
+def _compared(shown: _Shown, repaint: Mapping[str, Any] | None) -> list[Measure]:
     """The measures that compare a picture with its room and its product."""
     if shown.seen is None or not (shown.mask > 127).any():
         return _nothing("no product in the mask")
@@ -203,10 +204,12 @@ def _compared(shown: _Shown) -> list[Measure]:
         "product_complete": _complete(picture, before, shown.mask),
         "second_product": unexplained(picture, before, as_rgba(shown.expected), shown.gains, covers),
         **identity(picture, shown.seen, shown.outline, shown.rgba, shown.gains, in_place),
+        "sharpness": _detail_kept(shown),
+        "edge_blur": _edge_blur(shown, repaint),
         "place_iou": box_iou(shown.seen, wanted) if wanted else 0.0,
         "silhouette_iou": _silhouette_iou(shown.mask > 127, expected > 127),
         "seam": seam(picture, shown.outline),
-        "contact_shadow": _contact_shadow(shown, covers),
+        "contact_shadow": contact_shadow(picture, before, shown.room, shown.product, placement, shown.outline),
     }
     return [_measured(key, values[key], unit, shown.pasted) for key, unit in COMPARED]
 
@@ -255,19 +258,9 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), 4)
 
 
-def _support(room: Room, product: Product, placement: Placement, cover: Cover | None) -> Measure:
-    """Share of what the product rests on that carries it; what stands in front of it tells nothing about that."""
-    check = check_placement(room, product, placement)
-    share = check.measures.get("support", 0.0)
-    pose = pose_of(room, product, placement) if cover is not None else None
-    if cover is not None and pose is not None:
-        base = np.zeros((room.height, room.width), np.uint8)
-        cv2.fillConvexPoly(base, np.rint(room.camera().project(pose.base)).astype(np.int32), 1)
-        high, wide = cover.alpha.shape
-        base[cover.y : cover.y + high, cover.x : cover.x + wide][cover.alpha > 0.5] = 0
-        floor = cv2.resize(is_floor(room.regions).astype(np.uint8), (room.width, room.height))
-        share = max(share, float(np.count_nonzero(floor[base > 0])) / max(int(base.sum()), 1))
-    return Measure("on_support", _rounded(share), "share", check.reason or "")
+def _support(picture: Pixels, before: Pixels, room: Room, product: Product, placement: Placement) -> Measure:
+    share, reason = support(picture, before, room, product, placement)
+    return Measure("on_support", _rounded(share), "share", reason or "")
 
 
 def _reduced(pixels: Pixels, size: tuple[int, int]) -> Pixels:
@@ -350,28 +343,30 @@ def _silhouette_iou(solid: Mask, wanted: Mask) -> float:
     return float((solid & wanted).sum()) / union if union else 0.0
 
 
-def _contact_shadow(shown: _Shown, mask: Pixels) -> float | None:
-    """Ratio of linear light after to before, beside the product's base (under it, where that can be seen)."""
-    room, product, placement = shown.room, shown.product, shown.placement
-    if placement.mount == "ceiling" or product.lies_flat:
+def _detail_kept(shown: _Shown) -> float | None:
+    """Sharpness of a pasted cutout, told where it was to be pasted."""
+    if not shown.pasted:
         return None
-    near = np.zeros(mask.shape, np.uint8)
-    if placement.mount == "wall":
-        reach = max(2, round(0.03 * placement.px_per_m))
-        lower = np.zeros_like(mask)
-        lower[reach:] = (mask > 127)[:-reach].astype(np.uint8)
-        near = cv2.dilate(lower, np.ones((3, 3), np.uint8))
-    else:
-        pose = pose_of(room, product, placement)
-        if pose is None:
-            return None
-        wide = footprint(pose.x, pose.z, product.width_m + 0.06, product.depth_m + 0.06, pose.yaw_deg, pose.level_m)
-        cv2.fillPoly(near, [np.rint(room.camera().project(wide)).astype(np.int32)], 1)
-    beside = (near > 0) & (cv2.dilate(mask, np.ones((3, 3), np.uint8)) < 8)
-    if beside.sum() < 20:
+    sprite = shown.expected
+    box = sprite.x, sprite.y, sprite.x + sprite.alpha.shape[1], sprite.y + sprite.alpha.shape[0]
+    x0, y0, x1, y1 = (
+        int(np.clip(side, 0, most)) for side, most in zip(box, (shown.room.width, shown.room.height) * 2, strict=True)
+    )
+    colour, alpha = laid_out(sprite, (x0, y0, x1, y1))
+    own = np.clip(np.rint(colour), 0, 255).astype(np.uint8)
+    both = np.minimum(alpha, shown.outline[y0:y1, x0:x1] / np.float32(255.0))
+    return detail_kept(shown.picture[y0:y1, x0:x1], own, both)
+
+
+def _edge_blur(shown: _Shown, repaint: Mapping[str, Any] | None) -> float | None:
+    """Blur of a sought product, in px of the picture that was sent where that is smaller than the one measured."""
+    if shown.pasted:
         return None
-    light = [np.maximum(to_linear(image[beside]).mean(axis=1), 1e-3) for image in (shown.picture, shown.before)]
-    return float(np.percentile(light[0] / light[1], 30))
+    own = as_rgba(shown.expected)
+    solid = (shown.mask > 127) & (shown.outline > 127)
+    blur = edge_blur(shown.picture, solid, np.ascontiguousarray(own[..., :3]), own[..., 3] > 127)
+    sent = max(repaint["size"]) if repaint and "size" in repaint else WORKING_SIDE
+    return None if blur is None else blur * min(1.0, sent / max(shown.room.width, shown.room.height))
 
 
 __all__ = ["COMPARED", "Measure", "Sought", "measure", "seek_product"]

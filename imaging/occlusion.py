@@ -75,6 +75,13 @@ def cover_before(
     return _refined(room_pixels, room, things, in_front, box)
 
 
+def things_before(room: Room, edge_m: float) -> Mask:
+    """Where (in px of the region map) things stand on the floor nearer than `edge_m` (forward), as the map has it."""
+    things = (room.regions == REGION.FURNITURE).astype(np.uint8)
+    width = things.shape[1]
+    return _in_front(things, room, room.camera(), edge_m, width / room.width, (0, width))
+
+
 def covered(sprite: Sprite, cover: Cover) -> Sprite:
     """The sprite without what is hidden."""
     keep = np.ones(sprite.alpha.shape, np.float32)
@@ -202,4 +209,4 @@ def _cut(labels: Pixels, room: Room, part: tuple[int, int, int, int], size: tupl
     )
 
 
-__all__ = ["Cover", "cover_before", "cover_of", "covered", "put_back"]
+__all__ = ["Cover", "cover_before", "cover_of", "covered", "put_back", "things_before"]

@@ -89,8 +89,8 @@ def outline_of(result: Pixels, room: Pixels, rgba: Pixels, gains: Float, expecte
 
 
 def unexplained(result: Pixels, room: Pixels, rgba: Pixels, gains: Float, mask: Pixels) -> float:
-    """The most that shows the cutout's colours within a box of the product's size beyond its mask (H, W; 0..255), as a
-    share of the product's area."""
+    """The most that shows the cutout's colours beyond the product's mask (H, W; 0..255) in its shape, either way round,
+    as a share of its area."""
     size = fit_within(room.shape[1], room.shape[0], ALIGN_SIDE)
     small = [np.asarray(cv2.resize(each, size, interpolation=cv2.INTER_AREA), np.uint8) for each in (result, room)]
     product = cv2.resize(mask, size, interpolation=cv2.INTER_AREA) > 100
@@ -102,9 +102,13 @@ def unexplained(result: Pixels, room: Pixels, rgba: Pixels, gains: Float, mask: 
         return 0.0
     more = Evidence.of(small[0], small[1], palette_of(rgba, gains)).own & away
     more = cv2.morphologyEx(more.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    _, _, wide, high = cv2.boundingRect(product.astype(np.uint8))
-    shown = cv2.boxFilter(more.astype(np.float32), -1, (wide, high), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    return float(shown.max()) / float(product.sum())
+    x, y, wide, high = cv2.boundingRect(product.astype(np.uint8))
+    shape = cv2.dilate(
+        np.pad(product[y : y + high, x : x + wide].astype(np.uint8), reach), np.ones((reach, reach), np.uint8)
+    ).astype(np.float32)
+    wider = np.pad(more.astype(np.float32), max(shape.shape))
+    shown = [cv2.matchTemplate(wider, each, cv2.TM_CCORR) for each in (shape, np.ascontiguousarray(shape[:, ::-1]))]
+    return float(max(each.max() for each in shown)) / float(product.sum())
 
 
 @dataclass(frozen=True, eq=False)

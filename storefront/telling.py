@@ -71,6 +71,7 @@ MEANS: Mapping[str, Says] = {
     "product_ssim": lambda story, metric: "it does not look like the product",
     "silhouette_iou": lambda story, metric: "its outline is not the product's",
     "sharpness": lambda story, metric: "it is blurred",
+    "edge_blur": lambda story, metric: "it is blurred",
     "place_iou": lambda story, metric: "it stands elsewhere than it was asked to",
     "seam": lambda story, metric: "a seam shows around it",
     "size_kept": lambda story, metric: "the picture has another size than the photo",

@@ -16,6 +16,7 @@ from imaging.likeness import seam
 from imaging.metrics import Measure, measure
 from imaging.photo import decode, encode_jpeg
 from imaging.seen import aligned, find_product
+from imaging.sharpness import detail_kept
 from irschemas.metrics import GateResult, MetricValue, grade
 from tests.imaging.scenes import drawn_room, framed_print, read_drawn_room, sofa_cutout
 from tests.imaging.test_compose import PRINT, SIZED_SOFA, best_spot, sofa_in_room
@@ -23,7 +24,7 @@ from tests.imaging.test_compose import PRINT, SIZED_SOFA, best_spot, sofa_in_roo
 KEYS = [
     "inside_image", "on_support", "scale_error", "aspect_error", "contact_gap",
     "outside_drift", "outside_changed_share",
-    "product_found", "product_complete", "second_product", "product_delta_e", "product_ssim", "sharpness",
+    "product_found", "product_complete", "second_product", "product_delta_e", "product_ssim", "sharpness", "edge_blur",
     "place_iou", "silhouette_iou", "seam", "contact_shadow", "size_kept",
     "frame_residual", "tone_shift", "guide_change",
 ]  # fmt: skip
@@ -86,16 +87,32 @@ def test_a_models_broken_picture_is_refused_too(kind: str) -> None:
     assert not judged(kind, told=False).passed
 
 
-def test_a_blurred_product_is_less_like_its_cutout() -> None:
-    spot = best_spot(PRINT)
+@pytest.mark.parametrize("told", [True, False], ids=["pasted", "sought"])
+def test_a_product_out_of_focus_is_told_by_its_details_or_its_edges(told: bool) -> None:
+    spot, key = best_spot(PRINT), "sharpness" if told else "edge_blur"
     done = compose(drawn_room().pixels, read_drawn_room(), framed_print(), PRINT, spot)
     good = Picture(done.pixels, done.product_mask)
-    sharp, blurred = (
-        measure(each.pixels, drawn_room().pixels, read_drawn_room(), framed_print(), PRINT, spot, each.mask)
-        for each in (good, KINDS["blurred"](drawn_room().pixels, good))
-    )
-    assert figure(blurred, "sharpness") < 0.9 * figure(sharp, "sharpness")
-    assert figure(blurred, "product_ssim") < figure(sharp, "product_ssim")
+    levels = SWEEPS["blurred by, px"]
+    sharp, soft, blurred = (
+        figure(
+            measure(each.pixels, drawn_room().pixels, read_drawn_room(), framed_print(), PRINT, spot,
+                    each.mask if told else None), key)
+        for each in (good, *(levels[level](drawn_room().pixels, good) for level in ("1.5", "3")))
+    )  # fmt: skip
+    if told:
+        assert sharp > 0.9 and soft < 0.7 * sharp and blurred < 0.7 * soft
+    else:
+        assert sharp < 0.5 and soft > sharp + 0.3 and blurred > soft + 0.3
+
+
+def test_grain_is_no_detail_and_no_blur() -> None:
+    own = cv2.GaussianBlur(np.random.default_rng(3).normal(120, 60, (90, 120, 3)), (0, 0), 0.8)
+    own = np.clip(own, 0, 255).astype(np.uint8)
+    inside = np.ones(own.shape[:2], np.float32)
+    noisy = np.clip(own * 0.5 + np.random.default_rng(4).normal(0, 6, own.shape), 0, 255).astype(np.uint8)
+    assert detail_kept(noisy, own, inside) == pytest.approx(1.0, abs=0.1)
+    assert (detail_kept(cv2.GaussianBlur(noisy, (0, 0), 1.5), own, inside) or 0.0) < 0.5
+    assert detail_kept(np.full_like(own, 90), np.full_like(own, 120), inside) is None, "nothing to tell by"
 
 
 def test_likeness_in_detail_is_not_asked_of_a_model() -> None:

@@ -156,7 +156,7 @@ def test_the_composite_gate_asks_for_what_the_evaluator_measures() -> None:
     sync_library()
     gate = load_profile("composite_gate_v1")
     assert gate.evaluators == ("composite_picture",)
-    assert len(gate.items) == 21
+    assert len(gate.items) == 22
     assert {item.metric_key for item in gate.items if item.direction == "boolean"} == {"size_kept"}
 
 
