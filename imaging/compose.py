@@ -26,9 +26,11 @@ from imaging.scene import (
     wall_corners,
     wall_middle,
 )
-from imaging.shadows import Shade, contact_shade, floor_shade, merged, on_floor_only, wall_shade
+from imaging.shadows import Shade, body_of, contact_shade, floor_shade, merged, on_floor_only, wall_shade
+from imaging.sources import light_sources, shown_depth
 from imaging.sprite import Sprite, grained, lit_by, resized_sprite, warped_sprite
 from imaging.stance import find_feet, flat_share, stand_on_feet
+from imaging.wallshadows import wall_shades
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -137,10 +139,14 @@ def _lay_out(
         return Layout(sprite, [])
     feet = find_feet(sprite, turned, camera)
     turned, feet = stand_on_feet(turned, feet, sprite, camera, product)
-    shades = [floor_shade(camera, turned, product, sprite, room_pixels, behind, strength)]
+    lamps = light_sources(camera, room_pixels, room, turned, behind)
+    deep = strength * shown_depth(room_pixels, room, box)
+    body = body_of(sprite, turned, camera, product)
+    shades = [floor_shade(camera, turned, body, lamps, deep, room_pixels.shape)]
     if placement.mount == "floor":
         middle_row = float(camera.project(turned.base)[:, 1].mean())
         shades = [on_floor_only(shades[0], room.regions, room_pixels.shape, middle_row)]
+        shades += wall_shades(room, camera, body, lamps, deep)
     shades.append(contact_shade(sprite, feet, turned, camera, room_pixels.shape))
     return Layout(sprite, shades, turned if placement.mount == "floor" else None)
 

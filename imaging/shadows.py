@@ -1,17 +1,16 @@
 """Soft shadows on the plane that carries a product, from where the photo shows light.
 
-The product is taken for a box on legs. Many small lights (bright parts of the photo, and an even sky for what it does
-not show) each cast the box's shadow onto the plane; their sum has the penumbra and the dark core of real ones.
+The product is taken for a box on legs. Many small lamps (imaging.sources) each cast the box's shadow onto the plane;
+their sum has the penumbra and the dark core of real ones.
 """
 
 from dataclasses import dataclass
-from math import cos, pi, sin
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.colour import enlarged, to_linear
+from imaging.colour import enlarged
 from imaging.geometry import Camera
 from imaging.labels import REGION, is_floor
 from imaging.scene import Pose, Product, wall_corners
@@ -21,17 +20,19 @@ from imaging.stance import Foot
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 Wide = NDArray[np.float64]
-SKY_RINGS = ((32.0, 12), (50.0, 10), (70.0, 6))
-# Bounced light that a shadow never loses, and how much of the direct light a box may take.
-DEPTH = 0.94
-LIGHT_CELLS = (16, 9)
+Area = tuple[int, int, int, int]
+# Bounced light that a shadow never loses; and what reaches places that lie in the shadow of a part of the lamps only,
+# which other surfaces light instead.
+DEPTH, BOUNCE = 0.94, 1.3
 # Soft shadows are drawn on a reduced picture: its width (px), and the least blur (px) that still looks the same.
-WORKING_WIDTH, LEAST_BLUR = 360, 2.0
-WALL_M, CEILING_M = 5.0, 2.5
-# With windows in view a shadow falls towards the camera, and deep: floor in it also loses what the floor around would
-# have bounced. Without, most light comes from where the photo does not show, and from everywhere. (0 .. 1 backlit)
-PHOTO_SHARE, CORE = (0.1, 0.55), (0.85, 1.6)
-CONTACT_DEPTH, FOOT_SPREAD_M = 0.85, 0.03
+WORKING_WIDTH, LEAST_BLUR = 400, 2.0
+# How soft (m) an edge is at the product and FAR_M away from it.
+BLURS_M, FAR_M = (0.02, 0.12), 0.8
+# How far shadows are drawn, in widths of the base, and over which part of that they fade where they are cut off.
+MOST_REACH, FADE = 1.5, 0.15
+# Longest shadow (m). Bodies are a little narrower than their size, and not as wide at their full height.
+LONGEST_M, INSET, FULL_HEIGHT, SOLID_GAIN = 4.0, 0.97, 0.85, 2.4
+CONTACT_DEPTH, FOOT_SPREAD_M = 0.65, 0.016
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,38 +44,78 @@ class Shade:
     y: int
 
 
-def floor_shade(
-    camera: Camera, pose: Pose, product: Product, sprite: Sprite, room_pixels: Pixels, behind: float, strength: float
-) -> Shade:
-    """The shadow of a standing product; its sprite tells the legs' height and how solid it is.
+@dataclass(frozen=True, eq=False)
+class Body:
+    """What throws a product's shadow: a box over `plan` (4, 2; m) between two heights (m) that stops so much (0..1)."""
 
-    behind (0..1) is how much of the light comes from windows in view.
+    plan: Wide
+    low_m: float
+    high_m: float
+    solid: float
+
+
+def floor_shade(camera: Camera, pose: Pose, body: Body, lamps: Wide, deep: float, shape: tuple[int, ...]) -> Shade:
+    """The shadow of a standing product on what carries it, in the light of lamps (imaging.sources).
+
+    deep scales the loss of light (in stops) for how the photo shows it.
     """
-    gap = leg_gap(sprite, pose, camera, product)
-    solid = float(np.clip(1.7 * sprite.alpha.mean(), 0.78, 1.0))
-    lights = photo_lights(camera, room_pixels, pose)
-    share, core = (float(np.interp(behind, (0.0, 1.0), ends)) for ends in (PHOTO_SHARE, CORE))
-    lights = np.vstack([_sky(1.0 - share), lights * [1, 1, 1, share]])
-    outlines = [_shadow_outline(pose, product, gap, light[:3]) for light in lights]
-    pixels = [camera.project(outline) for outline in outlines]
-    area = _area(np.vstack([camera.project(pose.base), *pixels[:8]]), room_pixels.shape)
+    outlines = [camera.project(_shadow_outline(body, pose, lamp)) for lamp in lamps[:, :3]]
+    base = camera.project(pose.base)
+    area = span_of(base, outlines, shape)
     if area is None:
         return Shade(np.ones((1, 1), np.float32), 0, 0)
+    dark, step = painted(outlines, lamps[:, 3], area)
+    under = np.zeros(dark.shape, np.uint8)
+    cv2.fillConvexPoly(under, _fixed((base - area[:2]) / step - 0.5), 255, cv2.LINE_8, 4)
+    dark = _penumbra(dark, under, camera.px_per_m(pose.x, pose.z, pose.level_m) / step)
+    return lowered(1.0 - DEPTH * body.solid * dark, deep, area, shape)
+
+
+def painted(outlines: list[Wide], weights: Wide, area: Area) -> tuple[Float, float]:
+    """The weighted sum of convex outlines (px of the photo) within an area, on a reduced picture; and px per px."""
     x0, y0, x1, y1 = area
     width = min(WORKING_WIDTH, x1 - x0)
-    small = max(1, round((y1 - y0) * width / (x1 - x0))), width
-    dark = np.zeros(small, np.float32)
-    for corners, weight in zip(pixels, lights[:, 3], strict=True):
-        canvas = np.zeros(small, np.uint8)
-        local = (corners - [x0, y0]) * [small[1] / (x1 - x0), small[0] / (y1 - y0)] - 0.5
-        cv2.fillConvexPoly(canvas, np.rint(np.clip(local, -4000, 4000) * 16).astype(np.int32), 255, cv2.LINE_AA, 4)
+    step = (x1 - x0) / width
+    dark = np.zeros((max(1, round((y1 - y0) / step)), width), np.float32)
+    canvas = np.zeros(dark.shape, np.uint8)
+    for corners, weight in zip(outlines, weights, strict=True):
+        canvas[:] = 0
+        cv2.fillConvexPoly(canvas, _fixed((corners - [x0, y0]) / step - 0.5), 255, cv2.LINE_AA, 4)
         dark += canvas * np.float32(weight / 255.0)
-    dark = cv2.GaussianBlur(dark, (0, 0), max(1.0, 0.008 * width))
-    factor = np.power(np.clip(1.0 - DEPTH * solid * dark, 0.02, 1.0), core * strength)
-    factor = cv2.resize(
-        np.clip(factor, 0.05, 1.0).astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR
-    )
+    return np.power(np.clip(dark, 0.0, 1.0), BOUNCE), step
+
+
+def lowered(kept: Float, deep: float, area: Area, shape: tuple[int, ...]) -> Shade:
+    """The shade of an area from what is kept (h, w) of linear light, fading out before it is cut off."""
+    x0, y0, x1, y1 = area
+    lost = 1.0 - np.power(np.clip(kept, 0.02, 1.0), deep)
+    factor = 1.0 - np.minimum(lost, 0.95) * _fade_out(kept.shape, area, shape)
+    factor = cv2.resize(factor.astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
     return Shade(np.asarray(factor, np.float32), x0, y0)
+
+
+def _penumbra(dark: Float, base: Pixels, per_m: float) -> Float:
+    """A shadow whose edges are the softer the farther they are from the base (> 0) that throws it."""
+    away = cv2.distanceTransform(255 - base, cv2.DIST_L2, 3) / max(per_m, 1e-6)
+    near, far = (cv2.GaussianBlur(dark, (0, 0), max(1.0, spread * per_m)) for spread in BLURS_M)
+    share = np.clip(away / FAR_M, 0.0, 1.0)
+    return np.asarray(near + (far - near) * share, np.float32)
+
+
+def _fade_out(small: tuple[int, ...], area: Area, shape: tuple[int, ...]) -> Float:
+    """1, falling to 0 towards those sides of an area that are not the photo's: no shadow ends in a straight edge."""
+    rows, columns = (np.minimum(1.0, (np.arange(size) + 0.5) / (FADE * size)) for size in small)
+    up = np.ones(small[0]) if area[1] <= 0 else rows
+    down = np.ones(small[0]) if area[3] >= shape[0] else rows[::-1]
+    left = np.ones(small[1]) if area[0] <= 0 else columns
+    right = np.ones(small[1]) if area[2] >= shape[1] else columns[::-1]
+    window = (up * down)[:, None] * (left * right)[None]
+    return np.asarray(window * window * (3.0 - 2.0 * window), np.float32)
+
+
+def _fixed(points: Wide) -> NDArray[np.int32]:
+    """Points in OpenCV's fixed point numbers with four fractional bits."""
+    return np.rint(np.clip(points, -4000, 4000) * 16).astype(np.int32)
 
 
 def contact_shade(sprite: Sprite, feet: list[Foot], pose: Pose, camera: Camera, shape: tuple[int, ...]) -> Shade:
@@ -122,7 +163,7 @@ def wall_shade(camera: Camera, middle: Wide, product: Product, yaw_deg: float, s
     pixels = camera.project(corners)
     softness = max(1.0, 0.55 * depth * float(np.linalg.norm(pixels[0] - pixels[1])) / (product.width_m + 0.5 * depth))
     pad = int(3 * softness) + 2
-    area = _area(np.vstack([pixels - pad, pixels + pad]), shape)
+    area = span_of(np.vstack([pixels - pad, pixels + pad]), [], shape)
     if area is None:
         return Shade(np.ones((1, 1), np.float32), 0, 0)
     x0, y0, x1, y1 = area
@@ -171,74 +212,70 @@ def leg_gap(sprite: Sprite, pose: Pose, camera: Camera, product: Product) -> flo
     return float(np.clip(np.median(gaps), 0.0, 0.6 * product.height_m)) if gaps.size else 0.0
 
 
-def photo_lights(camera: Camera, room_pixels: Pixels, pose: Pose) -> Wide:
-    """Lights (N, 4: direction from the product, weight; weights sum to 1) from the photo's parts above the product.
-
-    Each part is taken to lie on a far wall or on the ceiling, whichever its ray meets first.
-    """
-    columns, rows = LIGHT_CELLS
-    height, width = room_pixels.shape[:2]
-    small = cv2.resize(room_pixels, (8 * columns, 8 * rows), interpolation=cv2.INTER_AREA)
-    cells = cv2.resize(to_linear(np.asarray(small, np.uint8)), (columns, rows), interpolation=cv2.INTER_AREA)
-    level = cells @ np.array([0.2126, 0.7152, 0.0722], np.float32)
-    y, x = np.mgrid[0:rows, 0:columns]
-    centres = np.stack([(x.ravel() + 0.5) * width / columns, (y.ravel() + 0.5) * height / rows], axis=1)
-    rays = camera.rays(centres)
-    far = max(WALL_M, pose.z + 1.2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        up = np.where(rays[:, 1] > 1e-3, (CEILING_M - camera.height_m) / rays[:, 1], np.inf)
-    reach = np.minimum(far / np.maximum(rays[:, 2], 1e-3), up)
-    points = rays * reach[:, None] + [0.0, camera.height_m, 0.0]
-    away = points - [pose.x, pose.level_m, pose.z]
-    spans = np.linalg.norm(away, axis=1)
-    directions = away / spans[:, None]
-    weights = np.power(level.ravel(), 2.2) * np.maximum(directions[:, 1], 0.0)
-    usable = directions[:, 1] > 0.17
-    if not usable.any() or weights[usable].sum() <= 0:
-        return _sky(1.0)
-    return np.hstack([directions[usable], (weights[usable] / weights[usable].sum())[:, None]])
-
-
-def _sky(total: float) -> Wide:
-    """An even sky: directions and weights that sum to `total`, by cosine and solid angle."""
-    lights = []
-    for elevation, count in SKY_RINGS:
-        tilt = elevation * pi / 180
-        for step in range(count):
-            turn = 2 * pi * (step + 0.5 * (count % 4 == 0)) / count
-            direction = (cos(tilt) * sin(turn), sin(tilt), cos(tilt) * cos(turn))
-            lights.append((*direction, cos(tilt) * sin(tilt) / count))
-    sky = np.array(lights)
-    sky[:, 3] *= total / sky[:, 3].sum()
-    return sky
-
-
-def _shadow_outline(pose: Pose, product: Product, gap_m: float, direction: Wide) -> Wide:
-    """Corners (N, 3) of the convex shadow that one light throws: the hull of the body's lower and upper faces."""
-    drift = -direction[[0, 2]] / max(float(direction[1]), 0.1)
-    inset = pose.base[:, [0, 2]] * 0.97 + pose.base[:, [0, 2]].mean(axis=0) * 0.03
-    plan = np.vstack([inset + drift * gap_m, inset + drift * product.height_m])
+def _shadow_outline(body: Body, pose: Pose, lamp: Wide) -> Wide:
+    """Corners (N, 3) of the convex shadow that one lamp throws: the hull of the body's lower and upper faces."""
+    plan = np.vstack([thrown(body.plan, high, lamp - [0, pose.level_m, 0]) for high in (body.low_m, body.high_m)])
     hull = cv2.convexHull(plan.astype(np.float32)).reshape(-1, 2).astype(np.float64)
     hull[:, 1] = np.maximum(hull[:, 1], 0.4)
     return np.stack([hull[:, 0], np.full(len(hull), pose.level_m), hull[:, 1]], axis=1)
 
 
-def _area(pixels: Wide, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
-    """The part of a photo around pixels, with room for blur; None if it lies outside."""
+def thrown(plan: Wide, high: float, lamp: Wide) -> Wide:
+    """Where on the ground (N, 2) points over `plan`, so high (m) above it, throw their shadows; not endlessly far."""
+    away = plan - lamp[[0, 2]]
+    times = high / max(float(lamp[1]) - high, 1e-3)
+    spans = np.linalg.norm(away, axis=1)
+    return np.asarray(plan + away * np.minimum(times, LONGEST_M / np.maximum(spans, 1e-6))[:, None])
+
+
+def body_of(sprite: Sprite, pose: Pose, camera: Camera, product: Product) -> Body:
+    """The body of a product in its pose; its sprite tells how high its legs are and how much light it stops."""
+    low = leg_gap(sprite, pose, camera, product)
+    legs_px = low * camera.px_per_m(pose.x, pose.z, pose.level_m)
+    upper = sprite.alpha[: max(1, round(sprite.alpha.shape[0] - legs_px))]
+    solid = float(np.clip(SOLID_GAIN * upper.mean(), 0.1, 1.0))
+    return Body(_plan(pose, product), low, max(low, FULL_HEIGHT * product.height_m), solid)
+
+
+def _plan(pose: Pose, product: Product) -> Wide:
+    """Plan (4, 2) of what is above the legs: as wide and deep as the product, which reaches out over its feet."""
+    base = pose.base[:, [0, 2]]
+    spans = np.array([float(np.linalg.norm(base[1] - base[0])), float(np.linalg.norm(base[3] - base[0]))])
+    sides = np.array([product.width_m, product.depth_m])
+    turned = np.abs(spans - sides[::-1]).sum() < np.abs(spans - sides).sum()
+    more = np.maximum(INSET * (sides[::-1] if turned else sides), spans) / np.maximum(spans, 1e-6)
+    middle = base.mean(axis=0)
+    across, along = (base[1] - base[0]) / 2 * more[0], (base[3] - base[0]) / 2 * more[1]
+    return np.asarray(
+        [middle - across - along, middle + across - along, middle + across + along, middle - across + along]
+    )
+
+
+def span_of(base: Wide, outlines: list[Wide], shape: tuple[int, ...], reach: float = MOST_REACH) -> Area | None:
+    """The part of a photo around some outlines (px), not farther from the base than `reach` of its width; or None."""
+    pixels = np.vstack([base, *outlines])
+    span = float(np.ptp(base[:, 0]))
     margin = 0.08 * float(np.ptp(pixels[:, 0])) + 4
-    x0, y0 = max(0, int(pixels[:, 0].min() - margin)), max(0, int(pixels[:, 1].min() - margin))
-    x1, y1 = min(shape[1], int(pixels[:, 0].max() + margin)), min(shape[0], int(pixels[:, 1].max() + margin))
+    low = np.maximum(pixels.min(axis=0) - margin, base.min(axis=0) - reach * span)
+    high = np.minimum(pixels.max(axis=0) + margin, base.max(axis=0) + reach * span)
+    (x0, y0), (x1, y1) = np.maximum(low, 0).astype(int).tolist(), high.astype(int).tolist()
+    x1, y1 = min(shape[1], x1), min(shape[0], y1)
     return (x0, y0, x1, y1) if x1 - x0 > 2 and y1 - y0 > 2 else None
 
 
 __all__ = [
+    "Body",
     "Shade",
+    "body_of",
     "clip_shade",
     "contact_shade",
     "floor_shade",
     "leg_gap",
+    "lowered",
     "merged",
     "on_floor_only",
-    "photo_lights",
+    "painted",
+    "span_of",
+    "thrown",
     "wall_shade",
 ]
