@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from imaging.geometry import Camera
 from imaging.labels import REGION
+from imaging.plan import plan_of
 from imaging.room import Room
 from imaging.scene import (
     Placement,
@@ -29,6 +30,7 @@ Spot = tuple[float, float, float, float, str]
 ROWS_M = (1.3, 1.7, 2.1, 2.5, 2.9, 3.3, 3.8, 4.3, 4.9, 5.6, 6.6)
 COLUMN_M, MOST_SIDEWAYS_M, ALONG_WALL_M = 0.4, 3.6, 0.4
 WALL_GAPS_M = (0.08, 0.26)
+MOST_ENDS, END_GAP_M = 30, 0.12
 # Around a tap: steps (m) sideways and in depth that are tried to make a product fit, if it does not fit there.
 TAP_STEPS_M = (0.0, -0.15, 0.15, -0.35, 0.35, -0.7, 0.7)
 # How far (m, measured at the support) a tap may be from what carries the product: on a thing the shopper means the
@@ -110,6 +112,7 @@ def _where(share: float) -> str:
 
 def _spots_along_walls(room: Room, product: Product) -> Iterator[Spot]:
     """Spots with the back to a wall that is seen well enough from the front."""
+    yield from _spots_at_ends(room, product)
     for wall in room.walls:
         if wall.support == 0 or abs(wall.yaw_deg) > 60.0:
             continue
@@ -119,6 +122,16 @@ def _spots_along_walls(room: Room, product: Product) -> Iterator[Spot]:
                 x, z = wall.nx * away + wall.nz * along, wall.nz * away - wall.nx * along
                 if z > 1.0:
                     yield float(x), float(z), 0.0, wall.yaw_deg, "against the wall"
+
+
+def _spots_at_ends(room: Room, product: Product) -> Iterator[Spot]:
+    """Spots with the back, square to the room, where the floor is seen to end at a wall."""
+    yaw = room.yaw_deg or 0.0
+    back = np.array([-np.sin(np.radians(yaw)), np.cos(np.radians(yaw))])
+    ends = plan_of(room).walls
+    for x, z in ends[:: max(1, len(ends) // MOST_ENDS)] - back * (END_GAP_M + product.depth_m / 2):
+        if z > 1.0:
+            yield float(x), float(z), 0.0, yaw, "against the wall"
 
 
 CARRIERS = {"wall": REGION.WALL, "tabletop": REGION.FURNITURE, "ceiling": REGION.CEILING}

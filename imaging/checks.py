@@ -1,7 +1,6 @@
 """The checks that a placement has to pass, measured from its box, contact and yaw against camera and region map."""
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import atan2, cos, degrees, hypot, radians, sin
 
 import cv2
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from imaging.geometry import Camera, footprint
 from imaging.labels import REGION, is_taken
+from imaging.plan import around
 from imaging.room import Room
 from imaging.scene import Placement, Pose, Product, room_box, stand_at, wall_corners, wall_middle
 from imaging.walls import nearest_wall
@@ -19,8 +19,10 @@ Mask = NDArray[np.bool_]
 INSIDE_SHARE, SUPPORT_SHARE, FURNITURE_SHARE, WINDOW_SHARE, DOOR_SHARE = 0.985, 0.9, 0.03, 0.5, 0.08
 HIDDEN_SHARE, OFF_CONTACT_SHARE, RUG_SEEN_SHARE = 0.7, 0.2, 0.62
 WISHED_SHARE, WISHED_RIM_SHARE = 0.1, 0.3
+# Within its rim (m, at most so much of a side) a base has to be all on the floor, but for the map's coarseness.
+RIM_M, RIM_SHARE, CORE_SHARE = 0.1, 0.2, 0.97
 NEAR_M, FAR_M = 1.5, 7.5
-ABOVE_REACH_M, LEAST_DOOR_PX = 0.9, 5
+ABOVE_REACH_M = 0.9
 # Merchants photograph from about 10 to 20 degrees above; seen from higher up a cutout looks folded.
 GOOD_ELEVATION_DEG, MAX_ELEVATION_DEG = 16.0, 27.0
 SCALE_ERROR, MAX_WALL_VIEW_DEG = 0.3, 58.0
@@ -84,6 +86,14 @@ class Covered:
         """Share of the polygon that a mask (of the region map's size) fills."""
         return float(np.count_nonzero(mask[self.part] & self.pixels)) / max(self.area, 1)
 
+    def label_share(self, room: Room, label: REGION) -> float:
+        """Share of the polygon that pixels of a label fill."""
+        return float(np.count_nonzero((room.regions[self.part] == label) & self.pixels)) / max(self.area, 1)
+
+    def taken_share(self, room: Room) -> float:
+        """Share of the polygon that things and the floor between their feet fill."""
+        return float(np.count_nonzero(is_taken(room.regions[self.part]) & self.pixels)) / max(self.area, 1)
+
 
 def cover(room: Room, corners: Float) -> Covered:
     """The pixels of the region map in a polygon of photo px (N, 2), which may reach beyond the photo."""
@@ -139,101 +149,80 @@ def _check_standing(check: Check, room: Room, product: Product, placement: Place
 
 
 def _measure_support(check: Check, room: Room, product: Product, pose: Pose, margin_m: float | None) -> None:
-    """Share of the product's base (grown by the margin) on what carries it, and what stands in its way."""
+    """Share of the product's base on what carries it, and what stands in its way."""
     camera, measures = room.camera(), check.measures
-    wish, margin = margin_m is None, 2 * (margin_m or 0.0)
-    grown = footprint(pose.x, pose.z, product.width_m + margin, product.depth_m + margin, pose.yaw_deg, pose.level_m)
-    shares = region_shares(room, camera.project(pose.base))
-    if product.mount == "ceiling":
-        measures["support"] = shares[REGION.CEILING]
-        check.fail("not_on_support", measures["support"] < 0.5)
-        return
+    base = cover(room, camera.project(pose.base))
     if product.lies_flat:
-        _measure_rug(check, room, pose, shares)
-        return
-    carrier = REGION.FURNITURE if product.mount == "tabletop" else REGION.FLOOR
-    measures["support"] = shares[carrier]
-    if product.mount == "tabletop":
+        _measure_rug(check, room, pose, base)
+    elif product.mount == "floor":
+        _measure_floor(check, room, product, pose, base, margin_m)
+    elif product.mount == "ceiling":
+        measures["support"] = base.label_share(room, REGION.CEILING)
+        check.fail("not_on_support", measures["support"] < 0.5)
+    else:
         stands = camera.project(np.array([[pose.x, pose.level_m, pose.z]]))[0].tolist()
         measures["top_told"] = float(room.top_at((stands[0], stands[1])) is not None)
-    if product.mount == "floor":
-        base, wide = cover(room, camera.project(pose.base)), cover(room, camera.project(grown))
-        things = is_taken(room.regions)
-        measures["on_furniture"] = base.share(things | room.occupied.things)
-        measures["at_door"] = base.share(room.occupied.doors)
-        crowded = wide.share(things)
-        check.fail("blocks_door", measures["at_door"] > DOOR_SHARE)
-        close = crowded > WISHED_SHARE or measures["on_furniture"] > WISHED_RIM_SHARE
-        free = max(measures["on_furniture"], crowded) <= FURNITURE_SHARE
-        check.fail("overlaps_furniture", close if wish else not free)
-        if margin:
-            check.fail("not_on_support", wide.share(room.regions == REGION.FLOOR) < SUPPORT_SHARE - 0.05)
+        measures["support"] = base.label_share(room, REGION.FURNITURE)
+        check.fail("not_on_support", measures["support"] < SUPPORT_SHARE)
+
+
+def _measure_floor(
+    check: Check, room: Room, product: Product, pose: Pose, base: Covered, margin_m: float | None
+) -> None:
+    """Whether a standing product's base (grown by the margin) is on free floor, and what is around it."""
+    measures, wish, wide = check.measures, margin_m is None, base
+    if margin_m:
+        wide = cover(room, room.camera().project(_grown(product, pose, margin_m, margin_m)))
+    measures["support"] = base.label_share(room, REGION.FLOOR)
+    measures["on_furniture"] = base.taken_share(room) + base.share(room.occupied.things)
+    measures["at_door"] = base.share(room.occupied.doors)
+    crowded = wide.taken_share(room)
+    check.fail("blocks_door", measures["at_door"] > DOOR_SHARE)
+    close = crowded > WISHED_SHARE or measures["on_furniture"] > WISHED_RIM_SHARE
+    free = max(measures["on_furniture"], crowded) <= FURNITURE_SHARE
+    check.fail("overlaps_furniture", close if wish else not free)
+    check.fail("not_on_support", bool(margin_m) and wide.label_share(room, REGION.FLOOR) < SUPPORT_SHARE - 0.05)
     check.fail("not_on_support", measures["support"] < SUPPORT_SHARE)
-    if product.mount == "floor" and check.reason is None:
-        measures["clearance_m"] = _clearance(room, product, pose)
-        measures["walkway_m"] = _beside_walkway(room, pose)
-        measures["behind_m"] = _room_behind(room, pose)
+    if check.reason is None:
+        # What a reading's errors may hide at the base's rim is no floor within it.
+        rims = [-min(RIM_M, RIM_SHARE * side) for side in (product.width_m, product.depth_m)]
+        core = cover(room, room.camera().project(_grown(product, pose, *rims)))
+        measures["core_support"] = core.label_share(room, REGION.FLOOR)
+        check.fail("not_on_support", measures["core_support"] < CORE_SHARE)
+    if check.reason is None:
+        _measure_around(check, room, pose)
 
 
-def _beside_walkway(room: Room, pose: Pose) -> float:
-    """Metres between the base and the nearest straight way from a door to the camera; 9 where no door is seen."""
-    base = pose.base[:, [0, 2]]
-    nearest = 9.0
-    for door in door_feet(room):
-        length = float(np.linalg.norm(door))
-        across = base @ np.array([door[1], -door[0]]) / length
-        if length > 1.0 and float((base @ door).min()) / length < length:
-            crossed = float(across.min()) <= 0.0 <= float(across.max())
-            nearest = min(nearest, 0.0 if crossed else float(np.abs(across).min()))
-    return nearest
+def _grown(product: Product, pose: Pose, sideways_m: float, in_depth_m: float) -> Float:
+    """The base's corners (4, 3), each side moved outwards."""
+    width, depth = product.width_m + 2 * sideways_m, product.depth_m + 2 * in_depth_m
+    return footprint(pose.x, pose.z, width, depth, pose.yaw_deg, pose.level_m)
 
 
-@lru_cache(maxsize=4)
-def door_feet(room: Room) -> list[Float]:
-    """Where (x, z; m) the doors in view stand on the floor."""
-    under = np.zeros(room.regions.shape, np.uint8)
-    under[1:] = (room.regions[1:] == REGION.FLOOR) & (room.regions[:-1] == REGION.OPENING)
-    count, labels = cv2.connectedComponents(cv2.dilate(under, np.ones((3, 3), np.uint8)))
-    feet = []
-    for label in range(1, count):
-        rows, columns = np.nonzero((labels == label) & (under > 0))
-        middle = np.array([[columns.mean() + 0.5, rows.mean()]]) / room.scale
-        point = room.camera().floor_points(middle)[0]
-        if len(rows) >= LEAST_DOOR_PX and not np.isnan(point).any():
-            feet.append(point)
-    return feet
-
-
-def _measure_rug(check: Check, room: Room, pose: Pose, shares: dict[REGION, float]) -> None:
+def _measure_rug(check: Check, room: Room, pose: Pose, base: Covered) -> None:
     """A rug may lie under things: these hide part of it, but what is seen of it has to be floor, and most of it."""
     measures = check.measures
-    measures["support"] = shares[REGION.FLOOR]
-    measures["on_furniture"] = shares[REGION.FURNITURE] + shares[REGION.UNDER]
-    check.fail("not_on_support", shares[REGION.FLOOR] + measures["on_furniture"] < SUPPORT_SHARE)
-    check.fail("overlaps_furniture", shares[REGION.FLOOR] < RUG_SEEN_SHARE)
+    measures["support"] = base.label_share(room, REGION.FLOOR)
+    measures["on_furniture"] = base.taken_share(room)
+    check.fail("not_on_support", measures["support"] + measures["on_furniture"] < SUPPORT_SHARE)
+    check.fail("overlaps_furniture", measures["support"] < RUG_SEEN_SHARE)
     if check.reason is None:
-        measures["behind_m"] = _room_behind(room, pose)
+        _measure_around(check, room, pose)
 
 
-def _clearance(room: Room, product: Product, pose: Pose) -> float:
-    """How much floor (m, up to 0.5) is free all around the base."""
-    camera, things = room.camera(), is_taken(room.regions)
-    for reach in (0.1, 0.2, 0.35, 0.5):
-        grown = footprint(pose.x, pose.z, product.width_m + 2 * reach, product.depth_m + 2 * reach, pose.yaw_deg)
-        if cover(room, camera.project(grown)).share(things) > 0.02:
-            return reach - 0.1
-    return 0.5
-
-
-def _room_behind(room: Room, pose: Pose) -> float:
-    """Metres from the base's back to the nearest wall in that direction; 9 where none is known."""
-    reach = 9.0
-    for wall in room.walls:
-        along = pose.base[:, [0, 2]] @ np.array([wall.nx, wall.nz])
-        facing = abs((pose.yaw_deg - wall.yaw_deg + 180.0) % 360.0 - 180.0)
-        if facing < 20.0 and wall.support > 0:
-            reach = min(reach, wall.distance_m - float(along.max()))
-    return reach
+def _measure_around(check: Check, room: Room, pose: Pose) -> None:
+    """What is around the base, in metres (imaging.plan)."""
+    found = around(room, pose)
+    check.measures.update(
+        behind_m=found.wall,
+        end_m=found.end,
+        corner_m=found.corner,
+        clearance_m=found.thing,
+        seat_m=found.seat,
+        window_m=found.window,
+        edge_m=found.edge,
+        walkway_m=found.walkway,
+    )
 
 
 def elevation(camera: Camera, pose: Pose, product: Product) -> float:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from imaging.candidates import floor_candidates, snapped, tap_refusal, tapped_point, wall_candidates
-from imaging.checks import GOOD_ELEVATION_DEG, Check, check_placement
+from imaging.checks import Check, check_placement
 from imaging.doubts import fatal_doubt
 from imaging.labels import REGION
+from imaging.ranking import WORDS, habit, preference, suit
 from imaging.room import Room
-from imaging.scene import Box, Placement, Product, facing_yaw, turn_for_aspect
+from imaging.scene import Box, Placement, Product
 
 Point = tuple[float, float]
 MOUNTS = ("floor", "wall", "ceiling", "tabletop")
@@ -24,14 +25,8 @@ KEPT, SIMILAR_IOU = 3, 0.45
 # A shopper who taps means this spot: a product that stands farther beside it (m) is not what was asked for.
 BESIDE_TAP_M, SAME_SPOT_M = 0.6, 0.1
 LEAST_CEILING = 0.005
-# Half of a way from a door (m) that is better kept free, and what standing in it costs.
-WALKWAY_M, WALKWAY_COST = 0.4, 0.15
-# Nearer to things than this (m) a reading's errors may already let the product touch them.
-CLOSE_M, CLOSE_COST = 0.2, 0.15
-# Where a top's height is not told the product's size is a guess.
-UNTOLD_COST = 0.15
-# Where pictures hang: their middle at eye level (m), and this high (m) above the furniture below them.
-EYE_LEVEL_M, ABOVE_M = 1.5, 0.22
+# What a place offers is told when it is at least this much (0..1) of what such things like.
+SAID_SHARE = 0.3
 # What a shopper notices as moved: sideways by this share of the photo's width, nearer or farther by this (m).
 STEP, STEP_M = 0.03, 0.2
 
@@ -67,7 +62,7 @@ def propose(
     checks, scores = _assess(room, sized, found, _Wish.read(room, sized, tap, chosen), chosen)
     wanted = max(1, int(chosen.get("max_candidates") or limit))
     picked = _spread(scores, [check.reason is None for check in checks], wanted)
-    return [_numbered(rank, found[at], scores[at], checks[at]) for rank, at in enumerate(picked, start=1)]
+    return [_numbered(rank, sized, found[at], scores[at], checks[at]) for rank, at in enumerate(picked, start=1)]
 
 
 def judge(
@@ -189,77 +184,14 @@ class _Wish:
 
 
 def _score(room: Room, product: Product, check: Check, placement: Placement, wish: _Wish) -> float:
-    """0..1: how well a spot suits, of which a failed check leaves a quarter."""
-    suits = _wall_suits(check) if product.mount == "wall" else _floor_suits(room, check, placement, product)
+    """0..1: how well a spot suits and follows what was asked for, of which a failed check leaves a quarter."""
+    suits = suit(room, product, check, placement)
     if wish.tapped:
         suits = 0.2 * suits + 0.8 * float(np.exp(-check.measures["from_tap_m"] / 0.4))
-    preference = _preference(wish.prefer, placement, check)
-    if preference is not None:
-        suits = 0.35 * suits + 0.65 * preference
+    preferred = preference(wish.prefer, placement, check)
+    if preferred is not None:
+        suits = 0.35 * suits + 0.65 * preferred
     return float(np.clip(suits if check.reason is None else 0.25 * suits, 0.0, 1.0))
-
-
-def _floor_suits(room: Room, check: Check, placement: Placement, product: Product) -> float:
-    """Near enough to be seen, far enough to look natural, where such a thing belongs, turned as its photo shows it."""
-    measures = check.measures
-    best = float(np.clip(2.6 + 0.45 * product.width_m, 2.6, 3.8))
-    distance = float(np.exp(-(((measures["distance_m"] - best) / 1.5) ** 2)))
-    angle = float(np.exp(-((max(0.0, measures["elevation_deg"] - GOOD_ELEVATION_DEG) / 9.0) ** 2)))
-    middle = 1.0 - abs((placement.box[0] + placement.box[2]) / 2 - 0.5)
-    seen = 1.0 - min(1.0, measures.get("hides_things", 0.0))
-    room_around = float(np.clip(min(placement.box[0], 1 - placement.box[2], 1 - placement.box[3]) / 0.04, 0.0, 1.0))
-    looks = 0.17 * distance + 0.13 * angle + 0.08 * middle + 0.2 * seen + 0.08 * room_around
-    in_the_way = WALKWAY_COST * float(np.clip(1.0 - measures.get("walkway_m", 9.0) / WALKWAY_M, 0.0, 1.0))
-    close = CLOSE_COST * float(np.clip(1.0 - measures.get("clearance_m", 0.5) / CLOSE_M, 0.0, 1.0))
-    unsure = UNTOLD_COST * (1.0 - measures.get("top_told", 1.0))
-    suits = looks + 0.24 * _belongs(check, product) + 0.1 * _stance(room, placement, product)
-    return suits - in_the_way - close - unsure
-
-
-def _belongs(check: Check, product: Product) -> float:
-    """0..1 by the product's role: sofas and cupboards at a wall, lamps and side tables beside things, rugs free."""
-    behind, clear = check.measures.get("behind_m", 9.0), check.measures.get("clearance_m", 0.0)
-    free = float(np.clip(clear / 0.5, 0.0, 1.0))
-    if product.role == "against_wall":
-        return 0.85 * float(np.exp(-max(0.0, behind - 0.25) / 0.5)) + 0.15 * free
-    if product.role == "beside_seat":
-        return 1.0 if 0.1 <= clear < 0.5 else 0.5
-    if product.role == "centre":
-        return free * float(np.clip(behind / 1.0, 0.3, 1.0))
-    return free
-
-
-def _stance(room: Room, placement: Placement, product: Product) -> float:
-    """0..1: how nearly the place shows the product from the side that its photo shows."""
-    camera = room.camera()
-    point = camera.floor_point(placement.contact[0] * room.width, placement.contact[1] * room.height)
-    if point is None or product.lies_flat:
-        return 1.0
-    turn = abs((placement.yaw_deg - facing_yaw(*point) + 180.0) % 360.0 - 180.0)
-    return float(np.exp(-(((turn - turn_for_aspect(product)) / 15.0) ** 2)))
-
-
-def _wall_suits(check: Check) -> float:
-    """At eye level, seen from the front, with wall around it, best a hand above a sofa or a sideboard."""
-    measures = check.measures
-    level = float(np.exp(-(((measures["middle_m"] - EYE_LEVEL_M) / 0.35) ** 2)))
-    frontal = float(np.cos(np.radians(measures["view_deg"])))
-    near = float(np.exp(-(((measures["distance_m"] - 3.2) / 2.5) ** 2)))
-    above = float(np.exp(-(((measures.get("above_m", 9.0) - ABOVE_M) / 0.15) ** 2)))
-    return 0.3 * level + 0.2 * frontal + 0.1 * near + 0.2 * measures.get("around", 0.0) + 0.2 * above
-
-
-def _preference(prefer: str, placement: Placement, check: Check) -> float | None:
-    x = (placement.box[0] + placement.box[2]) / 2
-    distance = check.measures.get("distance_m", placement.distance_m)
-    return {
-        "left": 1.0 - x,
-        "right": x,
-        "center": 1.0 - 2.0 * abs(x - 0.5),
-        "back": float(np.clip((distance - 1.5) / 4.0, 0.0, 1.0)),
-        "front": float(np.clip((5.5 - distance) / 4.0, 0.0, 1.0)),
-        "wall": float(np.exp(-max(0.0, check.measures.get("behind_m", 3.0)) / 0.5)),
-    }.get(prefer)
 
 
 def _spread(scores: list[float], passing: list[bool], wanted: int) -> list[int]:
@@ -274,9 +206,12 @@ def _spread(scores: list[float], passing: list[bool], wanted: int) -> list[int]:
     return top + chosen
 
 
-def _numbered(rank: int, placement: Placement, score: float, check: Check) -> Placement:
+def _numbered(rank: int, product: Product, placement: Placement, score: float, check: Check) -> Placement:
     confidence = 0.3 + 0.65 * score if check.reason is None else 0.35 * score
-    doubt = "" if check.reason is None else f"; doubtful: {check.reason.replace('_', ' ')}"
+    note = "" if check.reason is None else f"; doubtful: {check.reason.replace('_', ' ')}"
+    if check.reason is None and product.mount == "floor" and "tap" not in placement.why:
+        offered, share = habit(check, product.role)
+        note = f", {WORDS[offered]}" if share > SAID_SHARE and WORDS[offered] not in placement.why else ""
     return Placement(
         id=f"p{rank:02d}",
         mount=placement.mount,
@@ -286,7 +221,7 @@ def _numbered(rank: int, placement: Placement, score: float, check: Check) -> Pl
         distance_m=placement.distance_m,
         yaw_deg=placement.yaw_deg,
         confidence=round(min(confidence, 0.98), 4),
-        why=placement.why + doubt,
+        why=placement.why + note,
     )
 
 

@@ -53,6 +53,10 @@ class Room:
 
     def camera(self) -> Camera:
         """The camera in px of the photo."""
+        return self._camera
+
+    @cached_property
+    def _camera(self) -> Camera:
         return camera_for(
             self.width, self.height, self.focal_px, self.pitch_deg, self.roll_deg, self.camera_height_m, self.ceiling_m
         )

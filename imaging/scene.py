@@ -1,15 +1,14 @@
 """Where a product of known size stands, hangs or lies: one metric pose for proposing, judging and compositing."""
 
-import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import atan2, cos, degrees, hypot, radians, sin
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imaging.geometry import Camera, bounds, footprint, rounded_boxes
+from imaging.roles import Role, role_of
 from imaging.tops import TABLE_M
 
 Float = NDArray[np.float64]
@@ -20,29 +19,10 @@ FLAT_HEIGHT_M, FLAT_DEPTH_M = 0.06, 0.12
 MAX_STRETCH = 1.08
 STUDIO_REACH, STUDIO_PITCHES_DEG, ASPECT_ERROR, USUAL_TURN_DEG = 3.2, (4.0, 8.0, 12.0, 16.0, 20.0), 0.06, 20.0
 MOUNTS = ("floor", "wall", "ceiling", "tabletop")
-Role = Literal["", "against_wall", "beside_seat", "centre"]
-# The first role one of whose words begins a word of the name; a side table is no table, a table lamp no table either.
-ROLES: dict[Role, tuple[str, ...]] = {
-    "beside_seat": ("side table", "end table", "nightstand", "bedside", "lamp", "pouf", "ottoman", "basket"),
-    "against_wall": (
-        "sofa", "couch", "settee", "loveseat", "sectional", "sideboard", "console", "credenza", "bookcase", "bookshel",
-        "shel", "dresser", "wardrobe", "cabinet", "tv stand", "media", "bed", "desk", "chest", "bench", "mirror",
-    ),
-    "centre": ("rug", "carpet", "coffee table", "cocktail table", "dining table", "table"),
-}  # fmt: skip
 
 
 class SizeUnknown(ValueError):
     """Neither the width nor the height of a product is known."""
-
-
-def role_of(kind: str, width_m: float) -> Role:
-    """Where in a room a kind of thing belongs; by its width if its name tells nothing."""
-    text = kind.lower()
-    for role, words in ROLES.items():
-        if any(re.search(rf"\b{word}", text) for word in words):
-            return role
-    return "against_wall" if width_m >= 1.5 else ""
 
 
 @dataclass(frozen=True)
@@ -276,7 +256,6 @@ __all__ = [
     "Pose",
     "Product",
     "facing_yaw",
-    "role_of",
     "room_box",
     "stand_at",
     "standing_pose",

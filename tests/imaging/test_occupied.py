@@ -9,7 +9,7 @@ from imaging.geometry import footprint
 from imaging.labels import REGION
 from imaging.placement import Placement, Product, judge, propose
 from imaging.room import Room, read_room
-from imaging.scene import facing_yaw, role_of, standing_pose, turn_for_aspect
+from imaging.scene import facing_yaw, standing_pose, turn_for_aspect
 from tests.imaging.scenes import BACK_M, CEILING_M, F35, HEIGHT, ROOM_YAW, WIDTH, drawn_room, read_drawn_room
 
 STOOL = Product(0.4, 0.4, 0.45, "floor", 0.9)
@@ -106,35 +106,6 @@ def test_the_walls_stand_as_the_edges_say() -> None:
 
 def test_the_ceilings_height_is_read_from_where_the_walls_end() -> None:
     assert read_drawn_room().ceiling_m == pytest.approx(CEILING_M, rel=0.06)
-
-
-def test_a_sofa_goes_to_the_wall_and_a_coffee_table_does_not() -> None:
-    room = read_drawn_room()
-    couch = Product(1.6, 0.8, 0.8, "floor", 1.9, "against_wall")
-    table = Product(0.9, 0.6, 0.4, "floor", 1.7, "centre")
-    gap = {}
-    for product in (couch, table):
-        found = propose(room, product)
-        best = max(judge(room, product, found), key=lambda verdict: (verdict.accepted, verdict.score))
-        assert best.accepted
-        gap[product.role] = best.measures["behind_m"]
-    assert gap["against_wall"] < 0.4 < gap["centre"]
-
-
-@pytest.mark.parametrize(
-    ("kind", "width", "role"),
-    [
-        ("Sofas", 2.0, "against_wall"),
-        ("Side Tables", 0.5, "beside_seat"),
-        ("Table Lamp", 0.3, "beside_seat"),
-        ("Coffee Tables", 1.1, "centre"),
-        ("Rugs", 2.0, "centre"),
-        ("Lounge chair", 0.8, ""),
-        ("", 1.8, "against_wall"),
-    ],
-)
-def test_a_products_kind_says_where_it_belongs(kind: str, width: float, role: str) -> None:
-    assert role_of(kind, width) == role
 
 
 def test_a_cutout_wider_than_the_front_is_turned() -> None:
