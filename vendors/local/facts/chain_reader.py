@@ -120,14 +120,21 @@ class ChainReader:
         return chain
 
     def _unknown_name(self, chain: Chain) -> str:
-        """The unknown noun that a bare row of numbers is said of: `condo 30 x 30 x 25 cm`, `Crate: 40 x 30 cm`."""
-        said = [item.text for item in self._pending if item.kind == "w"] or self._heading
-        plain = chain.scope.tier == NEUTRAL and not chain.labelled and len(chain.members) > 1 and not self.in_title
-        if not plain or not 1 <= len(said) <= 2 or any(word in words.SAID or len(word) < 3 for word in said):
-            return ""
+        """The unknown noun that numbers are said of: `condo 30 x 30 cm`, `Crate: 40 x 30 cm`, `Height plinth 9 cm`."""
+        said = self._between_label_and_number() if chain.labelled and len(chain.members) == 1 else []
+        if not chain.labelled and len(chain.members) > 1:
+            said = [item.text for item in self._pending if item.kind == "w"] or self._heading
         named = " ".join(said)
         known = size_names(named) or (self.kind and self.kind.pattern.search(named))
-        return "" if known else named
+        if self.in_title or chain.scope.tier != NEUTRAL or known or not 1 <= len(said) <= 2:
+            return ""
+        return "" if any(word in words.SAID or len(word) < 3 for word in said) else named
+
+    def _between_label_and_number(self) -> list[str]:
+        start = next((at for at, item in enumerate(self._pending) if item.text in words.AXIS_NOUNS), None)
+        if start is None or any(item.kind == "colon" for item in self._pending):
+            return []
+        return [item.text for item in self._pending[start + 1 :] if item.kind == "w"]
 
     def _unit_in_brackets(self) -> str | None:
         """The unit in `120 L x 70 W x 40 H (cms)`."""
@@ -154,6 +161,9 @@ class ChainReader:
         chain.announced = sizes or mentions_size(said)
         chain.after_part = self._after_part and not chain.announced
         self._after_part = self._after_part or local.tier > 4
+        if len(self._governing) > 1 and local.tier == PART and outer.tier == NEUTRAL:
+            # "(pot 14 cm high, 16 cm in diameter)"
+            self._governing[-1] = (local, sizes)
         if local.name == "package":
             self._governing[-1] = (local, True)
         elif self._named_by_colon and len(chain.members) == 1 and chain.members[0].axis is None:
@@ -166,7 +176,9 @@ class ChainReader:
 
         A title's words before a bare number are the product's name: "Rug pad 8x10".
         """
-        said = _words(self._pending)
+        # "under 40 inches" is a loose figure, not what is underneath.
+        loose = bool(self._pending) and self._pending[-1].text in words.VAGUE
+        said = _words(self._pending[:-1] if loose else self._pending)
         if self.kind is None or chain.labelled:
             return said
         if self.in_title and not self.kind.has("flat") and scope_of(said, self.kind).tier == PART:
@@ -191,6 +203,10 @@ class ChainReader:
         kinds = [item.kind for item in ahead]
         if kinds[:3] == ["open", "q", "close"] and ahead[1].quantity:
             self._add_equivalent(member, ahead[1].quantity, 3)
+        elif kinds[:4] == ["open", "q", "w", "close"] and ahead[1].quantity and ahead[2].text in words.EXACT:
+            # "just under 40 inches wide (39.4" exactly)"
+            self._add_equivalent(member, ahead[1].quantity, 4)
+            member.quantities[:] = member.quantities[-1:]
         elif kinds[:4] == ["open", "q", "a", "close"] and ahead[1].quantity:
             self._add_equivalent(member, ahead[1].quantity, 4)
         elif (

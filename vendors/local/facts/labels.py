@@ -33,6 +33,9 @@ def labels_before(pending: list[Item]) -> tuple[tuple[words.Axis, ...], int | No
 
 def _binds(label: Item, plain: int, colon: bool, *, several: bool) -> bool:
     """Whether a label reaches the number: nouns across a few words, adjectives and letters only closely."""
+    if label.text == "ø":
+        # "Ø top 55 cm".
+        return plain <= 1
     if label.text in words.AXIS_NOUNS or several or colon:
         return plain <= 5 and (plain == 0 or label.text in words.AXIS_NOUNS or several)
     return plain == 0

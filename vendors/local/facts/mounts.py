@@ -12,7 +12,7 @@ _WALL = (
     r"floating|hanging on (?:the |a )?wall|wandmontage|wandhangend"
 )
 _CEILING = (
-    r"colgante|sospensione|hanglamp|taklampa|pendel\w*|"
+    r"colgante|de techo|da soffitto|de plafond|sospensione|hanglamp|taklampa|pendel\w*|"
     r"ceiling[ -]?(?:mount(?:ed)?|light|lamp|hung|fixture)|pendant|suspended|suspension|hang(?:s|"
     r"ing)? from (?:the |a )?ceiling|chandelier"
 )

@@ -166,7 +166,8 @@ class MeasureReader:
         electric = self.kind is not None and (self.kind.family == "lamp" or self.kind.name in {"lamp", *_ELECTRIC})
         if electric and member.axis == "width" and member.quantities[0].unit is None and not member.spelled_out:
             return False
-        return chain.has_unit or named or member.spelled_out
+        titled = line.source == "title" and member.axis == "diameter" and longest >= 20
+        return chain.has_unit or named or member.spelled_out or titled
 
     def _beside_its_noun(self, chain: Chain, line: Line) -> bool:
         """`Tree 150 cm`, `12 inch wall clock`: the product's noun stands for a label."""

@@ -125,7 +125,7 @@ def usable(scope: Scope, axis: str, kind: Kind | None, *, members: int) -> float
         return OVERALL + 0.5
     if scope.name == "seat":
         low = kind is not None and kind.name in {"stool", "bench", "ottoman", "pouf"}
-        return PART if low and axis == "height" else None
+        return PART if low and axis in {"height", "width", "depth", "length"} else None
     if scope.name == "foam" and not (kind and kind.has("lying")):
         return None
     return PART if axis in _NEARLY_WHOLE.get(scope.name, set()) else None

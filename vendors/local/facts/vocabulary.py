@@ -70,7 +70,7 @@ AXIS_LETTERS: dict[str, Axis] = {
     "al": "height", "alt": "height", "haut": "height", "wd": "width", "dp": "depth", "ht": "height", "hgt": "height",
     "lg": "length", "lgth": "length",
 }  # fmt: skip
-BY = {"x", "by", "mal", "por", "per"}
+BY = {"x", "by", "mal", "por", "per", "bij", "gange"}
 ORDER = re.compile(r"[wdhlbtp](?:x[wdhlbtp]){1,2}")
 ORDER_WORDS = {"wdh", "whd", "hwd", "lwh", "lwd", "ldh", "dwh", "hbt", "bth", "bht", "lbh", "lph", "wxd"}
 _UNIT = "|".join(sorted((re.escape(unit) for unit in UNITS if unit.isalpha()), key=len, reverse=True))
@@ -134,6 +134,7 @@ UNSURE = {
     "約",
 }
 
+EXACT = {"exactly", "exact", "precisely", "actual", "actually", "genau", "exactement"}
 SIZE_WORDS = _set(
     """
     dimension dimensions dims dim measurement measurements measures measuring measure size sizes sizing abmessungen
@@ -165,7 +166,7 @@ NEVER = _set(
     fits fit fitting suits suit suitable suitably accommodates accommodate holds hold compatible supports support tv
     tvs screen screens television televisions monitor monitors laptop laptops doorway doorways clearance distance
     apart spacing gap model person people adult wearing room rooms cable cord flex wire chain lead plug usb hose
-    strap tape コード ceilings beds ceiling max-load opening pocket hole holes extended extends extending extension
+    strap tape コード ceilings beds ceiling max-load opening hole holes extended extends extending extension
     extendable expanded expands leaf leaves reclined opened swatch sample kabel kabellange fabellange
     zuleitung rod rods stem pole viewing away higher lower taller wider deeper longer shorter increments doorways
     sofas entrance aperto aperta abierto abierta geoffnet
@@ -206,7 +207,7 @@ PARTS: dict[str, str] = _spread(
             "tabletop top tischplatte tischplatten platte platten piano tablero blad plate plateau worktop surface "
             "counter countertop desktop"
         ),
-        "headboard": "headboard footboard kopfteil siderail siderails",
+        "headboard": "headboard footboard kopfteil siderail siderails bettseite seitenteil fussteil",
         "pile": "pile flor",
         "pot": "pot basket planter nursery topf container",
         "bulb": "bulb bulbs socket",
@@ -255,6 +256,7 @@ SAID = (
         """
     each one per piece set choose select pick footprint actual open lifted also available standard default regular
     para here this our your made handmade custom new colour color finish variant option
+    stufenlos von ausgestreckt stretched outstretched
     """
     )
 )
