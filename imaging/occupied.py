@@ -18,6 +18,8 @@ Mask = NDArray[np.bool_]
 CELL_M, REACH_M = 0.04, 9.0
 # Legs stand back under what they carry, leaves and shades hang over: this much (m) around a thing's outline is its own.
 RIM_M, SWING_M, LARGEST_OVERHANG_M = 0.14, 0.75, 0.45
+# What hangs no higher above the floor than this is kept as if it stood there.
+LOW_M = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,7 @@ def occupied_floor(regions: NDArray[np.uint8], camera: Camera, scale: float) -> 
     cells, seen = _cells(floor, camera, scale)
     thing = is_taken(regions)
     touching = ndimage.binary_dilation(thing, structure=np.ones((3, 3))) & floor
+    touching |= _below(thing, floor, camera, scale)
     plan = _marked(cells, touching & seen)
     for across, along, radius in _overhangs(thing, touching, camera, scale):
         middle = round((across + REACH_M) / CELL_M), round(along / CELL_M)
@@ -56,6 +59,21 @@ def _cells(floor: Mask, camera: Camera, scale: float) -> tuple[NDArray[np.int64]
     seen = np.zeros(floor.shape, bool)
     seen[rows[inside], columns[inside]] = True
     return cells, seen
+
+
+def _below(thing: Mask, floor: Mask, camera: Camera, scale: float) -> Mask:
+    """Where the floor ends below a thing that hangs close above it, or whose lower edge has the wall's colour."""
+    height, width = floor.shape
+    ends = floor & ~ndimage.binary_dilation(floor, structure=np.array([[0, 0, 0], [0, 0, 0], [0, 1, 0]]))
+    found = np.zeros_like(floor)
+    rows, columns = np.nonzero(ends)
+    pixels = (np.stack([columns, rows], axis=1).astype(np.float64) + 0.5) / scale
+    for row, column, at in zip(rows.tolist(), columns.tolist(), camera.floor_points(pixels), strict=True):
+        if np.isnan(at).any():
+            continue
+        reach = int(LOW_M * camera.px_per_m(float(at[0]), float(at[1])) * scale)
+        found[row, column] = thing[max(0, row - reach) : row, column].any()
+    return found
 
 
 def _marked(cells: NDArray[np.int64], pixels: Mask) -> NDArray[np.uint8]:

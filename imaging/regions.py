@@ -33,6 +33,8 @@ HIGH_CEILING_M = 2.75
 # A fine pattern: how far it is blurred, how even it is then, how much of it is calm before, and its share of the photo.
 BLUR_PX, EVEN_STEP, MOST_CALM, LARGE_PATTERN = 5.0, 0.7, 0.7, 0.02
 LOWEST_SILL_M = 0.5
+# How far (m) behind a sure and a guessed wall floor is no longer believed.
+BEHIND_WALL_M = 0.15, 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,7 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> Reading:
     framed = framed_areas(lines, scale, size)
     like_wall = _wall_like(small, calm & ~floor, np.asarray(rays[..., 1], dtype=np.float32))
     walls, ceiling_m = _planes(plain, like_wall, floor, camera, lines)
+    floor &= ~_behind_walls(walls, rays, camera)
     ceiling, wall = _ceiling_and_wall(
         small, like_wall, floor, rays, walls, (ceiling_m or HIGH_CEILING_M) - camera.height_m
     )
@@ -84,6 +87,16 @@ def floor_area(pixels: Pixels, camera: Camera, lines: Manhattan, side: int) -> t
     size = fit_within(pixels.shape[1], pixels.shape[0], side)
     scale = size[0] / pixels.shape[1]
     return _floor(_calmed(resize(pixels, size)), _view(camera, size, scale)[0], lines, scale)
+
+
+def _behind_walls(walls: list[Wall], rays: Wide, camera: Camera) -> Mask:
+    """Pixels at which the floor would lie behind a wall: there it is hidden by what stands before the wall."""
+    behind = np.zeros(rays.shape[:2], bool)
+    reach = camera.height_m / np.maximum(-rays[..., 1], 1e-6)
+    for wall in walls:
+        beyond = (rays[..., 0] * wall.nx + rays[..., 2] * wall.nz) * reach - wall.distance_m
+        behind |= beyond > BEHIND_WALL_M[0] + (1.0 - wall.support) * (BEHIND_WALL_M[1] - BEHIND_WALL_M[0])
+    return behind
 
 
 def _calmed(plain: Pixels) -> Pixels:
