@@ -63,8 +63,8 @@ def _cells(floor: Mask, camera: Camera, scale: float) -> tuple[NDArray[np.int64]
 
 def _below(thing: Mask, floor: Mask, camera: Camera, scale: float) -> Mask:
     """Where the floor ends below a thing that hangs close above it, or whose lower edge has the wall's colour."""
-    height, width = floor.shape
-    ends = floor & ~ndimage.binary_dilation(floor, structure=np.array([[0, 0, 0], [0, 0, 0], [0, 1, 0]]))
+    ends = floor.copy()
+    ends[1:] &= ~floor[:-1]
     found = np.zeros_like(floor)
     rows, columns = np.nonzero(ends)
     pixels = (np.stack([columns, rows], axis=1).astype(np.float64) + 0.5) / scale

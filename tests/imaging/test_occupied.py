@@ -6,7 +6,8 @@ import pytest
 
 from imaging.checks import check_placement
 from imaging.geometry import footprint
-from imaging.labels import REGION
+from imaging.labels import REGION, is_floor, is_taken
+from imaging.occupied import occupied_floor
 from imaging.placement import Placement, Product, judge, propose
 from imaging.room import Room, read_room
 from imaging.scene import facing_yaw, standing_pose, turn_for_aspect
@@ -60,6 +61,36 @@ def test_nothing_stands_under_a_table_although_its_floor_is_seen() -> None:
     room = with_table()
     assert check_placement(room, STOOL, stool_at(room, TABLE_X, TABLE_Z)).reason == "overlaps_furniture"
     assert check_placement(read_drawn_room(), STOOL, stool_at(read_drawn_room(), TABLE_X, TABLE_Z)).reason is None
+
+
+def test_floor_between_a_tables_legs_is_floor_to_light_and_taken_for_placements() -> None:
+    room = with_table()
+    (x, y), *_ = room.camera().project(np.array([[TABLE_X, 0.0, TABLE_Z - 0.3]])) * room.scale
+    assert room.regions[int(y), int(x)] == REGION.UNDER
+    assert is_floor(room.regions)[int(y), int(x)]
+    assert is_taken(room.regions)[int(y), int(x)]
+
+
+def test_a_front_of_the_floors_colours_before_a_wall_is_no_floor() -> None:
+    drawn = drawn_room()
+    pixels, camera = drawn.pixels.copy(), drawn.camera
+    front = [(-1.9, 0.0), (-1.9, 0.5), (-0.8, 0.5), (-0.8, 0.0)]
+    corners = camera.project(np.array([in_room(x, y, BACK_M) for x, y in front]))
+    cv2.fillConvexPoly(pixels, np.rint(corners).astype(np.int32), (150, 105, 66))
+    room = read_room(pixels, F35)
+    (x, y), *_ = camera.project(np.array([in_room(-1.3, 0.35, BACK_M)])) * room.scale
+    assert room.regions[int(y), int(x)] not in (REGION.FLOOR, REGION.UNDER)
+
+
+@pytest.mark.parametrize(("lift_m", "taken"), [(0.12, True), (0.6, False)])
+def test_floor_below_what_hangs_a_hand_above_it_is_taken(lift_m: float, taken: bool) -> None:
+    camera, (height, width) = read_drawn_room().camera(), read_drawn_room().regions.shape
+    scale = read_drawn_room().scale
+    regions = np.full((height, width), REGION.WALL, np.uint8)
+    (x, foot), (_, low), (_, high) = camera.project(np.array([[0.0, y, 4.0] for y in (0.0, lift_m, 1.2)])) * scale
+    regions[int(foot) :] = REGION.FLOOR
+    regions[int(high) : int(low), int(x) - 20 : int(x) + 20] = REGION.FURNITURE
+    assert occupied_floor(regions, camera, scale).things[int(foot) + 1, int(x)] == taken
 
 
 def test_no_proposal_touches_the_true_footprint_of_the_table() -> None:
