@@ -21,6 +21,7 @@ from imaging.scene import (
     turn_for_aspect,
     wall_corners,
 )
+from imaging.tops import tops_in_view
 from imaging.walls import nearest_wall
 
 Float = NDArray[np.float64]
@@ -61,6 +62,8 @@ def _spots(room: Room, camera: Camera, product: Product, tap: Point | None) -> I
         yield x, z, level, _turns(room, product, x, z)[0], why
     for x, z, level, why in list(_grid_spots(room, camera, product))[:: 4 if tapped else 1]:
         yield from ((x, z, level, yaw, why) for yaw in _turns(room, product, x, z)[: 1 if tapped else 2])
+    if product.mount == "tabletop":
+        yield from _top_spots(room)
     if product.mount == "floor" and not product.lies_flat:
         yield from list(_spots_along_walls(room, product))[:: 3 if tapped else 1]
 
@@ -93,6 +96,16 @@ def _grid_spots(room: Room, camera: Camera, product: Product) -> Iterator[tuple[
         for x in np.linspace(-half, half, steps):
             spot = _lifted(room, product, float(x), z, level)
             yield *spot, f"{_where(float(x) / half)}, {spot[1]:.1f} m away"
+
+
+def _top_spots(room: Room) -> Iterator[Spot]:
+    """Spots in the middle of the tops in view."""
+    camera = room.camera()
+    for pixel in tops_in_view(room.fronts, room.thing_ends, camera, room.scale):
+        level = room.level_at("tabletop", pixel)
+        point = camera.floor_point(*pixel, level_m=level)
+        if point is not None:
+            yield *point, level, facing_yaw(*point), f"on a top {level:.2f} m high, {point[1]:.1f} m away"
 
 
 def _lifted(room: Room, product: Product, x: float, z: float, level: float) -> tuple[float, float, float]:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from imaging.geometry import Camera, footprint
 from imaging.labels import REGION, is_taken
-from imaging.plan import around
+from imaging.plan import FAR_AWAY_M, around
 from imaging.room import Room
 from imaging.scene import Placement, Pose, Product, room_box, stand_at, wall_corners, wall_middle
+from imaging.tops import COUNTER_M, LEVELS_M, outline_level
 from imaging.walls import nearest_wall
 
 Float = NDArray[np.float64]
@@ -21,6 +22,8 @@ HIDDEN_SHARE, OFF_CONTACT_SHARE, RUG_SEEN_SHARE = 0.7, 0.2, 0.62
 WISHED_SHARE, WISHED_RIM_SHARE = 0.1, 0.3
 # Within its rim (m, at most so much of a side) a base has to be all on the floor, but for the map's coarseness.
 RIM_M, RIM_SHARE, CORE_SHARE = 0.1, 0.2, 0.97
+# A top is at the height where its thing ends (m), and at least so deep before the wall behind it.
+TOP_OFF_M, TOP_DEPTH_M = 0.15, 0.2
 NEAR_M, FAR_M = 1.5, 7.5
 ABOVE_REACH_M = 0.9
 # Merchants photograph from about 10 to 20 degrees above; seen from higher up a cutout looks folded.
@@ -160,10 +163,9 @@ def _measure_support(check: Check, room: Room, product: Product, pose: Pose, mar
         measures["support"] = base.label_share(room, REGION.CEILING)
         check.fail("not_on_support", measures["support"] < 0.5)
     else:
-        stands = camera.project(np.array([[pose.x, pose.level_m, pose.z]]))[0].tolist()
-        measures["top_told"] = float(room.top_at((stands[0], stands[1])) is not None)
         measures["support"] = base.label_share(room, REGION.FURNITURE)
         check.fail("not_on_support", measures["support"] < SUPPORT_SHARE)
+        _measure_top(check, room, pose, wish=margin_m is None)
 
 
 def _measure_floor(
@@ -191,6 +193,34 @@ def _measure_floor(
         check.fail("not_on_support", measures["core_support"] < CORE_SHARE)
     if check.reason is None:
         _measure_around(check, room, pose)
+
+
+def _measure_top(check: Check, room: Room, pose: Pose, *, wish: bool) -> None:
+    """Whether the thing below ends at the height where the product stands, and is as deep as a top.
+
+    A front, a radiator, a sill or a bookcase is not; where a shopper tapped, it is believed to be one.
+    """
+    camera, measures = room.camera(), check.measures
+    x, y = camera.project(np.array([[pose.x, pose.level_m, pose.z]]))[0].tolist()
+    outline = outline_level(room.fronts, room.thing_ends, camera, room.scale, (x, y))
+    measures["top_told"] = float(room.top_at((x, y)) is not None and outline is not None)
+    if outline is None:
+        check.fail("not_on_support", not wish and _hangs(room, x, y))
+        return
+    ray = camera.rays(np.array([[x, y]]))[0]
+    reach = nearest_wall([wall for wall in room.walls if wall.support > 0] or room.walls, ray)[1]
+    ends = outline[0] if outline[0] > COUNTER_M else min(outline[0], LEVELS_M[1])
+    measures["top_off_m"] = abs(ends - pose.level_m)
+    measures["top_depth_m"] = min(FAR_AWAY_M, reach * float(np.hypot(ray[0], ray[2]))) - outline[1]
+    no_top = measures["top_off_m"] > TOP_OFF_M or measures["top_depth_m"] < TOP_DEPTH_M
+    check.fail("not_on_support", no_top and not wish)
+
+
+def _hangs(room: Room, x: float, y: float) -> bool:
+    """Whether there is wall below what is seen at a pixel."""
+    below = room.regions[int(y * room.scale) :, int(x * room.scale)]
+    ends = np.flatnonzero(~is_taken(below))
+    return bool(ends.size) and below[ends[0]] == REGION.WALL
 
 
 def _grown(product: Product, pose: Pose, sideways_m: float, in_depth_m: float) -> Float:

@@ -113,9 +113,8 @@ def _floor_ends(regions: NDArray[np.uint8], floor: Mask) -> tuple[NDArray[np.int
 
 def _levels(room: Room, points: Float, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> tuple[Float, Mask]:
     """How high (m) the thing right above each point is seen to end, 0 where none is, and which are skirting boards."""
-    thing = is_taken(room.regions)
-    under = thing[rows - 1, columns]
-    ends = _tops(thing)[rows - 1, columns]
+    under = is_taken(room.regions)[rows - 1, columns]
+    ends = room.thing_ends[rows - 1, columns]
     camera = room.camera()
     flat = np.stack([points[:, 0], np.zeros(len(points)), points[:, 1]], axis=1)
     base, high = camera.to_camera(flat), camera.to_camera(flat + np.array([0.0, 1.0, 0.0]))
@@ -134,15 +133,6 @@ def _seats(room: Room, points: Float, rows: NDArray[np.int64], columns: NDArray[
         of = at == label
         kept |= of & (of.sum() > 3 and float(np.hypot(*np.ptp(points[of], axis=0))) >= SEAT_WIDTH_M)
     return points[kept]
-
-
-def _tops(mask: Mask) -> NDArray[np.int64]:
-    """For every pixel of a mask the first row of its unbroken run upwards."""
-    top = np.zeros(mask.shape, np.int64)
-    for row in range(mask.shape[0]):
-        above = np.where(mask[row - 1], top[row - 1], row) if row else np.zeros(mask.shape[1], np.int64)
-        top[row] = np.where(mask[row], above, 0)
-    return top
 
 
 def _at_planes(room: Room, points: Float) -> Mask:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from imaging.doubts import FATAL, find_doubts
 from imaging.geometry import CEILING_M, Camera, camera_for, focal_pixels, pitch_from_horizon
+from imaging.labels import is_taken
 from imaging.occupied import Occupied, occupied_floor
 from imaging.regions import read_regions
 from imaging.scene import support_level
-from imaging.tops import front_distances, table_level
+from imaging.tops import front_distances, run_tops, table_level
 from imaging.vanishing import Manhattan, fit_manhattan
 from imaging.walls import Wall, find_walls
 
@@ -80,6 +81,11 @@ class Room:
     def fronts(self) -> Float:
         """How far away (m) the floor is before each thing (imaging.tops)."""
         return front_distances(self.regions, self.camera(), self.scale)
+
+    @cached_property
+    def thing_ends(self) -> NDArray[np.int64]:
+        """At which row (working size) each thing ends above (imaging.tops)."""
+        return run_tops(is_taken(self.regions))
 
     def level_at(self, mount: str, pixel: tuple[float, float]) -> float:
         """Height (m) of what carries a product of some mount at a pixel of the photo."""
