@@ -257,6 +257,9 @@ class ChainReader:
         following = self.items[at + 1] if at + 1 < len(self.items) else None
         if following is None:
             return False
+        if self.items[at].text[0] >= "\u3000":
+            # Japanese labels stand before their numbers.
+            return True
         if following.kind == "comma" and self.items[at - 1].kind == "open":
             # "60 x 35 x 180 cm (width, depth, height)"
             return self._kind_at(at + 2) == "a" and self._kind_at(at + 3) in {"comma", "close"}

@@ -10,7 +10,7 @@ Mount = Literal["floor", "wall", "ceiling", "tabletop", "unknown"]
 _COMPOUND_HEADS = {
     *("tisch", "stuhl", "sessel", "schrank", "regal", "leuchte", "teppich", "spiegel"),
     *("kommode", "bett", "sofa", "hocker", "vase"),
-    *("kast", "tafel", "stoel", "lamp", "bord", "stol", "skap", "lampa", "soffa"),
+    *("kast", "tafel", "stoel", "lamp", "bord", "stol", "skap", "lampa", "soffa", "vorhang"),
 }
 
 _OWN_WORDS = {

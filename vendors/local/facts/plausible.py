@@ -22,6 +22,8 @@ ODD_SHAPE = log(3.5)
 _FURNITURE = {"sofa", "chair", "stool", "table", "cabinet", "bed", "rug"}
 # Parts that stand in for the whole when nothing else is stated, though it may be larger.
 _HARDLY_THE_WHOLE = {"pot", "seat", "shade", "door", "back", "drop"}
+# What hangs, lies or stands beside the product may be larger than it is.
+_BESIDE_THE_WHOLE = {"companion", "drop", "bulb", "pad", "cushion", "mattress", "print", "wall", "handle", "under"}
 THIN = 0.08
 # Width over height beside the cutout's: a flat thing fits it, misfits it; a solid one may be seen from a corner.
 FITS, MISFITS, CORNER = 0.1, 0.3, log(1.4)
@@ -65,6 +67,18 @@ def remark(side: Side, size: Size, kind: Kind | None) -> list[Conflict]:
         return []
     why = f"“{size.reading.quote[:60]}” is unusual for a {kind.name}; it is used as written and wants a look."
     return [_conflict(side, [size.metres], size.metres, why)]
+
+
+def larger_parts(sizes: Mapping[Side, Size], parts: list[tuple[Side, Reading]]) -> list[Conflict]:
+    """Parts that are larger than the whole is said to be: one of both is wrong."""
+    found: list[Conflict] = []
+    for side, part in parts:
+        size = sizes.get(side)
+        sure = part.scope.name not in _BESIDE_THE_WHOLE and not part.guessed_unit
+        if size and sure and part.middle > size.metres * 1.05 + 0.013:
+            why = f"“{part.quote[:60]}” is the {part.scope.name} alone and yet larger than what is said of the whole."
+            found.append(_conflict(side, [size.metres, round(part.middle, 4)], size.metres, why))
+    return found[:4]
 
 
 def implausible(groups: list[Group], chosen: Mapping[Side, float], kind: Kind | None) -> list[Conflict]:

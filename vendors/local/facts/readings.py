@@ -14,7 +14,7 @@ from vendors.local.facts.text import Document, Line, Span
 from vendors.local.facts.variants import Label, labels_in, names_at, without_letters
 
 _OTHER_SIZES = re.compile(
-    r"\b(?:also (?:available|comes|offered|sold)|other sizes|existe aussi|aussi disponible|egalement disponible"
+    r"\b(?:also (?:available|comes|offered|sold|in)|other sizes|existe aussi|aussi disponible|egalement disponible"
     r"|auch (?:erhaltlich|verfugbar|in)|tambien (?:disponible|en)|disponibile anche)\b"
 )
 # `60W` is a power where there is a lamp or a motor.

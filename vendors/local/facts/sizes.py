@@ -6,7 +6,18 @@ from math import log
 from typing import Any
 
 from vendors.local.facts.kinds import Kind
-from vendors.local.facts.plausible import FITS, MISFITS, SIDES, Side, Size, guessed_order, hopeless, remark, usual
+from vendors.local.facts.plausible import (
+    FITS,
+    MISFITS,
+    SIDES,
+    Side,
+    Size,
+    guessed_order,
+    hopeless,
+    larger_parts,
+    remark,
+    usual,
+)
 from vendors.local.facts.readings import LONGEST, Group, Reading, abs_log
 from vendors.local.facts.scopes import NEUTRAL, NEVER, PART, REDUCED, VAGUE, Scope, usable
 from vendors.local.facts.variants import size_names
@@ -58,8 +69,10 @@ def settle(
     labelled: Labelled = {}
     for reading in (r for group in groups for r in group.readings if isinstance(r.axis, str) and r.scope.tier < PART):
         labelled.setdefault(str(reading.axis), []).append(reading.middle)
+    parts: list[tuple[Side, Reading]] = []
     for place, group in enumerate(groups):
         for reading, sides in assign(group, kind, aspect, labelled):
+            parts += [(side, reading) for side in sides if reading.scope.tier == PART]
             for side in _all_round(sides, reading, kind) if is_round else sides:
                 tier = _tier(reading, side, kind, variants)
                 if tier is not None and not hopeless(reading.middle, side, kind):
@@ -70,7 +83,7 @@ def settle(
         if candidates[side]:
             sizes[side], found = _choose(side, candidates[side], kind)
             conflicts += found
-    return sizes, conflicts + guessed_order(sizes, kind, aspect)
+    return sizes, conflicts + larger_parts(sizes, parts) + guessed_order(sizes, kind, aspect)
 
 
 def _all_round(sides: tuple[Side, ...], reading: Reading, kind: Kind | None) -> tuple[Side, ...]:

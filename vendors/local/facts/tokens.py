@@ -79,6 +79,10 @@ def _is_phrase(quoted: str) -> bool:
 
 def _split_word(text: str, start: int, folded: str) -> list[Token]:
     """Letters stuck to numbers fall apart: `cmx`, `xd`, `inw`; orders such as `wxdxh` stay whole."""
+    if len(text) > 1 and text[-1] == "約":
+        # "厚さ約1.5cm": thickness about.
+        end = start + len(text)
+        return [*_split_word(text[:-1], start, folded), Token("word", "約", end - 1, end)]
     compound = words.COMPOUND_LABEL.fullmatch(text) or words.COMPOUND_SIGNS.fullmatch(text)
     if compound and _is_known(compound["about"]):
         spans = [compound.span(name) for name in ("about", "axis")]

@@ -104,3 +104,11 @@ def test_a_mirror_s_pair_that_starts_with_the_longer_side_is_a_guess_without_a_p
     facts = extract_facts("Ash mirror", "90 x 60 cm", "Mirrors")
     assert {"width", "height"} <= {conflict["field"] for conflict in facts["conflicts"]}
     assert not extract_facts("Ash mirror", "60 x 90 cm", "Mirrors")["conflicts"]
+
+
+def test_a_part_larger_than_the_whole_is_reported():
+    facts = extract_facts(
+        "Floor lamp Tri", "Shade Ø 30 cm. W 40 x D 40 x H 150 cm. Base: 55 cm in diameter.", "Floor Lamps"
+    )
+    told = {conflict["field"]: conflict["values"] for conflict in facts["conflicts"]}
+    assert told == {"width": [0.4, 0.55], "depth": [0.4, 0.55]}
