@@ -1,5 +1,6 @@
 """Floor that is seen but not free: beside things, under what overhangs, and where doors swing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -11,6 +12,7 @@ from scipy import ndimage
 from imaging.colour import disk
 from imaging.geometry import Camera
 from imaging.labels import REGION, is_taken
+from imaging.walls import Wall, nearest_wall
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -20,6 +22,8 @@ CELL_M, REACH_M = 0.04, 9.0
 RIM_M, SWING_M, LARGEST_OVERHANG_M = 0.14, 0.75, 0.45
 # What hangs no higher above the floor than this is kept as if it stood there.
 LOW_M = 0.2
+# Floor that ends so far (m) before a wall of such a support does not end at it.
+BEFORE_M, SURE = 0.35, 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +34,13 @@ class Occupied:
     doors: Mask
 
 
-def occupied_floor(regions: NDArray[np.uint8], camera: Camera, scale: float) -> Occupied:
+def occupied_floor(regions: NDArray[np.uint8], camera: Camera, scale: float, walls: Sequence[Wall] = ()) -> Occupied:
     """What of the visible floor is not free; regions at working size, px = photo x scale."""
     floor = regions == REGION.FLOOR
     cells, seen = _cells(floor, camera, scale)
     thing = is_taken(regions)
     touching = ndimage.binary_dilation(thing, structure=np.ones((3, 3))) & floor
-    touching |= _below(thing, floor, camera, scale)
+    touching |= _ends_at_things(regions, walls, camera, scale)
     plan = _marked(cells, touching & seen)
     for across, along, radius in _overhangs(thing, touching, camera, scale):
         middle = round((across + REACH_M) / CELL_M), round(along / CELL_M)
@@ -61,10 +65,15 @@ def _cells(floor: Mask, camera: Camera, scale: float) -> tuple[NDArray[np.int64]
     return cells, seen
 
 
-def _below(thing: Mask, floor: Mask, camera: Camera, scale: float) -> Mask:
-    """Where the floor ends below a thing that hangs close above it, or whose lower edge has the wall's colour."""
+def _ends_at_things(regions: NDArray[np.uint8], walls: Sequence[Wall], camera: Camera, scale: float) -> Mask:
+    """Where the floor ends below a thing that hangs close above it, or far before the wall that is seen there.
+
+    What ends the floor there stands on it, though it has the wall's colour.
+    """
+    floor, thing = regions == REGION.FLOOR, is_taken(regions)
     ends = floor.copy()
     ends[1:] &= ~floor[:-1]
+    ends[0] = False
     found = np.zeros_like(floor)
     rows, columns = np.nonzero(ends)
     pixels = (np.stack([columns, rows], axis=1).astype(np.float64) + 0.5) / scale
@@ -72,8 +81,17 @@ def _below(thing: Mask, floor: Mask, camera: Camera, scale: float) -> Mask:
         if np.isnan(at).any():
             continue
         reach = int(LOW_M * camera.px_per_m(float(at[0]), float(at[1])) * scale)
-        found[row, column] = thing[max(0, row - reach) : row, column].any()
-    return found
+        before = regions[row - 1, column] == REGION.WALL and _before_wall(walls, at)
+        found[row, column] = before or thing[max(0, row - reach) : row, column].any()
+    return np.asarray(found)
+
+
+def _before_wall(walls: Sequence[Wall], at: Float) -> bool:
+    """Whether a floor point (x, z) is far before the wall that is seen behind it, if that wall is sure."""
+    if not walls:
+        return False
+    wall, _ = nearest_wall(list(walls), np.array([at[0], 0.0, at[1]]))
+    return wall.support > SURE and wall.distance_m - float(at[0] * wall.nx + at[1] * wall.nz) > BEFORE_M
 
 
 def _marked(cells: NDArray[np.int64], pixels: Mask) -> NDArray[np.uint8]:

@@ -75,7 +75,7 @@ class Room:
     @cached_property
     def occupied(self) -> Occupied:
         """What of the visible floor is not free."""
-        return occupied_floor(self.regions, self.camera(), self.scale)
+        return occupied_floor(self.regions, self.camera(), self.scale, self.walls)
 
     @cached_property
     def fronts(self) -> Float:

@@ -11,6 +11,7 @@ from imaging.occupied import occupied_floor
 from imaging.placement import Placement, Product, judge, propose
 from imaging.room import Room, read_room
 from imaging.scene import facing_yaw, standing_pose, turn_for_aspect
+from imaging.walls import Wall
 from tests.imaging.scenes import BACK_M, CEILING_M, F35, HEIGHT, ROOM_YAW, WIDTH, drawn_room, read_drawn_room
 
 STOOL = Product(0.4, 0.4, 0.45, "floor", 0.9)
@@ -91,6 +92,21 @@ def test_floor_below_what_hangs_a_hand_above_it_is_taken(lift_m: float, taken: b
     regions[int(foot) :] = REGION.FLOOR
     regions[int(high) : int(low), int(x) - 20 : int(x) + 20] = REGION.FURNITURE
     assert occupied_floor(regions, camera, scale).things[int(foot) + 1, int(x)] == taken
+
+
+@pytest.mark.parametrize(("support", "taken"), [(0.9, True), (0.1, False)])
+def test_what_ends_the_floor_far_before_a_sure_wall_stands_there_though_it_looks_like_wall(
+    support: float, taken: bool
+) -> None:
+    camera, (height, width) = read_drawn_room().camera(), read_drawn_room().regions.shape
+    scale = read_drawn_room().scale
+    regions = np.full((height, width), REGION.WALL, np.uint8)
+    (x, far), (_, near) = camera.project(np.array([[0.0, 0.0, z] for z in (4.6, 3.6)])) * scale
+    regions[int(far) :] = REGION.FLOOR
+    regions[: int(near), int(x) - 20 : int(x) + 20] = REGION.WALL
+    things = occupied_floor(regions, camera, scale, [Wall(0.0, 1.0, 4.6, support)]).things
+    assert things[int(near) + 1, int(x)] == taken
+    assert not things[int(far) + 1, int(x) - 60]
 
 
 def test_no_proposal_touches_the_true_footprint_of_the_table() -> None:
