@@ -1,8 +1,9 @@
 """The light of a room at a place in it: how much a white surface there would show, and in which colour.
 
 A camera sets its exposure so that a room's bright surfaces come out alike, so the room's own surfaces tell what white
-looks like in the photo. A ceiling is nearly always white and sees the whole room: where one is in view it gives level
-and colour. Without one, the bright surfaces give the level and "shades of grey" the colour.
+looks like in the photo. A ceiling is nearly always white and sees the whole room: where one is in view it gives half of
+the level. The colour is that of the brighter half of the photo: what is nearly white has lost its tint to the camera's
+tone curve (a lamp's ceiling looks white, the walls below it do not), and what is dark is mostly wood and cloth.
 """
 
 from dataclasses import dataclass, replace
@@ -20,27 +21,28 @@ Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 # What a product's white may come to in the photo, and how far the ratio of channels may lean.
-# Floors and wood bounce more of a warm light onto a product than onto the ceiling.
-LEVEL_RANGE, MAX_CAST, BOUNCE = (0.24, 0.85), 1.5, 1.15
+# Tone curves pale the bright surfaces that the colour is read from, a little.
+LEVEL_RANGE, MAX_CAST, PALED = (0.24, 0.85), 2.2, 1.1
 # White paint returns about 0.85 of the light; half of the photo's upper tenth is surfaces about as bright.
 CEILING_GAIN, BRIGHT_GAIN, BRIGHT_PERCENTILE = 1.12, 0.95, 88
-LEAST_CEILING, SEEN_WINDOW = 0.015, (0.03, 0.07)
+LEAST_CEILING, CLIPPED, SEEN_WINDOW = 0.015, 0.97, (0.03, 0.07)
 BLOWN, DIM = 0.75, 0.36
 # A product before the windows turns its dark side to the camera.
 BACKLIT_LOSS, NEAR_M, NEAR_RANGE = 0.36, 1.0, (0.85, 1.15)
 # What lies flat is lit by ceiling and windows, what stands upright by half a room; a studio lights both alike.
 # The curved top of a pouf or a cushion is not flat: it begins above what such things show.
-FLAT_GAIN, FLAT_RANGE = 4.0, (0.35, 0.6)
+FLAT_GAIN, FLAT_RANGE = 5.0, (0.35, 0.6)
 # Linear light of the backdrop above which a studio exposed for white, so brighter than for a room.
-STUDIO_WHITE, STUDIO_TRUST, STUDIO_STEP = 0.72, 0.5, 4
-SAMPLE_SIDE = 320
+STUDIO_WHITE, STUDIO_STEP = 0.72, 4
+LOW_RANGE, SAMPLE_SIDE = (0.6, 0.98), 320
 
 
 @dataclass(frozen=True, eq=False)
 class Light:
     """Linear gains (3,) from studio light to the light at a place, and the share of it that reaches the floor's side.
 
-    `low` is what remains at a standing product's foot: a studio's white sweep lights it from below, a floor does not.
+    `low` is what remains at a standing product's foot: a studio's sweep lights it from below, a floor hardly does. What
+    hangs has 1.
     `behind` (0..1) is how much of the light comes from windows in view, so from behind the product.
     """
 
@@ -51,23 +53,24 @@ class Light:
     def on(self, flat: float, studio: float | None = None) -> "Light":
         """This light on a product that shows so much (0..1) of a flat top (imaging.stance.flat_share).
 
-        studio: linear light of the backdrop of its photo (`studio_level`). A white one takes half (in stops) of what
-        it exceeds a paper in room light by; a grey one may be grey paper as well as little light and changes nothing.
+        studio: linear light of the backdrop of its photo (`studio_level`). A white one takes what it exceeds a paper
+        in room light by, and at the foot once more, for its floor sends light up; a grey one may be grey paper as well
+        as little light and changes nothing.
         """
         more = 1.0 + FLAT_GAIN * (float(np.clip(flat, *FLAT_RANGE)) - FLAT_RANGE[0])
         over = max(1.0, (studio or 0.0) / STUDIO_WHITE)
-        return replace(self, gains=np.asarray(self.gains * (more / over**STUDIO_TRUST), np.float32))
+        low = self.low / over if self.low < 1.0 else 1.0
+        return replace(self, gains=np.asarray(self.gains * (more / over), np.float32), low=low)
 
 
 def light_at(room_pixels: Pixels, room: Room, placement: Placement) -> Light:
     """The light where a placement is, from the photo's pixels (H, W, 3) and the room as read."""
     linear, labels = _sample(room_pixels, room.regions)
-    level, colour = _white(linear, labels)
+    level = _white(linear, labels)
     backlit = max(_backlit(linear, labels, level), _blown(linear, room.horizon_y))
     # A floor before a window mirrors it: bright there does not mean much light.
     level *= 1.0 - BACKLIT_LOSS * backlit if backlit > 0 else _nearness(linear, labels, room, placement)
-    cast = np.power(colour / max(float(colour @ LUMINANCE), 1e-6), BOUNCE)
-    cast = np.clip(cast, 1 / MAX_CAST, MAX_CAST)
+    cast = np.clip(np.power(_colour(linear), PALED), 1 / MAX_CAST, MAX_CAST)
     cast /= float(cast @ LUMINANCE)
     gains = np.asarray(np.clip(level, *LEVEL_RANGE) * cast, np.float32)
     stands = placement.mount in ("floor", "tabletop")
@@ -94,29 +97,22 @@ def _sample(pixels: Pixels, regions: Pixels) -> tuple[Float, Pixels]:
     return to_linear(small), np.asarray(cv2.resize(regions, size, interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
-def _white(linear: Float, labels: Pixels) -> tuple[float, Float]:
-    """How bright a white surface is shown, and its colour (3,) at any scale.
-
-    Finlayson and Trezzi, "Shades of Gray and Colour Constancy" (CIC 2004), with p = 6, where no ceiling is seen.
-    """
+def _white(linear: Float, labels: Pixels) -> float:
+    """How bright a white surface is shown."""
     light = linear @ LUMINANCE
     bright = BRIGHT_GAIN * float(np.percentile(light, BRIGHT_PERCENTILE))
-    usable = linear[linear.max(axis=2) < 0.97]
-    grey = np.power(np.mean(np.power(usable if len(usable) else linear.reshape(-1, 3), 6), axis=0), 1 / 6)
     ceiling = labels == REGION.CEILING
-    above = light[ceiling]
-    if ceiling.mean() < LEAST_CEILING or float(np.median(above)) < 0.5 * bright:
-        return bright, np.asarray(grey, np.float32)
-    colour = linear[ceiling & (linear.max(axis=2) < 0.97)]
-    if len(colour) < 20:
-        return bright, np.asarray(grey, np.float32)
-    # A ceiling may be lit in one corner by one lamp: half of the colour is the whole photo's.
-    paint = np.sqrt(_balanced(np.median(colour, axis=0)) * _balanced(grey))
-    level = 0.5 * bright + 0.5 * CEILING_GAIN * float(np.median(above))
-    return level, np.asarray(paint, np.float32)
+    above = float(np.median(light[ceiling])) if ceiling.mean() >= LEAST_CEILING else 0.0
+    return 0.5 * bright + 0.5 * CEILING_GAIN * above if above >= 0.5 * bright else bright
 
 
-def _balanced(colour: Float) -> Float:
+def _colour(linear: Float) -> Float:
+    """The light's colour (3,) at luminance 1: the mean of the brighter half of what is not clipped."""
+    pixels = linear.reshape(-1, 3)
+    told = pixels[pixels.max(axis=1) < CLIPPED]
+    pixels = told if len(told) else pixels
+    light = pixels @ LUMINANCE
+    colour = pixels[light >= np.median(light)].mean(axis=0)
     return np.asarray(colour / max(float(colour @ LUMINANCE), 1e-6), np.float32)
 
 
@@ -162,7 +158,7 @@ def _low_share(linear: Float, labels: Pixels) -> float:
         return 0.8
     light = linear @ LUMINANCE
     pale = float(np.median(light[floor]) / max(float(np.percentile(light, BRIGHT_PERCENTILE)), 1e-3))
-    return float(np.clip(0.6 + 0.4 * pale, 0.6, 1.0))
+    return float(np.clip(0.6 + 0.4 * pale, *LOW_RANGE))
 
 
 __all__ = ["LUMINANCE", "Light", "light_at", "studio_level"]

@@ -15,6 +15,8 @@ Corners = NDArray[np.float64]
 QUAD_FILL = 0.93
 LOW_PART = 0.6
 NOISE_BANDS = 16
+# Levels of noise that are taken over at most, and what `noise_level` sees of noise as coarse as ours.
+MOST_NOISE, FINE_PART = 6.0, 0.75
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +93,7 @@ def grained(sprite: Sprite, room_pixels: Pixels) -> Sprite:
     chance = np.random.default_rng(20)
     noise = chance.standard_normal(sprite.alpha.shape).astype(np.float32)
     noise = cv2.GaussianBlur(noise, (0, 0), 0.7)
-    noise *= min(level, 4.0) / max(float(noise.std()), 1e-6)
+    noise *= min(level, MOST_NOISE) / (FINE_PART * max(float(noise.std()), 1e-6))
     colour = sprite.colour + noise[..., None] * sprite.alpha[..., None]
     return Sprite(np.clip(colour, 0.0, 255.0 * sprite.alpha[..., None]), sprite.alpha, sprite.x, sprite.y)
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from imaging.colour import to_linear
 from imaging.compose import Composite, PlacementOutside, compose
 from imaging.placement import Placement, Product, judge, propose
 from imaging.scene import wall_corners, wall_middle
-from imaging.sprite import flat_corners, resized_sprite
+from imaging.sprite import Sprite, flat_corners, grained, noise_level, resized_sprite
 from tests.imaging.scenes import HEIGHT, SOFA, WIDTH, drawn_room, framed_print, read_drawn_room, sofa_cutout
 
 PRINT = Product(0.6, 0.03, 0.8, "wall", 0.75)
@@ -119,6 +120,20 @@ def test_a_rug_lies_flat_on_the_floor() -> None:
     assert drawn_room().floor[done.product_mask > 127].mean() > 0.95
 
 
+def test_a_rug_is_lit_alike_near_and_far() -> None:
+    rug, room = Product(1.6, 1.1, 0.01, "floor", 320 / 420), read_drawn_room()
+    spot = propose(room, rug, params={"max_candidates": 80})[0]
+    plain, lit = (
+        compose(drawn_room().pixels, room, framed_print(), rug, spot, {"relight": relight, "grain": False})
+        for relight in (False, True)
+    )
+    inside = plain.product_mask == 255
+    kept = to_linear(lit.pixels)[..., 1] / np.maximum(to_linear(plain.pixels)[..., 1], 1e-3)
+    middle = int(np.median(np.nonzero(inside)[0]))
+    far, near = np.median(kept[:middle][inside[:middle]]), np.median(kept[middle:][inside[middle:]])
+    assert near == pytest.approx(far, rel=0.05)
+
+
 def test_a_tilted_print_is_straightened_by_its_own_corners() -> None:
     rgba = np.zeros((300, 300, 4), np.uint8)
     rows, columns = np.mgrid[0:300, 0:300]
@@ -126,6 +141,15 @@ def test_a_tilted_print_is_straightened_by_its_own_corners() -> None:
     corners = flat_corners(rgba)
     assert corners[0] == pytest.approx([43, 21], abs=3)
     assert corners[2] == pytest.approx([267, 279], abs=3)
+
+
+def test_a_product_is_as_grainy_as_the_photo() -> None:
+    grainy = np.clip(np.random.default_rng(1).normal(120.0, 5.0, (240, 240, 1)).repeat(3, axis=2), 0, 255).astype(
+        np.uint8
+    )
+    smooth = Sprite(np.full((240, 240, 3), 120.0, np.float32), np.ones((240, 240), np.float32), 0, 0)
+    wanted = noise_level(grainy)
+    assert noise_level(np.rint(grained(smooth, grainy).colour).astype(np.uint8)) == pytest.approx(wanted, rel=0.15)
 
 
 def test_resizing_does_not_bleed_the_colour_of_empty_pixels() -> None:
