@@ -5,7 +5,9 @@ Models answer in sizes of their own, shift, zoom, squeeze or tilt by a little, a
 1. Both are brought to one small canvas, so that the identity is a plain resize.
 2. Corners of the room (ORB, Rublee et al. 2011) outside of the product's surroundings give a first affine map.
 3. It is refined on textured blocks there, each laid over its counterpart by phase correlation (Kuglin and Hines 1975),
-   which does not care about brightness and contrast; at last as a homography where that explains the picture better.
+   which does not care about brightness and contrast: once as the affine map that most agree on, then as the homography
+   that fits all of them by least squares with Tukey's weights against outliers (Beaton and Tukey 1974). A choice among
+   few blocks, and one between affine map and homography, would change with a level of noise and move far corners.
 4. What the blocks are still apart then is the residual, whatever the map says.
 """
 
@@ -22,12 +24,13 @@ Mask = NDArray[np.bool_]
 Float = NDArray[np.float32]
 Matrix = NDArray[np.float64]
 SIDE, FEATURES, MATCH_RATIO, LEAST_MATCHES, REACH = 640, 1500, 0.8, 12, 3.0
-ROUNDS, AGREE = 3, 0.7
+ROUNDS, AGREE = 4, 1.5
 # Blocks (px of the canvas) that have texture (levels) and give a clear peak tell how far the pictures are apart.
 BLOCK, TEXTURE, PEAK = 48, 6.0, 0.15
-# A homography may tilt by as much as moves no corner further than this share of the long side from the affine
-# map, and is believed where it brings the blocks that are furthest apart closer by a fifth.
-MOST_TILT, TILT_PERCENTILE, TILT_GAIN = 0.03, 85, 0.8
+# Tilts are small (per half a long side) beside what a block tells (px); a homography that moves a corner further than
+# this share of the long side from the affine map is none. Weights: steps, least scale (px), reach in scales.
+USUAL_TILT, BLOCK_ERROR, MOST_TILT = 0.02, 0.1, 0.03
+STEPS, LEAST_SCALE, TUKEY = 8, 0.15, 4.685
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +66,7 @@ def register(picture: Pixels, room: Pixels, ignore: Mask) -> Registration:
         start, method = plain, "plain"
     found = _refined(small, shown, start, alike)
     if found is not None:
-        start, method = found, "affine"
-        tilted = _refined(small, shown, start, alike, tilted=True)
-        if tilted is not None and _is_better(small, shown, start, tilted, alike):
-            start, method = tilted, "homography"
+        start, method = found, "blocks"
     return _described(start, method, small, shown, alike, room.shape, picture.shape)
 
 
@@ -106,26 +106,61 @@ def _by_corners(room: Float, picture: Float, alike: Mask) -> Matrix | None:
     return np.vstack([found, [0.0, 0.0, 1.0]])
 
 
-def _refined(room: Float, picture: Float, start: Matrix, alike: Mask, tilted: bool = False) -> Matrix | None:
+def _refined(room: Float, picture: Float, start: Matrix, alike: Mask) -> Matrix | None:
     """The map that the blocks' remaining distances agree on, in a few rounds; None where too few blocks tell."""
-    matrix = start
-    for _ in range(ROUNDS):
-        ours, apart = _blocks(room, picture, matrix, alike)
+    matrix, flat = start, start
+    for turn in range(ROUNDS):
+        # Once the map is nearly right, blocks near the product tell as well: what is not the room there is an outlier.
+        ours, apart, sure = _blocks(room, picture, matrix, alike if turn < ROUNDS // 2 else np.ones_like(alike))
         if len(ours) < LEAST_MATCHES:
             return None
         theirs = _moved(matrix, ours + apart)
-        if tilted:
-            found, _ = cv2.findHomography(ours, theirs, cv2.RANSAC, AGREE)
-        else:
+        if turn == 0:
             found, _ = cv2.estimateAffine2D(ours, theirs, method=cv2.RANSAC, ransacReprojThreshold=AGREE)
-        if found is None or not np.isfinite(found).all():
-            return None
-        matrix = found if tilted else np.vstack([found, [0.0, 0.0, 1.0]])
-    return np.asarray(matrix, np.float64)
+            if found is None or not np.isfinite(found).all():
+                return None
+            matrix = flat = np.vstack([found, [0.0, 0.0, 1.0]])
+        else:
+            matrix = _fitted(ours, theirs, sure, matrix, room.shape)
+    corners = _frame(room.shape)
+    away = np.linalg.norm(_moved(flat, corners) - _moved(matrix, corners), axis=1).max()
+    return matrix if away <= MOST_TILT * max(room.shape) else flat
 
 
-def _blocks(room: Float, picture: Float, matrix: Matrix, alike: Mask) -> tuple[Matrix, Matrix]:
-    """(middles of blocks of the room (N, 2), how far each is off in the picture laid over it (N, 2)), in px."""
+def _fitted(ours: Matrix, theirs: Matrix, sure: Matrix, start: Matrix, shape: tuple[int, ...]) -> Matrix:
+    """The homography (3, 3) that leads points (N, 2) nearest to others: Gauss-Newton with Tukey's weights.
+
+    `sure` (N, 2, 2) weighs a distance by the directions in which a block has texture.
+    """
+    half = max(shape) / 2
+    whole = np.array([[1 / half, 0.0, -shape[1] / 2 / half], [0.0, 1 / half, -shape[0] / 2 / half], [0.0, 0.0, 1.0]])
+    points = np.column_stack([_moved(whole, ours), np.ones(len(ours))])
+    matrix = start @ np.linalg.inv(whole)
+    values = (matrix / matrix[2, 2]).ravel()[:8]
+    for _ in range(STEPS):
+        depth = points[:, :2] @ values[6:] + 1.0
+        seen = np.column_stack([points @ values[:3], points @ values[3:6]]) / depth[:, None]
+        rest = np.einsum("nij,nj->ni", sure, theirs - seen)
+        far = np.linalg.norm(rest, axis=1)
+        reach = TUKEY * max(LEAST_SCALE, 1.4826 * float(np.median(far)))
+        weight = np.clip(1.0 - (far / reach) ** 2, 0.0, None)[:, None]
+        near = points / depth[:, None]
+        none = np.zeros_like(near)
+        slopes = np.stack([
+            np.column_stack([near, none, -seen[:, :1] * near[:, :2]]),
+            np.column_stack([none, near, -seen[:, 1:] * near[:, :2]]),
+        ], axis=1)  # fmt: skip
+        slopes = np.einsum("nij,njk->nik", sure, slopes) * weight[..., None]
+        prior = np.zeros((2, 8))
+        prior[0, 6] = prior[1, 7] = BLOCK_ERROR / USUAL_TILT
+        wanted = np.concatenate([(rest * weight).ravel(), -prior @ values])
+        values = values + np.linalg.lstsq(np.vstack([slopes.reshape(-1, 8), prior]), wanted, rcond=None)[0]
+    return np.asarray(np.append(values, 1.0).reshape(3, 3) @ whole, np.float64)
+
+
+def _blocks(room: Float, picture: Float, matrix: Matrix, alike: Mask) -> tuple[Matrix, Matrix, Matrix]:
+    """Blocks of the room: their middles (N, 2), how far each is off in the picture laid over it (N, 2), in px, and how
+    surely that is told (N, 2, 2): along an edge nothing is."""
     height, width = room.shape
     warped = cv2.warpPerspective(picture, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     seen = alike & _inside(matrix, room.shape, picture.shape)
@@ -139,20 +174,22 @@ def _blocks(room: Float, picture: Float, matrix: Matrix, alike: Mask) -> tuple[M
                 if peak > PEAK:
                     middles.append((left + BLOCK / 2, top + BLOCK / 2))
                     apart.append((dx, dy))
-    return np.array(middles, np.float64).reshape(-1, 2), np.array(apart, np.float64).reshape(-1, 2)
+    found = np.array(middles, np.float64).reshape(-1, 2)
+    return found, np.array(apart, np.float64).reshape(-1, 2), _told(room, found)
 
 
-def _is_better(room: Float, picture: Float, flat: Matrix, tilted: Matrix, alike: Mask) -> bool:
-    height, width = room.shape
-    corners = _frame((height, width))
-    away = np.linalg.norm(_moved(flat, corners) - _moved(tilted, corners), axis=1).max()
-    if away > MOST_TILT * max(width, height):
-        return False
-    rest = [np.linalg.norm(_blocks(room, picture, each, alike)[1], axis=1) for each in (flat, tilted)]
-    if min(map(len, rest)) < LEAST_MATCHES:
-        return False
-    spread = [float(np.percentile(each, TILT_PERCENTILE)) for each in rest]
-    return spread[1] < TILT_GAIN * spread[0]
+def _told(room: Float, middles: Matrix) -> Matrix:
+    """How surely (N, 2, 2) blocks tell a distance in each direction: the root of their structure tensor, at most 1."""
+    across, below = (cv2.Sobel(room, cv2.CV_32F, *axes) for axes in ((1, 0), (0, 1)))
+    rows, columns = middles[:, 1].astype(int), middles[:, 0].astype(int)
+    energy = [
+        cv2.boxFilter(each, -1, (BLOCK, BLOCK))[rows, columns]
+        for each in (across * across, across * below, below * below)
+    ]
+    tensor = np.stack([energy[0], energy[1], energy[1], energy[2]], axis=1).reshape(-1, 2, 2).astype(np.float64)
+    sizes, ways = np.linalg.eigh(tensor)
+    share = np.sqrt(np.clip(sizes, 0.0, None) / np.maximum(sizes[:, 1:], 1e-6))
+    return np.asarray(np.einsum("nij,nj,nkj->nik", ways, share, ways), np.float64)
 
 
 def _likeness(room: Float, picture: Float, matrix: Matrix, alike: Mask) -> float:
@@ -221,7 +258,8 @@ def _frame(shape: tuple[int, ...]) -> Matrix:
 
 def _residual(room: Float, picture: Float, matrix: Matrix, alike: Mask) -> float:
     """Median distance (px) between blocks of both, laid over each other; half a block where none can tell."""
-    _, apart = _blocks(room, picture, matrix, alike)
+    _, apart, sure = _blocks(room, picture, matrix, alike)
+    apart = np.einsum("nij,nj->ni", sure, apart)
     return float(np.median(np.linalg.norm(apart, axis=1))) if len(apart) >= 4 else BLOCK / 2
 
 

@@ -11,8 +11,8 @@ Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 # Bands (px) of the finest details and of those that a slight blur leaves alone.
 FINE, COARSE = (0.5, 1.0), (2.0, 4.0)
-# How exactly (standard error) the finest details have to be told, and how surely they are the cutout's at all.
-MOST_ERROR, LEAST_COHERENCE, LEAST_PIXELS = 0.1, 0.5, 60
+# How exactly (standard error of a gain) details have to be told, and how surely they are the cutout's at all.
+MOST_ERROR, LEAST_COHERENCE, LEAST_PIXELS, LEAST_CONTRAST = 0.1, 0.5, 60, 0.3
 # Edges that tell: at least this steep (levels per px), this far (px) inside, and so many (px) of them; the sharper
 # quarter of the steeper half tells, by what a blur (px) takes from it.
 STEEP, RIM, EDGE_PIXELS = 4.0, 4, 60
@@ -24,7 +24,7 @@ def detail_kept(shown: Pixels, own: Pixels, both: Float) -> float | None:
 
     shown, own (H, W, 3): picture and cutout laid over each other; both (H, W): where both are the product. Only what
     picture and cutout have in common counts (the least-squares gain of the one on the other), so grain is no detail.
-    None where the cutout has no details to tell by, or does not lie in place.
+    0 where even the coarser ones are not the cutout's, None where it has none to tell by.
     """
     core = (both > 0.98).astype(np.float32)
     inside = cv2.erode(core, np.ones((3, 3), np.uint8)) > 0
@@ -34,9 +34,9 @@ def detail_kept(shown: Pixels, own: Pixels, both: Float) -> float | None:
     fine, coarse = (
         _gain(_band(seen, core, band)[inside], _band(wanted, core, band)[inside]) for band in (FINE, COARSE)
     )
-    if min(fine[2], coarse[2]) <= 0 or coarse[2] < LEAST_COHERENCE or max(fine[1], coarse[1]) > MOST_ERROR * coarse[0]:
+    if max(fine[1], coarse[1]) > MOST_ERROR:
         return None
-    return max(0.0, fine[0] / coarse[0])
+    return max(0.0, fine[0] / coarse[0]) if coarse[2] > LEAST_COHERENCE else 0.0
 
 
 def _band(image: Float, weight: Float, sigmas: tuple[float, float]) -> Float:
@@ -49,8 +49,10 @@ def _band(image: Float, weight: Float, sigmas: tuple[float, float]) -> Float:
 
 
 def _gain(seen: Float, own: Float) -> tuple[float, float, float]:
-    """(gain, its standard error, correlation) of seen = gain * own; a quarter of neighbouring pixels is independent."""
-    energy = max(float(own @ own), 1e-6)
+    """(gain, its standard error, correlation) of seen = gain * own, a quarter of the pixels (N) being independent."""
+    energy = float(own @ own)
+    if energy < LEAST_CONTRAST**2 * len(own):
+        return 0.0, np.inf, 0.0
     gain = float(seen @ own) / energy
     rest = seen - gain * own
     error = float(np.sqrt(float(rest @ rest) / max(len(own) / 4, 1.0) / energy))
