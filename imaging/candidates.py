@@ -38,7 +38,7 @@ TAP_STEPS_M = (0.0, -0.15, 0.15, -0.35, 0.35, -0.7, 0.7)
 # floor right beside it; on the wall behind, the product's body may have been meant.
 BESIDE_M, BODY_M = 0.45, 1.3
 WALL_LEVELS_M = (1.25, 1.45, 1.55, 1.7, 1.95)
-WALL_COLUMNS = 17
+WALL_COLUMNS = 25
 # A piece of furniture is turned to a wall's direction where its cutout is seen from nearly that side.
 SQUARE_DEG = 25.0
 

@@ -12,7 +12,7 @@ from imaging.labels import REGION, is_taken
 from imaging.plan import FAR_AWAY_M, around
 from imaging.room import Room
 from imaging.scene import Placement, Pose, Product, room_box, stand_at, wall_corners, wall_middle
-from imaging.tops import COUNTER_M, LEVELS_M, outline_level
+from imaging.tops import COUNTER_M, LEVELS_M, TABLE_M, outline_level
 from imaging.walls import nearest_wall
 
 Float = NDArray[np.float64]
@@ -29,6 +29,10 @@ ABOVE_REACH_M = 0.9
 # Merchants photograph from about 10 to 20 degrees above; seen from higher up a cutout looks folded.
 GOOD_ELEVATION_DEG, MAX_ELEVATION_DEG = 16.0, 27.0
 SCALE_ERROR, MAX_WALL_VIEW_DEG = 0.3, 58.0
+# A wall that is surer than this bounds what hangs from the ceiling, and how much of another lamp may lie behind it.
+SURE_WALL, LAMP_SHARE = 0.5, 0.02
+# How far (m) before a lamp the table below it begins, and how far from walls it hangs.
+TABLE_BEFORE_M, FREE_OF_WALLS_M = (0.2, 1.2), 0.8
 
 
 @dataclass
@@ -160,8 +164,7 @@ def _measure_support(check: Check, room: Room, product: Product, pose: Pose, mar
     elif product.mount == "floor":
         _measure_floor(check, room, product, pose, base, margin_m)
     elif product.mount == "ceiling":
-        measures["support"] = base.label_share(room, REGION.CEILING)
-        check.fail("not_on_support", measures["support"] < 0.5)
+        _measure_hanging(check, room, product, pose, base.label_share(room, REGION.CEILING))
     else:
         measures["support"] = base.label_share(room, REGION.FURNITURE)
         check.fail("not_on_support", measures["support"] < SUPPORT_SHARE)
@@ -229,6 +232,31 @@ def _grown(product: Product, pose: Pose, sideways_m: float, in_depth_m: float) -
     return footprint(pose.x, pose.z, width, depth, pose.yaw_deg, pose.level_m)
 
 
+def _measure_hanging(check: Check, room: Room, product: Product, pose: Pose, ceiling: float) -> None:
+    """A lamp hangs from seen ceiling, within the walls, through no other lamp, best over a table."""
+    measures = check.measures
+    measures["support"] = ceiling
+    half = max(product.width_m, product.depth_m) / 2
+    beyond = any(pose.x * w.nx + pose.z * w.nz > w.distance_m - half for w in room.walls if w.support > SURE_WALL)
+    check.fail("not_on_support", ceiling < 0.5 or beyond)
+    x0, y0, x1, y1 = pose.box
+    upper = np.array([[x0, y0], [x1, y0], [x1, (y0 + y1) / 2], [x0, (y0 + y1) / 2]])
+    lamps = (room.regions == REGION.FURNITURE) & room.overhead
+    check.fail("overlaps_furniture", cover(room, upper).share(lamps) > LAMP_SHARE)
+    measures["over_table"] = float(_is_over_table(room, pose))
+
+
+def _is_over_table(room: Room, pose: Pose) -> bool:
+    """Whether what is seen below begins a little nearer to the camera, as a table does, and all is free of walls."""
+    column, row = (room.camera().project(np.array([[pose.x, TABLE_M, pose.z]]))[0] * room.scale).astype(int).tolist()
+    height, width = room.fronts.shape
+    if not (0 <= row < height and 0 <= column < width):
+        return False
+    before = pose.distance_m - float(room.fronts[row, column])
+    free = all(pose.x * wall.nx + pose.z * wall.nz < wall.distance_m - FREE_OF_WALLS_M for wall in room.walls)
+    return TABLE_BEFORE_M[0] < before < TABLE_BEFORE_M[1] and free
+
+
 def _measure_rug(check: Check, room: Room, pose: Pose, base: Covered) -> None:
     """A rug may lie under things: these hide part of it, but what is seen of it has to be floor, and most of it."""
     measures = check.measures
@@ -267,9 +295,10 @@ def _check_wall(check: Check, room: Room, product: Product, placement: Placement
     middle = wall_middle(camera, pixel, placement.px_per_m)
     corners = wall_corners(middle, product.width_m, product.height_m, placement.yaw_deg)
     shares = region_shares(room, camera.project(corners))
-    _, reach = nearest_wall(room.walls, camera.rays(np.array([pixel]))[0])
+    wall, reach = nearest_wall(room.walls, camera.rays(np.array([pixel]))[0])
     box = room_box(camera, corners)
     measures["support"] = shares[REGION.WALL]
+    measures["wall_sure"] = wall.support
     measures["distance_m"] = hypot(middle[0], middle[2])
     measures["middle_m"] = float(middle[1])
     measures["view_deg"] = _view_angle(middle, placement.yaw_deg)
@@ -281,7 +310,9 @@ def _check_wall(check: Check, room: Room, product: Product, placement: Placement
     check.fail("out_of_frame", measures["inside"] < 0.99)
     check.fail("blocks_window", shares[REGION.OPENING] > 0.04)
     check.fail("overlaps_furniture", shares[REGION.FURNITURE] > 0.04)
-    check.fail("not_on_support", measures["support"] < 0.93 or not 0.4 < middle[1] < 2.6)
+    beyond = corners[0, 1] > room.ceiling_m or corners[2, 1] < 0.0
+    round_a_corner = any(nearest_wall(room.walls, ray)[0] is not wall for ray in camera.rays(camera.project(corners)))
+    check.fail("not_on_support", measures["support"] < 0.93 or beyond or round_a_corner)
     check.fail("too_near", measures["distance_m"] < 1.0)
     check.fail("too_far", measures["distance_m"] > 9.0)
     check.fail("wrong_scale", max(abs(measures["scale_error"]), abs(measures["wall_gap"])) > SCALE_ERROR)

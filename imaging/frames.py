@@ -3,12 +3,19 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from imaging.vanishing import Manhattan
 
 Float = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 # Width of a frame as shares of the photo's width, and how far a corner may be off as a share of the frame's side.
 WIDTHS, CORNER_SHARE = (0.02, 0.3), 0.14
+# An enclosed area: its share of the photo, least short side (px), how well it fills its rectangle and its own outline,
+# how much of that outline has edges, and how much wall (shares, second and third best of four sides) lies around it.
+AREAS, LEAST_SIDE_PX, RECTANGULAR, SOLID, EDGED, WALL_BESIDE = (0.002, 0.03), 12.0, 0.8, 0.6, 0.55, (0.6, 0.4)
+# From an area's outline to where the wall beside it is looked for (px), and the frame that belongs to it.
+RIM_PX, BESIDE_PX, FRAME_PX = 7, 4, 2
 
 
 def framed_areas(lines: Manhattan, scale: float, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -52,4 +59,56 @@ def _joined(first: Float, second: Float, level: Float, across: float, tall: floa
     return bool((starts & ends).any())
 
 
-__all__ = ["framed_areas"]
+def enclosed_areas(like_wall: Mask, elsewhere: Mask, segments: Float) -> Mask:
+    """Pictures, mirrors and panes, whatever their colour: rectangles with edges around and wall beside them.
+
+    like_wall (H, W) are pixels that look like wall, elsewhere those that cannot be on one (floor); segments (N, 4) are
+    the straight edges in px of these maps.
+    """
+    drawn = np.zeros(like_wall.shape, np.uint8)
+    for line in np.rint(segments).astype(int).tolist():
+        cv2.line(drawn, (line[0], line[1]), (line[2], line[3]), 1, 1)
+    near = cv2.dilate(drawn, np.ones((7, 7), np.uint8)) > 0
+    found = np.zeros(like_wall.shape, np.uint8)
+    for kind in (like_wall & ~elsewhere, ~like_wall & ~elsewhere):
+        labels, _ = ndimage.label(kind)
+        for label, box in enumerate(ndimage.find_objects(labels), start=1):
+            part = labels[box] == label
+            if AREAS[0] / 4 * part.size < part.sum() < AREAS[1] * kind.size:
+                outline = _rectangle_around(part, AREAS[0] * kind.size)
+                if outline is not None:
+                    outline += [box[1].start, box[0].start]
+                    if _hangs(outline, like_wall, near):
+                        cv2.fillConvexPoly(found, outline, 1)
+    return np.asarray(cv2.dilate(found, np.ones((2 * FRAME_PX + 1,) * 2, np.uint8)) > 0)
+
+
+def _rectangle_around(part: Mask, least: float) -> NDArray[np.int32] | None:
+    """The convex outline (N, 1, 2) of a part of a map, None unless it is nearly a rectangle and the part fills it."""
+    contours, _ = cv2.findContours(part.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    hull = cv2.convexHull(max(contours, key=cv2.contourArea))
+    area, sides = cv2.contourArea(hull), cv2.minAreaRect(hull)[1]
+    if area < least or min(sides) < LEAST_SIDE_PX or area < RECTANGULAR * sides[0] * sides[1]:
+        return None
+    filled = ndimage.binary_fill_holes(part).sum()
+    return np.asarray(hull, np.int32) if filled > SOLID * area else None
+
+
+def _hangs(outline: NDArray[np.int32], like_wall: Mask, near_edges: Mask) -> bool:
+    """Whether straight edges run along an outline, and wall is seen beside it, one side left out."""
+    filled = np.zeros(like_wall.shape, np.uint8)
+    cv2.fillConvexPoly(filled, outline, 1)
+    line = (filled > 0) & (cv2.erode(filled, np.ones((3, 3), np.uint8)) == 0)
+    if near_edges[line].mean() < EDGED:
+        return False
+    inner, outer = (cv2.dilate(filled, np.ones((2 * px + 1,) * 2, np.uint8)) for px in (RIM_PX, RIM_PX + BESIDE_PX))
+    rows, columns = np.nonzero((outer > 0) & (inner == 0))
+    x0, y0, width, height = cv2.boundingRect(outline)
+    off = np.stack([(columns - x0) / width - 0.5, (rows - y0) / height - 0.5], axis=1)
+    side = np.where(np.abs(off[:, 0]) > np.abs(off[:, 1]), (off[:, 0] > 0), 2 + (off[:, 1] > 0))
+    walls = np.bincount(side, like_wall[rows, columns], 4) / np.maximum(np.bincount(side, minlength=4), 1)
+    _, third, second, _ = np.sort(walls)
+    return bool(second >= WALL_BESIDE[0] and third >= WALL_BESIDE[1])
+
+
+__all__ = ["enclosed_areas", "framed_areas"]

@@ -42,6 +42,8 @@ UNTOLD_COST = 0.15
 LOW_M = 0.8
 # Where pictures hang: their middle at eye level (m), and this high (m) above the furniture below them.
 EYE_LEVEL_M, ABOVE_M = 1.5, 0.22
+# What a wall costs whose distance the photo hardly tells.
+UNSURE_COST = 0.1
 
 
 def suit(room: Room, product: Product, check: Check, placement: Placement) -> float:
@@ -83,6 +85,8 @@ def _standing_suit(room: Room, check: Check, placement: Placement, product: Prod
     unsure = UNTOLD_COST * (1.0 - measures.get("top_told", 1.0))
     middle = 1.0 - 2.0 * abs((placement.box[0] + placement.box[2]) / 2 - 0.5)
     belongs = habit(check, product.role)[1] if product.mount == "floor" else 0.5 * distance + 0.5 * middle
+    if product.mount == "ceiling":
+        belongs = 0.6 * belongs + 0.4 * measures.get("over_table", 0.0)
     if product.lies_flat:
         belongs = (0.5 * belongs + 0.3 * distance + 0.2 * middle) * (0.5 + 0.5 * rim)
     return looks + 0.4 * belongs + 0.12 * _stance(room, placement, product) - in_the_way - close - unsure
@@ -125,11 +129,12 @@ def _stance(room: Room, placement: Placement, product: Product) -> float:
 def _wall_suit(check: Check) -> float:
     """At eye level, seen from the front, with wall around it, best a hand above a sofa or a sideboard."""
     measures = check.measures
-    level = _bell(measures["middle_m"] - EYE_LEVEL_M, 0.35)
-    frontal = float(np.cos(np.radians(measures["view_deg"])))
+    level = _bell(measures["middle_m"] - EYE_LEVEL_M, 0.3)
+    frontal = float(np.cos(np.radians(measures["view_deg"]))) ** 2
     near = _bell(measures["distance_m"] - 3.2, 2.5)
     above = _bell(measures.get("above_m", FAR_AWAY_M) - ABOVE_M, 0.15)
-    return 0.3 * level + 0.2 * frontal + 0.1 * near + 0.2 * measures.get("around", 0.0) + 0.2 * above
+    suits = 0.35 * level + 0.2 * frontal + 0.1 * near + 0.2 * measures.get("around", 0.0) + 0.15 * above
+    return suits - UNSURE_COST * (1.0 - measures["wall_sure"])
 
 
 __all__ = ["WORDS", "habit", "preference", "suit"]

@@ -13,7 +13,7 @@ from scipy import ndimage
 from imaging.boundaries import Boundaries
 from imaging.colour import disk, fit_within, resize, to_lab
 from imaging.floor import find_floor
-from imaging.frames import framed_areas
+from imaging.frames import enclosed_areas, framed_areas
 from imaging.geometry import Camera
 from imaging.labels import REGION
 from imaging.layout import fit_layout
@@ -35,6 +35,8 @@ BLUR_PX, EVEN_STEP, MOST_CALM, LARGE_PATTERN = 5.0, 0.7, 0.7, 0.02
 LOWEST_SILL_M = 0.5
 # How far (m) behind a sure and a guessed wall floor is no longer believed.
 BEHIND_WALL_M = 0.15, 0.4
+# A hole in a wall that is at least so wide is a shelf or the like if a level edge runs along this share of its width.
+LEAST_SHELF_PX, SHELF_EDGED = 16, 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +60,14 @@ def read_regions(pixels: Pixels, camera: Camera, lines: Manhattan) -> Reading:
     floor, clarity = _floor(small, distance, lines, scale)
     calm = _calm_areas(small)
     regions = np.full(floor.shape, REGION.OTHER, np.uint8)
-    framed = framed_areas(lines, scale, size)
     like_wall = _wall_like(small, calm & ~floor, np.asarray(rays[..., 1], dtype=np.float32))
+    framed = framed_areas(lines, scale, size) | enclosed_areas(like_wall, floor, lines.segments * scale)
     walls, ceiling_m = _planes(plain, like_wall, floor, camera, lines)
     floor &= ~_behind_walls(walls, rays, camera)
     ceiling, wall = _ceiling_and_wall(
-        small, like_wall, floor, rays, walls, (ceiling_m or HIGH_CEILING_M) - camera.height_m
-    )
+        small, like_wall, floor, rays, walls, (ceiling_m or HIGH_CEILING_M) - camera.height_m,
+        _draw(lines, scale, size, axis=0) | _draw(lines, scale, size, axis=1),
+    )  # fmt: skip
     frames = find_frames(lines, walls, camera)
     doors = fill_frames(frames, "door", scale, size) & ~floor
     windows = fill_frames(frames, "window", scale, size) & ~floor
@@ -128,14 +131,18 @@ def _draw(lines: Manhattan, scale: float, size: tuple[int, int], axis: int) -> M
     return canvas > 0
 
 
-def _fill_small(mask: Mask, share: float) -> Mask:
-    """Fills enclosed holes smaller than a share of the picture."""
+def _fill_small(mask: Mask, share: float, edges: Mask) -> Mask:
+    """Fills enclosed holes smaller than a share of the picture, unless an edge runs through most of their length."""
     labels, count = ndimage.label(~mask)
     if count == 0:
         return mask
     sizes = np.bincount(labels.ravel())
     small = sizes < share * mask.size
     small[0] = False
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        width = box[1].stop - box[1].start
+        if small[label] and width >= LEAST_SHELF_PX:
+            small[label] = (edges[box] & (labels[box] == label)).any(axis=0).mean() < SHELF_EDGED
     return np.asarray(mask | small[labels])
 
 
@@ -177,9 +184,12 @@ def _planes(
 
 
 def _ceiling_and_wall(
-    small: Pixels, like_wall: Mask, floor: Mask, rays: Wide, walls: list[Wall], above_eye_m: float
+    small: Pixels, like_wall: Mask, floor: Mask, rays: Wide, walls: list[Wall], above_eye_m: float, level: Mask
 ) -> tuple[Mask, Mask]:
-    """Calm areas off the floor, told apart by what their rays meet first: walls, or a ceiling so high above the eye."""
+    """Calm areas off the floor, told apart by what their rays meet first: walls, or a ceiling so high above the eye.
+
+    level (H, W) are drawn level edges.
+    """
     reach = np.full(floor.shape, np.inf)
     for wall in walls:
         towards = rays[..., 0] * wall.nx + rays[..., 2] * wall.nz
@@ -187,7 +197,7 @@ def _ceiling_and_wall(
     overhead = rays[..., 1] * np.where(np.isfinite(reach), reach, 8.0) > above_eye_m
     like_wall = like_wall & ~floor
     wall_part = _grown_by_colour(small, like_wall & ~overhead, ~overhead & ~floor)
-    return like_wall & overhead, _fill_small(wall_part, 0.004)
+    return like_wall & overhead, _fill_small(wall_part, 0.004, level)
 
 
 def _wall_like(small: Pixels, calm: Mask, up: Float) -> Mask:

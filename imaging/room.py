@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from imaging.doubts import FATAL, find_doubts
 from imaging.geometry import CEILING_M, Camera, camera_for, focal_pixels, pitch_from_horizon
-from imaging.labels import is_taken
+from imaging.labels import REGION, is_taken
 from imaging.occupied import Occupied, occupied_floor
 from imaging.regions import read_regions
 from imaging.scene import support_level
@@ -23,6 +24,8 @@ Float = NDArray[np.float64]
 DEFAULT_CAMERA_HEIGHT_M = 1.5
 # Where pitch and horizon are guessed or held back to: nobody photographs a room outside of this.
 PITCH_RANGE = (-12.0, 38.0)
+# What hangs from the ceiling and is wider than this share of the photo is no lamp but a cornice, a curtain or a duct.
+WIDEST_LAMP = 0.15
 # Other lenses that phones have (mm, 35 mm equivalent), tried where the camera looks down at least so steeply.
 OTHER_F35, STEEP_DEG, CLEARLY_BETTER = (24.0, 28.0), 14.0, 0.02
 
@@ -76,6 +79,15 @@ class Room:
     def occupied(self) -> Occupied:
         """What of the visible floor is not free."""
         return occupied_floor(self.regions, self.camera(), self.scale, self.walls)
+
+    @cached_property
+    def overhead(self) -> NDArray[np.bool_]:
+        """Pixels (H', W') of lamps that hang already: narrow things that reach the ceiling."""
+        labels, _ = ndimage.label(self.regions == REGION.FURNITURE)
+        hung = np.unique(labels[ndimage.binary_dilation(self.regions == REGION.CEILING, iterations=3)])
+        boxes = ndimage.find_objects(labels)
+        widest = WIDEST_LAMP * labels.shape[1]
+        return np.isin(labels, [at for at in hung if at and boxes[at - 1][1].stop - boxes[at - 1][1].start < widest])
 
     @cached_property
     def fronts(self) -> Float:
