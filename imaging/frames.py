@@ -14,8 +14,8 @@ WIDTHS, CORNER_SHARE = (0.02, 0.3), 0.14
 # An enclosed area: its share of the photo, least short side (px), how well it fills its rectangle and its own outline,
 # how much of that outline has edges, and how much wall (shares, second and third best of four sides) lies around it.
 AREAS, LEAST_SIDE_PX, RECTANGULAR, SOLID, EDGED, WALL_BESIDE = (0.002, 0.03), 12.0, 0.8, 0.6, 0.55, (0.6, 0.4)
-# From an area's outline to where the wall beside it is looked for (px), and the frame that belongs to it.
-RIM_PX, BESIDE_PX, FRAME_PX = 7, 4, 2
+# From an area's outline to where the wall beside it is looked for, and how far on (px).
+RIM_PX, BESIDE_PX = 7, 4
 
 
 def framed_areas(lines: Manhattan, scale: float, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -75,20 +75,24 @@ def enclosed_areas(like_wall: Mask, elsewhere: Mask, segments: Float) -> Mask:
         for label, box in enumerate(ndimage.find_objects(labels), start=1):
             part = labels[box] == label
             if AREAS[0] / 4 * part.size < part.sum() < AREAS[1] * kind.size:
-                outline = _rectangle_around(part, AREAS[0] * kind.size)
+                outline = _rectangle_around(part, kind.size)
                 if outline is not None:
                     outline += [box[1].start, box[0].start]
                     if _hangs(outline, like_wall, near):
                         cv2.fillConvexPoly(found, outline, 1)
-    return np.asarray(cv2.dilate(found, np.ones((2 * FRAME_PX + 1,) * 2, np.uint8)) > 0)
+    return np.asarray(found > 0)
 
 
-def _rectangle_around(part: Mask, least: float) -> NDArray[np.int32] | None:
-    """The convex outline (N, 1, 2) of a part of a map, None unless it is nearly a rectangle and the part fills it."""
+def _rectangle_around(part: Mask, whole: int) -> NDArray[np.int32] | None:
+    """The convex outline (N, 1, 2) of a part of a map (px), None unless it is a filled rectangle of fitting size."""
     contours, _ = cv2.findContours(part.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     hull = cv2.convexHull(max(contours, key=cv2.contourArea))
     area, sides = cv2.contourArea(hull), cv2.minAreaRect(hull)[1]
-    if area < least or min(sides) < LEAST_SIDE_PX or area < RECTANGULAR * sides[0] * sides[1]:
+    if (
+        not AREAS[0] * whole < area < AREAS[1] * whole
+        or min(sides) < LEAST_SIDE_PX
+        or area < RECTANGULAR * sides[0] * sides[1]
+    ):
         return None
     filled = ndimage.binary_fill_holes(part).sum()
     return np.asarray(hull, np.int32) if filled > SOLID * area else None
