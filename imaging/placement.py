@@ -29,6 +29,8 @@ LEAST_CEILING = 0.005
 SAID_SHARE = 0.3
 # What a shopper notices as moved: sideways by this share of the photo's width, nearer or farther by this (m).
 STEP, STEP_M = 0.03, 0.2
+# What stands against a wall has at most so much (m) behind its back.
+AT_WALL_M = 0.6
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def judge(
 ) -> list[Verdict]:
     """A verdict per placement, in the order given; at most three are accepted, none of them like another.
 
-    Who prefers left, right, back or front and had the product at `moved_from` gets it farther that way, or not at all.
+    Who prefers left, right, back, front or wall and had the product at `moved_from` gets it farther that way, or at a
+    wall, or not at all.
 
     Reasons: what makes the whole photo useless (imaging.doubts) or is wrong with the tap (tap_on_furniture,
     tap_off_support); out_of_frame, too_near, too_far, blocks_door, overlaps_furniture, not_on_support, no_ceiling,
@@ -87,7 +90,7 @@ def judge(
     sized = product.scaled(_scale(chosen))
     checks, scores = _assess(room, sized, placements, _Wish.read(room, sized, tap, chosen), chosen)
     for each, check in zip(placements, checks, strict=True):
-        check.fail("not_as_wished", moved_from is not None and not _moved(str(chosen.get("prefer")), moved_from, each))
+        check.fail("not_as_wished", moved_from is not None and not _granted(chosen, moved_from, each, check))
     reasons = [check.reason for check in checks]
     kept: list[int] = []
     for at in sorted(range(len(placements)), key=lambda i: (-scores[i], i)):
@@ -121,6 +124,14 @@ def _assess(
         checks.append(check)
         scores.append(_score(room, product, check, each, wish))
     return checks, scores
+
+
+def _granted(params: Mapping[str, Any], before: Placement, after: Placement, check: Check) -> bool:
+    """Whether a place does what a shopper wished for who had the product at the one before."""
+    prefer = str(params.get("prefer"))
+    if prefer == "wall" and after.mount == "floor":
+        return check.measures.get("behind_m", 0.0) <= AT_WALL_M
+    return _moved(prefer, before, after)
 
 
 def _moved(prefer: str, before: Placement, after: Placement) -> bool:

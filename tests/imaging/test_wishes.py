@@ -77,6 +77,18 @@ def test_what_cannot_go_any_farther_is_refused_and_not_left_in_place(prefer, con
     assert place is None and "not_as_wished" in reasons
 
 
+@pytest.mark.parametrize("planes", [True, False])
+def test_who_asks_for_the_wall_gets_it_or_is_told_that_it_cannot_be(planes: bool) -> None:
+    room = read_drawn_room()
+    if not planes:
+        band = np.where(room.regions == REGION.WALL, REGION.FURNITURE, room.regions).astype(np.uint8)
+        room = replace(room, regions=band, read_walls=[replace(wall, support=0.0) for wall in room.walls])
+    start, _ = best_of(read_drawn_room(), STOOL, params={"prefer": "center"})
+    place, reasons = best_of(room, STOOL, params={"prefer": "wall"}, moved_from=start)
+    assert (place is not None) == planes
+    assert ("not_as_wished" in reasons) or planes
+
+
 def test_a_picture_hangs_above_a_low_cupboard_and_not_far_from_it() -> None:
     room, piece = read_drawn_room(), Product(0.5, 0.03, 0.4, "wall", 1.25)
     camera, scale = room.camera(), room.scale
