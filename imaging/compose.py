@@ -67,7 +67,7 @@ def compose(
     strength = float(np.clip(float(chosen.get("shadow", 1.0)), 0.0, 1.5))
     notes: list[str] = []
     light = light_at(room_pixels, room, placement)
-    light = replace(light, low=1.0) if sized.lies_flat else light
+    light = replace(light, low=1.0, side=0.0) if sized.lies_flat else light
     layout = _lay_out(room_pixels, room, cutout_rgba, sized, placement, light.behind, strength, notes)
     sprite = _within(layout.sprite, room_pixels.shape)
     if chosen.get("relight", True):

@@ -78,12 +78,15 @@ def flat_corners(rgba: Pixels) -> Corners:
 
 
 def lit_by(sprite: Sprite, light: Light) -> Sprite:
-    """The sprite under a room's light: one exposure and cast, darker towards its foot; its own colours stay."""
+    """The sprite under a room's light: one exposure and cast, darker towards its foot and away from the light."""
     alpha = np.maximum(sprite.alpha, 1e-4)[..., None]
     own = to_linear(np.clip(np.rint(sprite.colour / alpha), 0, 255).astype(np.uint8)) * light.gains
     if light.low < 1.0:
         up = np.linspace(1.0, 0.0, len(sprite.alpha), dtype=np.float32)
         own *= (1.0 - (1.0 - light.low) * np.square(np.clip(1.0 - up / LOW_PART, 0.0, 1.0)))[:, None, None]
+    if light.side:
+        across = np.linspace(-light.side, light.side, sprite.alpha.shape[1], dtype=np.float32)
+        own *= np.exp(across)[None, :, None]
     return Sprite(to_srgb8(own) * sprite.alpha[..., None], sprite.alpha, sprite.x, sprite.y)
 
 

@@ -10,7 +10,7 @@ from imaging.labels import REGION
 from imaging.light import LUMINANCE, light_at, studio_level
 from imaging.placement import Product
 from imaging.room import Room
-from imaging.sprite import Sprite
+from imaging.sprite import Sprite, lit_by
 from imaging.stance import flat_share
 from tests.imaging.scenes import HEIGHT, WIDTH, drawn_room, read_drawn_room, sofa_cutout
 from tests.imaging.test_compose import SIZED_SOFA, best_spot, sofa_in_room
@@ -130,6 +130,20 @@ def test_a_white_sweep_lit_a_products_foot_and_a_floor_does_not() -> None:
     light = light_at(drawn_room().pixels, read_drawn_room(), best_spot(SIZED_SOFA))
     assert light.on(0.0, 1.0).low < 0.8 * light.on(0.0, 0.5).low == pytest.approx(0.8 * light.low)
     assert replace(light, low=1.0).on(0.0, 1.0).low == 1.0
+
+
+def test_the_side_towards_the_lamp_is_brighter() -> None:
+    room, place, pixels = read_drawn_room(), best_spot(SIZED_SOFA), drawn_room().pixels
+    dark_left = (pixels * np.linspace(0.45, 1.0, WIDTH)[None, :, None]).astype(np.uint8)
+    shown = []
+    for photo in (dark_left, dark_left[:, ::-1]):
+        assert abs(light_at(photo, room, place).side) <= 0.3
+        lit = lit_by(
+            Sprite(np.full((8, 9, 3), 128.0, np.float32), np.ones((8, 9), np.float32), 0, 0),
+            light_at(photo, room, place),
+        )
+        shown.append(float(lit.colour[0, -1].mean() - lit.colour[0, 0].mean()))
+    assert shown[0] > 8.0 and shown[1] < -8.0
 
 
 def test_what_is_transparent_tells_a_studio_only_where_it_has_one_colour() -> None:
