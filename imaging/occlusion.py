@@ -17,19 +17,21 @@ from imaging.colour import fit_within, to_lab
 from imaging.geometry import Camera
 from imaging.labels import REGION, is_floor
 from imaging.room import Room
-from imaging.scene import Placement, Pose, Product
+from imaging.scene import Placement, Product
 from imaging.sprite import Sprite
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 # How much nearer (m) a thing has to stand, how far (m) sideways its foot may be, and the least it has to be (m, share).
-NEARER_M, FOOT_REACH_M, LEAST_M, LEAST_AREA = 0.12, 0.3, 0.12, 0.002
-# A region map that calls the product's own floor a thing, or hides most of the product, is not to be trusted.
-OWN_FLOOR_SHARE, MOST_HIDDEN = 0.5, 0.4
+NEARER_M, FOOT_REACH_M, LEAST_M, LEAST_AREA = 0.12, 0.3, 0.12, 0.0006
+# A region map that hides most of the product is not to be trusted.
+MOST_HIDDEN = 0.55
 WORKING_SIDE, SHADOW_REACH = 480, 0.7
-# LAB distance across three quarters of its outline (a hole in a product is worse than a table that covers nothing).
-LEAST_CONTRAST, SIDE_BY_SIDE = 5.0, (7, 7)
+# LAB distance across three quarters, or half, of its outline (a hole in a product is worse than a table that covers
+# nothing). Parts that may belong to it: shades of this width (LAB) so many times likelier its own, so far (steps) away.
+LEAST_CONTRAST, SIDE_BY_SIDE = (5.0, 24.0), (7, 7)
+SAME_SHADE, LIKELIER, DOUBTFUL = 6.0, 3.0, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,36 +52,29 @@ def cover_of(room_pixels: Pixels, room: Room, sprite: Sprite, product: Product, 
     box = float(sprite.x), float(sprite.y), float(sprite.x + columns), float(sprite.y + rows)
     # Whatever stands on a rug is in front of it.
     edge = float(pose.base[:, 2].max() if product.lies_flat else pose.base[:, 2].min() - NEARER_M)
-    return cover_before(room_pixels, room, box, edge, None if product.lies_flat else pose)
+    return cover_before(room_pixels, room, box, edge)
 
 
 def cover_before(
-    room_pixels: Pixels, room: Room, box: tuple[float, float, float, float], edge_m: float, pose: Pose | None = None
+    room_pixels: Pixels, room: Room, box: tuple[float, float, float, float], edge_m: float
 ) -> Cover | None:
     """What stands nearer than `edge_m` (forward) within a box (px) of a photo; None if nothing surely does."""
-    camera = room.camera()
+    camera, scale = room.camera(), room.scale
     height, width = room.regions.shape
-    scale = width / room.width
     things = (room.regions == REGION.FURNITURE).astype(np.uint8)
     x0, x1 = (int(np.clip(side * scale, 0, width)) for side in (box[0], box[2]))
     y0 = int(np.clip(box[1] * scale, 0, height))
     if x1 - x0 < 3 or not things[y0:, x0:x1].any():
         return None
-    if pose is not None:
-        things = _trusted(things, camera, pose, scale)
-    in_front = _in_front(things, room, camera, edge_m, scale, (x0, x1))
-    in_front[:y0] = False
-    hidden = float(in_front[y0 : int(np.clip(box[3] * scale, y0 + 1, height)), x0:x1].mean())
-    if in_front.sum() < LEAST_AREA * in_front.size or hidden > MOST_HIDDEN:
+    part = _part(room, box)
+    # Whole things are cut free, so that none ends where the product does.
+    columns = int(part[0] * scale), min(width, int(np.ceil(part[2] * scale)))
+    in_front = _in_front(things, room, camera, edge_m, scale, columns)
+    within = slice(y0, int(np.clip(box[3] * scale, y0 + 1, height))), slice(x0, x1)
+    perhaps = in_front | _touching(room.regions == REGION.UNDER, in_front)
+    if perhaps[within].sum() < LEAST_AREA * in_front.size or in_front[within].mean() > MOST_HIDDEN:
         return None
-    return _refined(room_pixels, room, things, in_front, box)
-
-
-def things_before(room: Room, edge_m: float) -> Mask:
-    """Where (in px of the region map) things stand on the floor nearer than `edge_m` (forward), as the map has it."""
-    things = (room.regions == REGION.FURNITURE).astype(np.uint8)
-    width = things.shape[1]
-    return _in_front(things, room, room.camera(), edge_m, width / room.width, (0, width))
+    return _refined(room_pixels, room, (things > 0, in_front, perhaps), box, part)
 
 
 def covered(sprite: Sprite, cover: Cover) -> Sprite:
@@ -101,16 +96,6 @@ def put_back(pixels: Pixels, room_pixels: Pixels, cover: Cover) -> None:
     mixed = room_pixels[part] * alpha + pixels[part] * (1.0 - alpha)
     hidden = cover.alpha > 0
     pixels[part][hidden] = np.rint(mixed[hidden]).astype(np.uint8)
-
-
-def _trusted(things: Pixels, camera: Camera, pose: Pose, scale: float) -> Pixels:
-    """Things, without those that would lie under the product's own base."""
-    base = np.zeros(things.shape, np.uint8)
-    cv2.fillConvexPoly(base, np.rint(camera.project(pose.base) * scale).astype(np.int32), 1)
-    _, labels = cv2.connectedComponents(things)
-    under = np.bincount(labels[base > 0], minlength=int(labels.max()) + 1)
-    doubtful = np.flatnonzero(under > OWN_FLOOR_SHARE * max(int(base.sum()), 1))
-    return np.where(np.isin(labels, doubtful[doubtful > 0]), 0, things).astype(np.uint8)
 
 
 def _in_front(
@@ -152,21 +137,37 @@ def _floor_ahead(camera: Camera, column: int, row: int, scale: float) -> float |
     return None if point is None else point[1]
 
 
-def _refined(
-    room_pixels: Pixels, room: Room, things: Pixels, in_front: Mask, box: tuple[float, float, float, float]
-) -> Cover | None:
-    """The cover at the photo's size: GrabCut from the runs' lower parts outwards, only within the things."""
+def _part(room: Room, box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
+    """The part (px) of a photo in which a product in a box, and its shadow, can be hidden."""
     pad = 0.15 * max(box[2] - box[0], box[3] - box[1])
     x0, y0 = max(0, int(box[0] - pad)), max(0, int(box[1] - pad))
     # Shadows fall to the product's front: what hides them there is put back as well.
     x1, y1 = min(room.width, int(box[2] + pad)), min(room.height, int(box[3] + SHADOW_REACH * (box[3] - box[1])))
+    return x0, y0, x1, y1
+
+
+def _refined(
+    room_pixels: Pixels,
+    room: Room,
+    read: tuple[Mask, Mask, Mask],
+    box: tuple[float, float, float, float],
+    part: tuple[int, int, int, int],
+) -> Cover | None:
+    """The cover of a part of the photo at full size: GrabCut from the runs outwards, within the things.
+
+    read: things, what of them is in front, and what may belong to that.
+    """
+    x0, y0, x1, y1 = part
     size = fit_within(x1 - x0, y1 - y0, WORKING_SIDE)
     photo = np.asarray(cv2.resize(room_pixels[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA), np.uint8)
-    front, thing = (_cut(each, room, (x0, y0, x1, y1), size) for each in (in_front.astype(np.uint8), things))
+    thing, front, near = (_cut(each.astype(np.uint8), room, part, size) for each in read)
     reach = max(2, size[0] // 60)
     kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     trimap = np.full(front.shape, cv2.GC_BGD, np.uint8)
-    trimap[cv2.dilate(front, kernel) > 0] = cv2.GC_PR_BGD
+    # Tops and sides of a thing may have been read as floor, or as floor between its feet: their colours tell.
+    doubtful = (cv2.dilate(front | near, kernel, iterations=DOUBTFUL) > 0) & (front == 0)
+    trimap[doubtful] = cv2.GC_PR_BGD
+    trimap[_alike(photo, front > 0, doubtful)] = cv2.GC_PR_FGD
     trimap[front > 0] = cv2.GC_PR_FGD
     trimap[cv2.erode(front, kernel) > 0] = cv2.GC_FGD
     trimap[(thing > 0) & (front == 0)] = cv2.GC_BGD
@@ -176,7 +177,11 @@ def _refined(
     cv2.setRNGSeed(0)
     cv2.grabCut(cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), trimap, None, back, fore, 2, cv2.GC_INIT_WITH_MASK)
     found = (trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)
-    if not _stands_out(photo, found):
+    rows, columns = np.arange(size[1]) + 0.5, np.arange(size[0]) + 0.5
+    step = (x1 - x0) / size[0], (y1 - y0) / size[1]
+    before = ((rows * step[1] + y0 > box[1]) & (rows * step[1] + y0 < box[3]))[:, None]
+    before = before & ((columns * step[0] + x0 > box[0]) & (columns * step[0] + x0 < box[2]))[None]
+    if not _stands_out(photo, found, before):
         return None
     mask = found.astype(np.float32)
     alpha = cv2.resize(cv2.GaussianBlur(mask, (0, 0), 0.8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
@@ -184,19 +189,36 @@ def _refined(
     return Cover(np.asarray(alpha, np.float32), x0, y0) if alpha.any() else None
 
 
-def _stands_out(photo: Pixels, found: Mask) -> bool:
-    """Whether nearly all of an outline parts two colours; floor that was read as a thing has none on either side."""
+def _alike(photo: Pixels, front: Mask, near: Mask) -> Mask:
+    """Where colours (whatever their lightness) of doubtful parts are rather those of a thing than of what is around."""
+    shades = np.rint(to_lab(cv2.GaussianBlur(photo, (0, 0), 1.0))[..., 1:] / SAME_SHADE).astype(np.int64) + 128
+    kinds = shades[..., 0] * 256 + shades[..., 1]
+    ours, others = (np.bincount(kinds[part], minlength=65536) / max(part.sum(), 1) for part in (front, ~front & ~near))
+    return np.asarray(near & (ours > LIKELIER * others)[kinds])
+
+
+def _touching(parts: Mask, front: Mask) -> Mask:
+    """The connected parts of one mask that touch another."""
+    count, labels = cv2.connectedComponents(parts.astype(np.uint8))
+    grown = cv2.dilate(front.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    touched = np.bincount(labels[grown], minlength=count) > 0
+    touched[0] = False
+    return np.asarray(touched[labels])
+
+
+def _stands_out(photo: Pixels, found: Mask, before: Mask) -> bool:
+    """Whether nearly all of an outline before a product parts two colours, unlike that of floor read as a thing."""
     lab = to_lab(cv2.GaussianBlur(photo, (0, 0), 1.0))
     solid, kernel = found.astype(np.uint8), np.ones((3, 3), np.uint8)
     inner, around = cv2.erode(solid, kernel), cv2.dilate(solid, kernel)
-    outline = around > inner
+    outline = (around > inner) & before
     means = []
     for side in (inner, 1 - around):
         weight = cv2.blur(side.astype(np.float32), SIDE_BY_SIDE)
         outline &= weight > 0.02
         means.append(cv2.blur(lab * side[..., None], SIDE_BY_SIDE) / np.maximum(weight, 1e-4)[..., None])
     apart = np.linalg.norm(means[0] - means[1], axis=2)[outline]
-    return bool(apart.size and np.percentile(apart, 25) > LEAST_CONTRAST)
+    return bool(apart.size and (np.percentile(apart, [25, 50]) > LEAST_CONTRAST).any())
 
 
 def _cut(labels: Pixels, room: Room, part: tuple[int, int, int, int], size: tuple[int, int]) -> Pixels:
@@ -209,4 +231,4 @@ def _cut(labels: Pixels, room: Room, part: tuple[int, int, int, int], size: tupl
     )
 
 
-__all__ = ["Cover", "cover_before", "cover_of", "covered", "put_back", "things_before"]
+__all__ = ["Cover", "cover_before", "cover_of", "covered", "put_back"]

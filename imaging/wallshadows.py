@@ -16,8 +16,8 @@ Wide = NDArray[np.float64]
 # How near (m) a wall has to be to show a whole shadow, over which distance more that fades, and the least cosine of a
 # lamp that counts.
 NEAR_M, FADE_M, LEAST_FACING = 0.2, 1.2, 0.05
-# How much of a shadow falls on what is in front of a wall: curtains and things against it, a window's own light.
-CARRIES = {REGION.WALL: 1.0, REGION.FURNITURE: 0.6, REGION.OTHER: 0.6}
+# How much of a shadow on a wall is seen: things stand before it, windows shine themselves.
+CARRIES = {REGION.WALL: 1.0, REGION.OTHER: 0.6}
 SOFT_M, SOFT_PER_M = 0.02, 0.16
 
 
