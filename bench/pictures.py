@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.color import deltaE_ciede2000
 
-from bench import sheets
+from bench import hidden, shade, sheets
 from bench.figures import Figure, Section
-from bench.scenes import ScenePair, pairs
+from bench.scenes import ScenePair, pairs, rooms
 from imaging.colour import to_lab
 from imaging.compose import Composite, compose
 from imaging.cutout import cut_out
@@ -46,6 +46,9 @@ class Compared:
     contact: float
     delta_e: float
     mean_delta_e: float
+    silhouette: float
+    shade: shade.Shade | None
+    refused: str | None
 
 
 def measure(title: str) -> Section:
@@ -59,16 +62,46 @@ def measure(title: str) -> Section:
         rows.append(Figure(f"{name}: contact point missed", 100.0 * each.contact, "% of the photo", target=3.0))
         rows.append(Figure(f"{name}: product's colour, median of its pixels", each.delta_e, "ΔE2000"))
         rows.append(Figure(f"{name}: product's colour, mean", each.mean_delta_e, "ΔE2000"))
+        rows.append(Figure(f"{name}: outline missed (1 - IoU)", 1.0 - each.silhouette, ""))
+        rows += _shade_rows(name, each.shade)
+    rows += _hidden_rows()
     rows.append(Figure("product's colour, median of the pairs", median(e.delta_e for e in found), "ΔE2000", target=6.0))
     section.figures += _cost()
     sheets.write(found)
     return section
 
 
+def _shade_rows(name: str, found: shade.Shade | None) -> list[Figure]:
+    """How far (in times) our shadow is from the render's, where its middle is, and what of both is not shared."""
+    if found is None:
+        return []
+    times = max(found.mass, 1e-3)
+    return [
+        Figure(f"{name}: shadow, times too strong or too weak", max(times, 1.0 / times), "", target=1.5),
+        Figure(f"{name}: shadow's middle missed", found.away, "of the product's width", target=0.3),
+        Figure(f"{name}: shadow missed (1 - overlap)", 1.0 - found.overlap, "", target=0.6),
+        Figure(f"{name}: shadow's depth missed", abs(found.depth - found.true_depth), "of the light", target=0.2),
+    ]
+
+
+def _hidden_rows() -> list[Figure]:
+    """What of blocks behind things is not hidden, and how many blocks get a hole, in all rooms as read."""
+    found = hidden.Hidden()
+    for scene in rooms():
+        hidden.measure(scene, read_room(scene.photo.pixels, scene.photo.f35_mm), found)
+    holes = 100.0 * found.holes / max(found.blocks, 1)
+    return [
+        Figure("behind things, not hidden", 100.0 * (1.0 - found.found / max(found.true, 1)), "% of the pixels"),
+        Figure("hidden wrongly", 100.0 * found.wrong / max(found.wrong + found.found, 1), "% of what is hidden"),
+        Figure(f"blocks with a false hole (of {found.blocks})", holes, "%", target=5.0),
+    ]
+
+
 def compare(pair: ScenePair) -> Compared:
     """Our picture at the place of the truth against the render."""
     photo = pair.room.photo
-    rgba = cut_out(pair.product.photo.pixels).rgba
+    done = cut_out(pair.product.photo.pixels)
+    rgba = done.rgba
     product = pair.product.sized(rgba.shape[1] / rgba.shape[0])
     room = read_room(photo.pixels, photo.f35_mm)
     place = chosen(room, product, pair.tap)
@@ -77,7 +110,14 @@ def compare(pair: ScenePair) -> Compared:
     wanted = pair.placement(product).contact
     per_pixel, mean = colour_difference(ours.pixels, ours.product_mask, pair.truth.pixels, pair.mask)
     away = hypot(place.contact[0] - wanted[0], place.contact[1] - wanted[1])
-    return Compared(pair, ours, box_iou(seen, true), away, per_pixel, mean)
+    either, both = ((ours.product_mask > 127) | (pair.mask > 127)), ((ours.product_mask > 127) & (pair.mask > 127))
+    cast = shade.compare(
+        ours.pixels, ours.product_mask, pair.truth.pixels, pair.mask, photo.pixels, pair.numbers["box"],
+        pair.numbers.get("rerendered_region"),
+    )  # fmt: skip
+    refused = None if done.accepted else ", ".join(done.warnings)
+    outline = float(both.sum() / either.sum())
+    return Compared(pair, ours, box_iou(seen, true), away, per_pixel, mean, outline, cast, refused)
 
 
 def chosen(room: Room, product: Product, tap: tuple[float, float] | None = None) -> Placement:

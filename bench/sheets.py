@@ -31,6 +31,7 @@ Pixels = NDArray[np.uint8]
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 MOST_BYTES = 400_000
 TILE, LABEL = (460, 345), 20
+PAPER = (255, 255, 255)
 
 
 def write(compared: "Sequence[Compared]") -> None:
@@ -78,7 +79,7 @@ def _at_full_size(pixels: Pixels, ground: tuple[int, int, int]) -> Pixels:
     return part
 
 
-def _padded(pixels: Pixels, ground: tuple[int, int, int] = (255, 255, 255)) -> Pixels:
+def _padded(pixels: Pixels, ground: tuple[int, int, int] = PAPER) -> Pixels:
     """In the tile's aspect."""
     height, width = pixels.shape[:2]
     high, wide = max(height, -(-width * TILE[1] // TILE[0])), max(width, -(-height * TILE[0] // TILE[1]))
@@ -93,7 +94,8 @@ def _beside(compared: "Sequence[Compared]") -> list[tuple[str, Pixels]]:
     for each in compared:
         numbers = f"box IoU {each.box_iou:.2f}, contact {100 * each.contact:.1f} % off, colour dE {each.delta_e:.1f}"
         part = _part(each.pair.numbers["box"], each.pair.truth.pixels.shape)
-        tiles.append((f"ours: {numbers}", each.ours.pixels[part]))
+        went = "ours" if each.refused is None else f"NOT SHOWN, cutout refused ({each.refused})"
+        tiles.append((f"{went}: {numbers}"[:90], each.ours.pixels[part]))
         tiles.append(
             (f"render: {each.pair.numbers['product']} in {each.pair.numbers['room']}", each.pair.truth.pixels[part])
         )
@@ -157,7 +159,8 @@ def _save(name: str, tiles: list[tuple[str, Pixels]], columns: int) -> None:
     for at, (text, pixels) in enumerate(tiles):
         left, top = at % columns * TILE[0], at // columns * (TILE[1] + LABEL)
         draw.text((left + 4, top + 3), text, fill="black", font=font)
-        sheet.paste(Image.fromarray(pixels).resize(TILE, Image.Resampling.LANCZOS), (left, top + LABEL))
+        whole = _padded(pixels, PAPER)
+        sheet.paste(Image.fromarray(whole).resize(TILE, Image.Resampling.LANCZOS), (left, top + LABEL))
     for quality in (86, 80, 74, 66, 55, 45):
         out = BytesIO()
         sheet.save(out, "JPEG", quality=quality, optimize=True)

@@ -80,7 +80,7 @@ def _judge_floor(placed: Placed, scene: SceneRoom, product: Product, best: Place
     base, expected = pose
     if not product.lies_flat:
         placed.scale_error = (y1 - y0) / (expected[3] - expected[1]) - 1.0
-    inside = seg[_polygon(seg.shape, scene.camera.project(base)) > 0]
+    inside = seg[polygon(seg.shape, scene.camera.project(base)) > 0]
     placed.support_share = float(np.isin(inside, FLOOR_CLASSES).mean()) if inside.size else 0.0
     if product.lies_flat:
         return
@@ -238,7 +238,7 @@ def _fits(scene: SceneRoom, seg: NDArray[np.uint8], product: Product, x: float, 
         return False
     if elevation(camera, pose, product) > MAX_ELEVATION_DEG - 2 or collision(scene, pose.base[:, [0, 2]], 2.0)[0] > 0:
         return False
-    covered = _polygon(seg.shape, camera.project(pose.base)) > 0
+    covered = polygon(seg.shape, camera.project(pose.base)) > 0
     inside = seg[covered]
     return bool(inside.size and np.isin(inside, FLOOR_CLASSES).mean() > 0.98)
 
@@ -255,7 +255,7 @@ def taken_taps(scene: SceneRoom) -> list[Point]:
     return taps
 
 
-def _polygon(shape: tuple[int, ...], corners: Float) -> NDArray[np.uint8]:
+def polygon(shape: tuple[int, ...], corners: Float) -> NDArray[np.uint8]:
     area = np.zeros(shape, np.uint8)
     cv2.fillPoly(area, [np.rint(corners).astype(np.int32)], 1)
     return area
@@ -270,4 +270,14 @@ def _at(mask: NDArray[np.uint8], x: float, y: float) -> int:
     return int(mask[int(np.clip(y, 0, height - 1)), int(np.clip(x, 0, width - 1))])
 
 
-__all__ = ["Placed", "chosen", "expected_pose", "free_taps", "penetration", "score", "taken_taps", "true_ceiling"]
+__all__ = [
+    "Placed",
+    "chosen",
+    "expected_pose",
+    "free_taps",
+    "penetration",
+    "polygon",
+    "score",
+    "taken_taps",
+    "true_ceiling",
+]

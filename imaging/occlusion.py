@@ -77,6 +77,12 @@ def cover_before(
     return _refined(room_pixels, room, (things > 0, in_front, perhaps), box, part)
 
 
+def things_before(room: Room, edge_m: float) -> Mask:
+    """Where (in px of the region map) things stand on the floor nearer than `edge_m` (forward), as the map has it."""
+    things = (room.regions == REGION.FURNITURE).astype(np.uint8)
+    return _in_front(things, room, room.camera(), edge_m, room.scale, (0, things.shape[1]))
+
+
 def covered(sprite: Sprite, cover: Cover) -> Sprite:
     """The sprite without what is hidden."""
     keep = np.ones(sprite.alpha.shape, np.float32)
@@ -231,4 +237,4 @@ def _cut(labels: Pixels, room: Room, part: tuple[int, int, int, int], size: tupl
     )
 
 
-__all__ = ["Cover", "cover_before", "cover_of", "covered", "put_back"]
+__all__ = ["Cover", "cover_before", "cover_of", "covered", "put_back", "things_before"]

@@ -59,20 +59,19 @@ def test_windows_in_view_leave_a_product_in_its_own_shade() -> None:
     assert light_at(pixels, relabelled(bright, REGION.OPENING), spot).gains @ LUMINANCE < 0.8 * before
 
 
-def in_front_of_the_sofa() -> tuple[Room, tuple[slice, slice]]:
-    """A thing that stands nearer than the sofa's base, before its right half and down to the photo's edge."""
+def in_front_of_the_sofa(right: float = 0.85) -> tuple[Room, tuple[slice, slice]]:
+    """A thing nearer than the sofa's base, before its right half (to `right`) and down to the photo's edge."""
     box = best_spot(SIZED_SOFA).box
     height, width = read_drawn_room().regions.shape
     part = (
         slice(int((box[1] + 0.6 * (box[3] - box[1])) * height), height),
-        slice(int((box[0] + 0.6 * (box[2] - box[0])) * width), int((box[0] + 0.85 * (box[2] - box[0])) * width)),
+        slice(int((box[0] + 0.6 * (box[2] - box[0])) * width), int((box[0] + right * (box[2] - box[0])) * width)),
     )
     return relabelled(part, REGION.FURNITURE), part
 
 
-@pytest.fixture(scope="module")
-def hidden() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    room, part = in_front_of_the_sofa()
+def hidden_by(room: Room, part: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Photo with a blue thing in that part, our picture, the product's mask in it, and what is surely the thing."""
     pixels = drawn_room().pixels.copy()
     scale = HEIGHT / room.regions.shape[0]
     area = tuple(slice(round(side.start * scale), round(side.stop * scale)) for side in part)
@@ -83,11 +82,31 @@ def hidden() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return pixels, done.pixels, done.product_mask, core
 
 
+@pytest.fixture(scope="module")
+def hidden() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    return hidden_by(*in_front_of_the_sofa())
+
+
 def test_what_stands_in_front_hides_the_product_and_its_shadow(hidden: tuple[np.ndarray, ...]) -> None:
     before, after, mask, core = hidden
     assert np.array_equal(after[core], before[core])
     assert not mask[core].any()
     assert (mask > 127).sum() > 0.5 * (sofa_in_room().product_mask > 127).sum()
+
+
+def test_a_thing_that_reaches_beyond_the_product_hides_it_as_well() -> None:
+    before, after, mask, core = hidden_by(*in_front_of_the_sofa(right=1.1))
+    assert not mask[core].any() and (mask > 127).any()
+    near = core & (np.arange(WIDTH) < (best_spot(SIZED_SOFA).box[2] + 0.02) * WIDTH)
+    assert np.array_equal(after[near], before[near])
+
+
+def test_the_top_of_a_thing_hides_though_it_was_read_as_floor_between_feet() -> None:
+    room, part = in_front_of_the_sofa()
+    regions = room.regions.copy()
+    regions[part[0].start : part[0].start + 30, part[1]] = REGION.UNDER
+    _, _, mask, core = hidden_by(replace(room, regions=regions), part)
+    assert mask[core].mean() < 3
 
 
 def test_what_stands_behind_hides_nothing() -> None:

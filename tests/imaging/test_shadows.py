@@ -96,13 +96,12 @@ def test_the_lamps_at_a_place_give_all_of_its_light_and_lie_where_the_floor_is_b
 
 def test_only_a_near_wall_takes_a_shadow_beside_the_product() -> None:
     room = read_drawn_room()
-    camera, lamp = room.camera(), np.array([[-1.5, 1.5, 1.0, 1.0]])
-    pose, body = pose_at(0.0, 4.2)
-    near = wall_shades(room, camera, body, lamp, 1.0)
-    dark = sum(lost(shade) for shade in near)
-    assert (dark * drawn_room().wall).sum() > 0.8 * dark.sum() > 0
-    assert middle(dark) > camera.project(pose.base)[:, 0].mean() + 20
-    assert not wall_shades(room, camera, pose_at(0.0, 2.0)[1], lamp, 1.0)
+    camera = room.camera()
+    lamps = {side: np.array([[1.5 * side, 1.5, 1.0, 1.0]]) for side in (-1, 1)}
+    dark = {side: sum(map(lost, wall_shades(room, camera, pose_at(0.0, 4.2)[1], lamps[side], 1.0))) for side in lamps}
+    assert all((each * drawn_room().wall).sum() > 0.8 * each.sum() > 0 for each in dark.values())
+    assert middle(dark[-1]) > middle(dark[1]) + 15
+    assert not wall_shades(room, camera, pose_at(0.0, 2.0)[1], lamps[-1], 1.0)
 
 
 def test_light_from_a_wall_throws_nothing_onto_it() -> None:
