@@ -73,7 +73,7 @@ _SEATING = [
         ("rocking chair", "rocker,glider", (0.7, 0.88, 0.98), "tall"),
         (
             "dining chair",
-            "ダイニングチェア,side chair,kitchen chair,esszimmerstuhl,carver chair",
+            "eetkamerstoel,eetkamerstoelen,ダイニングチェア,side chair,kitchen chair,esszimmerstuhl,carver chair",
             (0.5, 0.55, 0.83),
             "tall",
         ),
@@ -139,7 +139,7 @@ _STORAGE = [
         ("wine rack", "wine cabinet", (0.6, 0.3, 0.9), "wh tall movable"),
         ("room divider", "folding screen,privacy screen,paravent", (1.3, 0.03, 1.75), "wh tall"),
         ("umbrella stand", "", (0.25, 0.25, 0.5), "wh tall"),
-        ("basket", "hamper,laundry basket,korb,storage basket,magazine rack", (0.4, 0.4, 0.42), "wh round"),
+        ("basket", "korbe,waschekorb,hamper,laundry basket,korb,storage basket,magazine rack", (0.4, 0.4, 0.42), "wh round"),
     ),
     *_kinds(
         "wall", "shelf",
@@ -228,7 +228,7 @@ _DECOR = [
     *_kinds(
         "floor", "planter",
         ("floor vase", "bodenvase,tall vase", (0.3, 0.3, 0.75), "wh tall"),
-        ("planter", "pflanztopf,ubertopf,blumenkubel,bloempot,plantenbak,macetero,maceta,portavaso,cache-pot,kruka,blomkruka,plant pot,flower pot,flowerpot,cachepot,blumentopf,pflanzkubel,plant stand,planter pot,jardiniere,plant box,planter box,pot", (0.36, 0.36, 0.38), "wh tall small"),
+        ("planter", "hochbeet,raised bed,raised garden bed,pflanztopf,ubertopf,blumenkubel,bloempot,plantenbak,macetero,maceta,portavaso,cache-pot,kruka,blomkruka,plant pot,flower pot,flowerpot,cachepot,blumentopf,pflanzkubel,plant stand,planter pot,jardiniere,plant box,planter box,pot", (0.36, 0.36, 0.38), "wh tall small"),
         ("plant", "artificial plant,faux plant,faux tree,artificial tree,tree,fiddle leaf,fiddle leaf fig,monstera,olive tree,palm,fern,kunstpflanze,kunstbaum,ficus,succulent,potted plant,cactus,fake plant,plante", (0.6, 0.6, 1.35), "wh tall small"),
         ("christmas tree", "weihnachtsbaum", (1.1, 1.1, 1.9), "wh tall"),
     ),

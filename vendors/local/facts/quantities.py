@@ -195,6 +195,9 @@ def _quantity(tokens: list[Token], at: int) -> tuple[Quantity | None, int]:
     elif unit == "ft":
         inches, after = _inches_after_feet(tokens, after)
         low = high = low + inches / 12
+    elif unit == "m":
+        centimetres, after = _centimetres_after_metres(tokens, after)
+        low = high = low + centimetres / 100
     return Quantity(min(low, high), max(low, high), unit, token.start, tokens[after - 1].end, token.text), after
 
 
@@ -306,6 +309,20 @@ def _range(tokens: list[Token], at: int, unit: str | None) -> tuple[float, str |
     if unit is not None and unit != upper_unit:
         return None
     return number(tokens[at + 1].text), upper_unit, after
+
+
+def _centimetres_after_metres(tokens: list[Token], at: int) -> tuple[float, int]:
+    """The centimetres in `1 m 80`, `1m80` and `2 m 05 cm`; none in `2 m 20 kg`."""
+    if at >= len(tokens) or not re.fullmatch(r"\d{2}", tokens[at].text) or tokens[at - 1].text != "m":
+        return 0.0, at
+    unit, end = _unit(tokens, at + 1)
+    if unit not in {None, "cm"} or _counts_something(tokens, at + 1, None) or _is_by(tokens, at + 1):
+        return 0.0, at
+    return number(tokens[at].text), end
+
+
+def _is_by(tokens: list[Token], at: int) -> bool:
+    return at < len(tokens) and (tokens[at].kind == "x" or tokens[at].text in words.BY)
 
 
 def _inches_after_feet(tokens: list[Token], at: int) -> tuple[float, int]:
