@@ -28,6 +28,7 @@ MEASUREMENTS = {
     "facts": "Facts from merchants' texts",
     "placing": "Placing products in rendered rooms",
     "reading": "How rooms are read",
+    "walls": "Where walls are read to be",
     "cutout": "Cutouts",
     "pictures": "Pictures beside renders of the truth",
     "gate": "The composite gate",

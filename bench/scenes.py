@@ -23,6 +23,7 @@ from imaging.photo import Photo, PhotoLimits, open_photo
 from imaging.room import Room
 from imaging.scene import Placement, Product, standing_pose, wall_corners
 from imaging.scene import room_box as box_around
+from imaging.walls import Wall
 
 Pixels = NDArray[np.uint8]
 OWN_FOLDER = Path(__file__).resolve().parent / "scenes"
@@ -78,6 +79,19 @@ class SceneRoom(_Entry):
             seen["width"], seen["height"], seen["fx"], -seen["pitch_deg"], seen["roll_deg"], seen["height_m"]
         )
 
+    @cached_property
+    def true_walls(self) -> list[Wall]:
+        """The walls as planes in our room frame: those that the scene states, or else those that its depth shows."""
+        stated = self.numbers.get("walls") or _planes(self)
+        walls = []
+        for axis, offset in stated:
+            outward = np.zeros(3)
+            outward[0 if axis == "x" else 1] = np.sign(offset)
+            tip, start = self.local(np.stack([outward * abs(offset), np.zeros(3)]))
+            normal = (tip - start) / abs(offset)
+            walls.append(Wall(float(normal[0]), float(normal[2]), float(tip @ normal), 1.0))
+        return walls
+
     def true_room(self) -> Room:
         """The room as a perfect reading would have it."""
         camera = self.camera
@@ -89,7 +103,7 @@ class SceneRoom(_Entry):
         regions = cv2.resize(table[self.mask("seg")], size, interpolation=cv2.INTER_NEAREST)
         return Room(
             width, height, camera.focal_px, camera.horizon_at(width / 2) / height, camera.pitch_deg, camera.roll_deg,
-            camera.height_m, 1.0, np.asarray(regions, np.uint8),
+            camera.height_m, 1.0, np.asarray(regions, np.uint8), read_walls=self.true_walls,
         )  # fmt: skip
 
     def local(self, world: Any) -> NDArray[np.float64]:
@@ -99,6 +113,26 @@ class SceneRoom(_Entry):
         away = np.atleast_2d(np.asarray(world, np.float64)) - [*seen["position_world"][:2], 0.0]
         right, ahead = np.array([np.cos(turn), np.sin(turn)]), np.array([-np.sin(turn), np.cos(turn)])
         return np.stack([away[:, :2] @ right, away[:, 2], away[:, :2] @ ahead], axis=1)
+
+
+def _planes(scene: SceneRoom) -> list[tuple[str, float]]:
+    """Axis and offset (m) of the walls that a scene's depth shows: in each direction the farthest of some size."""
+    depth = np.load(scene.folder / f"{scene.name}_depth.npy").astype(np.float64)
+    seen = scene.numbers["camera"]
+    rows, columns = np.nonzero(scene.mask("seg")[1::2, 1::2][: depth.shape[0], : depth.shape[1]] == 3)
+    z = depth[rows, columns]
+    x, y = (2 * columns + 1.5 - seen["cx"]) / seen["fx"] * z, (2 * rows + 1.5 - seen["cy"]) / seen["fy"] * z
+    turn = np.array(seen["camera_to_world"])
+    points = np.stack([x, y, z], axis=1) @ turn[:3, :3].T + turn[:3, 3]
+    found: dict[tuple[str, bool], float] = {}
+    for axis, name in enumerate("xy"):
+        counts, edges = np.histogram(points[:, axis], bins=np.arange(-12.0, 12.0, 0.05))
+        for at in np.flatnonzero(counts > 0.01 * depth.size):
+            near = points[np.abs(points[:, axis] - edges[at] - 0.025) < 0.05, axis]
+            offset = round(float(np.median(near)), 2)
+            if len(near) > 0.02 * depth.size and abs(offset) > abs(found.get((name, offset > 0), 0.0)):
+                found[name, offset > 0] = offset
+    return [(name, offset) for (name, _), offset in found.items()]
 
 
 @dataclass(frozen=True)

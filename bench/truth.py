@@ -174,7 +174,7 @@ def _judge_wall(placed: Placed, scene: SceneRoom, product: Product, best: Placem
     placed.overlap = 1.0 - placed.support_share
     camera = scene.camera
     pixel = np.array([[best.contact[0] * 2 * camera.cx, best.contact[1] * 2 * camera.cy]])
-    _, reach = nearest_wall(scene.true_room().walls, camera.rays(pixel)[0])
+    _, reach = nearest_wall(scene.true_walls, camera.rays(pixel)[0])
     placed.scale_error = best.px_per_m / (camera.focal_px / reach) - 1.0
 
 
@@ -201,7 +201,7 @@ def _judge_top(placed: Placed, scene: SceneRoom, product: Product, best: Placeme
 
 def true_ceiling(scene: SceneRoom) -> float | None:
     """The ceiling's height (m), from where it meets the walls; None where it is not seen."""
-    seg, camera, walls = scene.mask("seg"), scene.camera, scene.true_room().walls
+    seg, camera, walls = scene.mask("seg"), scene.camera, scene.true_walls
     meets = (seg[:-1] == CEILING_CLASS) & np.isin(seg[1:], (WALL_CLASS, 5))
     rows, columns = np.nonzero(meets[:, ::8])
     heights = []
