@@ -18,7 +18,7 @@ from imaging.checks import inside_share
 from imaging.colour import fit_within
 from imaging.drift import outside_change, shadow_zone, with_cast_shadow
 from imaging.evidence import changed
-from imaging.expected import as_rgba, expected_sprite, in_photo, true_height
+from imaging.expected import as_rgba, expected_sprite, in_photo, other_side, true_height
 from imaging.footing import contact_shadow, support
 from imaging.light import light_at, studio_level
 from imaging.likeness import identity, laid_out, seam
@@ -47,12 +47,14 @@ LEAST_OUTLINE = 0.6
 @dataclass(frozen=True, eq=False)
 class Sought:
     """Where a picture shows the product: how surely (0..1), its box (px), the cutout laid into that box as a mask
-    (H, W; 0..255), and the outline (H, W; 0..255) that the picture itself shows there."""
+    (H, W; 0..255), the outline (H, W; 0..255) that the picture itself shows there, and which of the sides that it could
+    be seen from it was sought by."""
 
     score: float
     box: Box
     mask: Pixels
     outline: Pixels
+    side: int = 0
 
 
 COMPARED = (
@@ -117,6 +119,7 @@ class _Shown:
     """A picture and its room at working size, what is expected there, and where the picture shows it.
 
     mask: what covers the room. outline: the product's own edge. seen: the box (px), None where there is no product.
+    turned: a side is expected that the cutout does not show.
     """
 
     picture: Pixels
@@ -133,6 +136,7 @@ class _Shown:
     seen: Box | None
     mask: Pixels
     outline: Pixels
+    turned: bool
 
     @classmethod
     def of(
@@ -155,26 +159,28 @@ class _Shown:
         expected = expected_sprite(room, rgba, product, placement)
         flat = flat_share(expected, room, product, placement)
         gains = light_at(before, room, placement).on(flat, studio).gains
-        cover = cover_of(before, room, expected, product, placement)
-        expected = covered(expected, cover) if cover else expected
-        found, seen = None, None
+        turned = other_side(room, rgba, product, placement) if told is None else None
+        cover = cover_of(before, room, turned or expected, product, placement)
+        sides = [covered(each, cover) if cover else each for each in (expected, turned) if each is not None]
+        expected, found, seen = sides[0], None, None
         if told is not None:
             mask = outline = _reduced(told, size)
             seen = _box_of(mask > 127)
         else:
             picture = picture if repaint else aligned(picture, before)
             sought = (
-                _sought_before(repaint, expected, gains, picture, before, scale)
+                _sought_before(repaint, sides, gains, picture, before, scale)
                 if repaint
-                else seek_product(picture, before, expected, gains)
+                else seek_product(picture, before, sides, gains)
             )
+            expected = sides[sought.side]
             found, seen, mask, outline = sought.score, sought.box, sought.mask, sought.outline
             # Too little of it stands out where a pale product is before a pale wall: the silhouette has to do.
             if np.count_nonzero(outline > 127) < LEAST_OUTLINE * np.count_nonzero(mask > 127):
                 outline = mask
         return cls(
             picture, before, room, rgba, product, placement, gains, expected, cover, told is not None,
-            found, seen, mask, outline,
+            found, seen, mask, outline, told is None and expected is not sides[0],
         )  # fmt: skip
 
     def expected_mask(self) -> Pixels:
@@ -193,7 +199,6 @@ def _compared(shown: _Shown, repaint: Mapping[str, Any] | None) -> list[Measure]
     drift, share = outside_change(picture, before, zone)
     if (drift or 0.0) > FAINT_DRIFT:
         drift, share = outside_change(picture, before, with_cast_shadow(picture, before, zone))
-    in_place = shown.expected if placement.mount == "wall" or shown.cover else None
     values = {
         "scale_error": _scale_error(shown, wanted),
         "aspect_error": _aspect_error(shown, wanted),
@@ -203,7 +208,7 @@ def _compared(shown: _Shown, repaint: Mapping[str, Any] | None) -> list[Measure]
         "product_found": shown.found,
         "product_complete": _complete(picture, before, shown.mask),
         "second_product": unexplained(picture, before, as_rgba(shown.expected), shown.gains, covers),
-        **identity(picture, shown.seen, shown.outline, shown.rgba, shown.gains, in_place),
+        **_identity(shown),
         "sharpness": _detail_kept(shown),
         "edge_blur": _edge_blur(shown, repaint),
         "place_iou": box_iou(shown.seen, wanted) if wanted else 0.0,
@@ -224,22 +229,29 @@ def _nothing(note: str) -> list[Measure]:
     return [Measure(key, None, unit, note) for key, unit in COMPARED]
 
 
-def seek_product(picture: Pixels, room_pixels: Pixels, expected: Sprite, gains: Float) -> Sought:
-    """Where a picture on the room's grid shows the product that is expected as a sprite, in a light of gains (3,)."""
-    rgba, box = _tight(expected)
-    fit = find_product(picture, room_pixels, rgba, gains, box)
-    return Sought(fit.score, fit.box, in_photo(resized_sprite(rgba, fit.box), picture.shape), fit.outline)
+def seek_product(picture: Pixels, room_pixels: Pixels, sides: list[Sprite], gains: Float) -> Sought:
+    """Where a picture on the room's grid shows the product, expected as one of some sprites, in a light (3,)."""
+    fits = []
+    for side, expected in enumerate(sides):
+        rgba, box = _tight(expected)
+        fit = find_product(picture, room_pixels, rgba, gains, box)
+        mask = in_photo(resized_sprite(rgba, fit.box), picture.shape)
+        fits.append(Sought(fit.score, fit.box, mask, fit.outline, side))
+    return max(fits, key=lambda each: each.score)
 
 
 def _sought_before(
-    repaint: Mapping[str, Any], expected: Sprite, gains: Float, picture: Pixels, before: Pixels, scale: float
+    repaint: Mapping[str, Any], sides: list[Sprite], gains: Float, picture: Pixels, before: Pixels, scale: float
 ) -> Sought:
     """Where the product was found in the picture before the room was put back around it."""
-    rgba, box = _tight(expected)
-    x0, y0, x1, y1 = (float(side) * scale for side in repaint["product_box"])
+    x0, y0, x1, y1 = (float(each) * scale for each in repaint["product_box"])
     seen = x0, y0, x1, y1
+    tried = [_tight(each) for each in sides]
+    side = min(range(len(tried)), key=lambda each: _shape_apart(tried[each][1], seen))
+    rgba, box = tried[side]
     mask = in_photo(resized_sprite(rgba, seen), picture.shape)
-    return Sought(float(repaint["product_score"]), seen, mask, outline_of(picture, before, rgba, gains, box, seen))
+    outline = outline_of(picture, before, rgba, gains, box, seen)
+    return Sought(float(repaint["product_score"]), seen, mask, outline, side)
 
 
 def _tight(sprite: Sprite) -> tuple[Pixels, Box]:
@@ -303,9 +315,13 @@ def _scale_error(shown: _Shown, wanted: Box | None) -> float | None:
 
 def _aspect_error(shown: _Shown, wanted: Box | None) -> float | None:
     """How far width over height is from the expected one: the larger ratio of the two, less 1."""
-    if wanted is None or shown.seen is None or _cut_off(shown.seen, shown.room):
+    if wanted is None or shown.seen is None or shown.turned or _cut_off(shown.seen, shown.room):
         return None
-    shapes = [(box[2] - box[0]) / max(box[3] - box[1], 1.0) for box in (shown.seen, wanted)]
+    return _shape_apart(shown.seen, wanted)
+
+
+def _shape_apart(one: Box, other: Box) -> float:
+    shapes = [(box[2] - box[0]) / max(box[3] - box[1], 1.0) for box in (one, other)]
     return max(shapes) / max(min(shapes), 1e-3) - 1.0
 
 
@@ -317,7 +333,8 @@ def _contact_gap(shown: _Shown, wanted: Box | None) -> float | None:
     """How far the product's lowest row is from where it should stand, as a share of its height."""
     if wanted is None or shown.seen is None or shown.placement.mount not in ("floor", "tabletop"):
         return None
-    height = max(1.0, (shown.placement.box[3] - shown.placement.box[1]) * shown.room.height)
+    given = (shown.placement.box[3] - shown.placement.box[1]) * shown.room.height
+    height = max(1.0, wanted[3] - wanted[1] if shown.turned else given)
     return abs(shown.seen[3] - wanted[3]) / height
 
 
@@ -343,6 +360,14 @@ def _silhouette_iou(solid: Mask, wanted: Mask) -> float:
     return float((solid & wanted).sum()) / union if union else 0.0
 
 
+def _identity(shown: _Shown) -> dict[str, float | None]:
+    """Colour and structure, where the cutout shows the side that is expected."""
+    if shown.turned or shown.seen is None:
+        return {"product_delta_e": None, "product_ssim": None}
+    in_place = shown.expected if shown.placement.mount == "wall" or shown.cover else None
+    return identity(shown.picture, shown.seen, shown.outline, shown.rgba, shown.gains, in_place)
+
+
 def _detail_kept(shown: _Shown) -> float | None:
     """Sharpness of a pasted cutout, told where it was to be pasted."""
     if not shown.pasted:
@@ -360,7 +385,7 @@ def _detail_kept(shown: _Shown) -> float | None:
 
 def _edge_blur(shown: _Shown, repaint: Mapping[str, Any] | None) -> float | None:
     """Blur of a sought product, in px of the picture that was sent where that is smaller than the one measured."""
-    if shown.pasted:
+    if shown.pasted or shown.turned:
         return None
     own = as_rgba(shown.expected)
     solid = (shown.mask > 127) & (shown.outline > 127)

@@ -17,7 +17,7 @@ from imaging.checks import pose_of
 from imaging.colour import disk, fit_within, luma
 from imaging.drift import outside_change, shadow_zone, with_cast_shadow
 from imaging.evidence import changed
-from imaging.expected import expected_sprite, in_photo
+from imaging.expected import expected_sprite, in_photo, other_side
 from imaging.geometry import footprint
 from imaging.light import light_at, studio_level
 from imaging.likeness import identity
@@ -132,11 +132,13 @@ def bring_back(
     raw, seen = laid_over(picture, registration, photo.shape)
     aligned, tone = toned(raw, photo, place | ~seen)
     aligned[~seen], raw[~seen] = photo[~seen], photo[~seen]
-    cover = cover_of(photo, room, expected, product, placement)
     flat = flat_share(expected, room, product, placement)
     gains = light_at(photo, room, placement).on(flat, studio_level(cutout_rgba)).gains
-    expected = covered(expected, cover) if cover else expected
-    sought = seek_product(aligned, photo, expected, gains)
+    turned = other_side(room, cutout_rgba, product, placement)
+    cover = cover_of(photo, room, turned or expected, product, placement)
+    sides = [covered(each, cover) if cover else each for each in (expected, turned) if each is not None]
+    sought = seek_product(aligned, photo, sides, gains)
+    expected = sides[sought.side]
     shown = np.maximum(np.maximum(sought.mask, sought.outline), in_photo(expected, photo.shape))
     zone = shadow_zone(room, product, placement, np.maximum(shown, bulk))
     zone = with_cast_shadow(aligned, photo, zone)

@@ -12,8 +12,9 @@ from bench.breaking import KINDS, SWEEPS, Picture
 from bench.gate import REASONS, kind_of, library_gate
 from imaging.compose import compose
 from imaging.evidence import Evidence
+from imaging.expected import expected_sprite, in_photo, other_side
 from imaging.likeness import seam
-from imaging.metrics import Measure, measure
+from imaging.metrics import Measure, measure, seek_product
 from imaging.photo import decode, encode_jpeg
 from imaging.seen import aligned, find_product
 from imaging.sharpness import detail_kept
@@ -129,6 +130,20 @@ def test_a_sought_product_is_found_where_it_is() -> None:
     away = float(true[0] + 40), float(true[1] - 50), float(true[2] + 10), float(true[3] - 30)
     fit = find_product(picture.pixels, drawn_room().pixels, sofa_cutout().rgba, np.full(3, 0.6, np.float32), away)
     assert np.abs(np.array(fit.box) - true).max() < 0.08 * (true[2] - true[0])
+
+
+def test_a_product_turned_as_asked_is_sought_by_that_side() -> None:
+    room, spot = read_drawn_room(), best_spot(SIZED_SOFA)
+    turned = replace(spot, yaw_deg=spot.yaw_deg + 85.0)
+    block = other_side(room, sofa_cutout().rgba, SIZED_SOFA, turned)
+    assert block is not None and other_side(room, sofa_cutout().rgba, SIZED_SOFA, spot) is None
+    front = expected_sprite(room, sofa_cutout().rgba, SIZED_SOFA, turned)
+    gains = np.full(3, 0.6, np.float32)
+    for side, shown in enumerate((front, block)):
+        picture = drawn_room().pixels.copy()
+        where = in_photo(shown, picture.shape) > 127
+        picture[where] = [40, 90, 70]
+        assert seek_product(picture, drawn_room().pixels, [front, block], gains).side == side
 
 
 def test_a_shadow_on_boards_is_the_room_and_a_dark_plate_is_not() -> None:
