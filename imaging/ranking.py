@@ -35,7 +35,7 @@ WORDS = {
 # Half of a way from a door (m) that is better kept free, and what standing in it costs.
 WALKWAY_M, WALKWAY_COST = 0.4, 0.2
 # Nearer to things than this (m) a reading's errors may already let the product touch them.
-CLOSE_M, CLOSE_COST = 0.25, 0.15
+CLOSE_M, CLOSE_COST = 0.35, 0.25
 # Where a top's height is not told the product's size is a guess.
 UNTOLD_COST = 0.15
 # Things lower than this (m) hide little that matters: a coffee table stands before a sofa.

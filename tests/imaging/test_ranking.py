@@ -127,10 +127,12 @@ def test_floor_that_ends_before_the_walls_plane_ends_at_a_thing() -> None:
 
 def test_the_middle_of_a_base_is_all_on_the_floor() -> None:
     room, product = read_drawn_room(), of_kind("Sideboard", 1.4, 0.5, 0.7)
-    place, _ = chosen(room, product)
+    found = propose(room, product, params={"max_candidates": 60})
+    place = next(each for each in found if check_placement(room, product, each).measures.get("clearance_m", 0.0) > 0.5)
     column, row = int(place.contact[0] * room.regions.shape[1]), int(place.contact[1] * room.regions.shape[0])
     regions = room.regions.copy()
-    regions[row - 1 : row + 2, column - 7 : column + 7] = REGION.WALL
-    holed = check_placement(replace(room, regions=regions), product, place)
-    assert check_placement(room, product, place).reason is None
+    regions[row - 1 : row + 2, column - 12 : column + 12] = REGION.WALL
+    holed = check_placement(replace(room, regions=regions), product, place, wished=True)
+    assert check_placement(room, product, place, wished=True).reason is None
+    assert holed.measures["support"] > 0.9
     assert holed.reason == "not_on_support"
