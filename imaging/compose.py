@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.checks import pose_of
-from imaging.colour import dimmed
+from imaging.colour import dimmed, resize
 from imaging.geometry import footprint
 from imaging.light import light_at, studio_level
 from imaging.occlusion import Cover, cover_of, put_back
@@ -34,7 +34,7 @@ from imaging.wallshadows import wall_shades
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
-LEAST_SHADE = 0.994
+LEAST_SHADE, BAND = 0.994, 32
 
 
 class PlacementOutside(ValueError):
@@ -140,8 +140,9 @@ def _lay_out(
         return Layout(sprite, [])
     feet = find_feet(sprite, turned, camera)
     turned, feet = stand_on_feet(turned, feet, sprite, camera, product)
-    lamps = light_sources(camera, room_pixels, room, turned, behind)
-    deep = strength * shown_depth(room_pixels, room, box)
+    small = resize(room_pixels, (room.regions.shape[1], room.regions.shape[0]))
+    lamps = light_sources(camera, small, room, turned, behind)
+    deep = strength * shown_depth(small, room, box)
     body = body_of(sprite, turned, camera, product)
     shades = [floor_shade(camera, turned, body, lamps, deep, room_pixels.shape)]
     if placement.mount == "floor":
@@ -185,7 +186,14 @@ def _darken(pixels: Pixels, shade: Shade) -> None:
     """Multiplies linear light in place; untouched where next to nothing is lost."""
     height, width = shade.factor.shape
     part = pixels[shade.y : shade.y + height, shade.x : shade.x + width]
-    part[:] = dimmed(part, np.where(shade.factor < LEAST_SHADE, shade.factor, np.float32(1.0)))
+    kept = np.where(shade.factor < LEAST_SHADE, shade.factor, np.float32(1.0))
+    # In bands, and from the first to the last column that changes: most of a large photo is left alone.
+    for top in range(0, height, BAND):
+        band = slice(top, top + BAND)
+        columns = np.flatnonzero((kept[band] < 1.0).any(axis=0))
+        if columns.size:
+            across = slice(int(columns[0]), int(columns[-1]) + 1)
+            part[band, across] = dimmed(part[band, across], kept[band, across])
 
 
 def _paste(pixels: Pixels, sprite: Sprite) -> Pixels:

@@ -38,7 +38,7 @@ OUTLIER, LEAN_ROUNDS = 0.25, 6
 def light_sources(camera: Camera, room_pixels: Pixels, room: Room, pose: Pose, behind: float) -> Wide:
     """Lamps (N, 4: room point, and what it gives of the light on the support there; sums to 1) for a product's pose.
 
-    behind (0..1) is how much of the light comes from windows in view.
+    The photo may be given at any size. behind (0..1) is how much of the light comes from windows in view.
     """
     seen = float(np.interp(behind, (0.0, 1.0), PHOTO_SHARE))
     lean = float(np.clip(floor_lean(room_pixels, room) / FULL_LEAN, -1.0, 1.0))
@@ -107,7 +107,7 @@ def photo_lights(camera: Camera, room_pixels: Pixels, pose: Pose) -> Wide:
     Each part is taken to lie on a far wall or on the ceiling, whichever its ray meets first.
     """
     columns, rows = LIGHT_CELLS
-    height, width = room_pixels.shape[:2]
+    width, height = 2 * camera.cx, 2 * camera.cy
     small = cv2.resize(room_pixels, (8 * columns, 8 * rows), interpolation=cv2.INTER_AREA)
     cells = cv2.resize(to_linear(np.asarray(small, np.uint8)), (columns, rows), interpolation=cv2.INTER_AREA)
     level = cells @ LUMINANCE
