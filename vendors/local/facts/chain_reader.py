@@ -65,7 +65,9 @@ class ChainReader:
         elif item.kind == "colon" and not any(other.kind in {"a", "o"} for other in self._pending):
             self._govern()
         elif item.kind == "comma" or (item.kind == "w" and item.text in words.STOPPERS and not self._label_waits()):
-            self._pending = self._pending if self._lists_axes() else []
+            # "suits windows 120 cm wide" goes on about windows.
+            left = [item] if item.kind == "w" and item.text in words.NEVER else []
+            self._pending = self._pending if self._lists_axes() else left
         else:
             self._pending.append(item)
 
@@ -98,12 +100,16 @@ class ChainReader:
             labels, label_start = (), None
         order = labels if len(labels) > 1 else ()
         members = [self._member(labels[0] if len(labels) == 1 else None, labels)]
+        lists = False
         while len(members) < MAX_MEMBERS and (link := self._link(members[-1], ordered=bool(order))) is not None:
+            # "Length 160/210 cm" states one side twice.
+            lists = lists or (self._kind_at(self._at) == "slash" and link[1] == members[-1].axis)
             self._at, axis = link
             members.append(self._member(axis, ()))
         order = order or self._order_after() or (self.section.order if len(members) > 1 else ())
         apply_order(members, order)
-        second_length(members)
+        if not lists:
+            second_length(members)
         if label_start is not None and self._pending[label_start].text in words.AXIS_NOUNS:
             members[0].spelled_out = True
         elif label_start is not None and len(labels) == 1:

@@ -17,6 +17,8 @@ _OTHER_SIZES = re.compile(
     r"\b(?:also (?:available|comes|offered|sold|in)|other sizes|existe aussi|aussi disponible|egalement disponible"
     r"|auch (?:erhaltlich|verfugbar|in)|tambien (?:disponible|en)|disponibile anche)\b"
 )
+# What may stand beside the numbers of a line that is a size and nothing else.
+_BARE = {"q", "x", "dot", "stop"}
 # `60W` is a power where there is a lamp or a motor.
 _ELECTRIC = {"ceiling fan", "fan", "heater", "fireplace", "television", "speaker", "radiator", "mirror", "treadmill"}
 # Longer than LONGEST is a slip of the pen, worth a remark up to ABSURD.
@@ -138,10 +140,13 @@ class MeasureReader:
         described = line.source == "description"
         labels = labels_in(line.folded) if described else []
         others = _OTHER_SIZES.search(line.folded) if described else None
+        bare = all(item.kind in _BARE or item.text in words.FILLERS for item in items)
+        lettered = sum(map(_is_by_letter, chains)) >= 3
         for at, chain in enumerate(chains):
             if others and chain.span[0] > others.start():
                 continue
-            if not self._counts(chain, line, alone=alone) or self._is_a_stray_letter(chain, chains, alone=alone):
+            counts = self._counts(chain, line, alone=alone, bare=bare) or (lettered and _is_by_letter(chain))
+            if not counts or self._is_a_stray_letter(chain, chains, alone=alone):
                 continue
             several = len(chain.members) > 1
             about = "" if chain.scope.name == "overall" else chain.scope.name
@@ -149,7 +154,7 @@ class MeasureReader:
             group = self._groups.setdefault(key, Group())
             group.readings += self._readings(chain, line, labels)
 
-    def _counts(self, chain: Chain, line: Line, *, alone: bool) -> bool:
+    def _counts(self, chain: Chain, line: Line, *, alone: bool, bare: bool) -> bool:
         """Whether a chain is a measurement at all, or numbers that happen to stand there."""
         named = chain.announced or (line.source == "tags" and chain.labelled > 0)
         longest = max(q.high for member in chain.members for q in member.quantities)
@@ -157,7 +162,8 @@ class MeasureReader:
             return False
         if len(chain.members) > 1:
             titled = line.source == "title" and (longest >= 20 or self._in_feet(chain))
-            alone = len(chain.members) == 3 and chain.span == (0, len(line.text.rstrip(" .")))
+            seen_flat = self.kind is not None and (self.kind.has("flat") or self.kind.has("lying"))
+            alone = bare and (len(chain.members) == 3 or (seen_flat and longest >= 20))
             return chain.has_unit or named or chain.labelled >= 2 or titled or alone
         member = chain.members[0]
         if member.axis is None:

@@ -19,6 +19,10 @@ _EACH_PART = re.compile(
     r"\b(?:each|per|every) (?:cube|cell|section|slot|bin|cubby|tile|module|step|bay|niche|square)s?\b"
 )
 _HANGS_BY = re.compile(r"\b(?:chains?|cords?|cables?|rods?|downrods?|stems?|wires?|ropes?|kabel|cable|cavo|snoer)\b")
+_WITHOUT_CORD = re.compile(
+    r"\b(?:without|excluding|excl|ohne|sans|sin|senza|zonder) (?:the )?"
+    r"(?:chain|cord|cable|rod|kette|kabel|chaine|cadena|catena)\b"
+)
 _DROP = re.compile(
     r"\b(?:min(?:imum)?|max(?:imum)?|adjustable)\W{0,2} (?:overall |total |hanging )*(?:height|drop)\b"
     r"|\b(?:reglable|regulable|regolabile|verstellbar|hohenverstellbar|verstelbaar|justerbar)\b"
@@ -64,6 +68,7 @@ WHOLE = Scope("", NEUTRAL)
 
 def scope_of(text: str, kind: Kind | None) -> Scope:
     """The scope that some words around a measurement give it."""
+    text = _WITHOUT_CORD.sub(" ", text)
     if kind is not None and kind.mount == "ceiling" and (_HANGS_BY.search(text) or _DROP.search(text)):
         return Scope("cord", NEVER) if _HANGS_BY.search(text) else Scope("drop", PART)
     spoken = _without_inclusions(_ALL_ROUND.sub(" ", text)).split()

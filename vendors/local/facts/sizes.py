@@ -155,6 +155,9 @@ def _labelled_sides(
     ):
         # `D35 x 4cm` of a clock.
         sides["depth"] = ("width", "height")
+    if kind and kind.name == "bowl" and {"width", "depth"} <= middles.keys() and "height" not in middles:
+        # "15 cm across and 7 cm deep".
+        sides["depth"] = ("height",)
     if "diameter" in middles:
         upright = kind is not None and kind.typical[1] < 0.6 * kind.typical[2] and {"depth"} == sides.keys()
         sides["diameter"] = ("width", "height") if flat or upright else ("width", "depth")
