@@ -20,6 +20,8 @@ Mask = NDArray[np.bool_]
 CELL_M, REACH_M = 0.04, 9.0
 # Legs stand back under what they carry, leaves and shades hang over: this much (m) around a thing's outline is its own.
 RIM_M, SWING_M, LARGEST_OVERHANG_M = 0.14, 0.75, 0.45
+# Leaves, shades and tops are looked for between these heights (m) above a foot.
+LEAST_HEAD_M, HIGHEST_M, FLAT_M, FLAT_SHARE = 0.2, 1.3, 0.08, 0.4
 # What hangs no higher above the floor than this is kept as if it stood there.
 LOW_M = 0.2
 # Floor that ends so far (m) before a wall of such a support does not end at it.
@@ -112,19 +114,34 @@ def _within(plan: NDArray[np.uint8], radius_m: float, cells: NDArray[np.int64], 
 
 
 def _overhangs(thing: Mask, touching: Mask, camera: Camera, scale: float) -> list[tuple[float, float, float]]:
-    """Discs (across, along, radius; m) under narrow things that are wider above than where they touch the floor."""
+    """Discs (across, along, radius; m) around narrow feet below things that reach out to both sides of them.
+
+    A thing may run into another in the picture: how far it reaches is told by the side on which it reaches less.
+    """
     labels, _ = ndimage.label(thing)
+    foot = np.zeros_like(thing)
+    foot[:-1] = thing[:-1] & touching[1:]
+    feet, _ = ndimage.label(foot, structure=np.ones((3, 3)))
     discs = []
-    for label, box in enumerate(ndimage.find_objects(labels), start=1):
-        rows, columns = np.nonzero(labels[box] == label)
-        low, left, right = box[0].start + rows.max(), box[1].start + columns.min(), box[1].start + columns.max()
-        foot = columns[rows >= rows.max() - 3] + box[1].start
-        at = camera.floor_point((float(foot.mean()) + 0.5) / scale, (float(low) + 1.0) / scale)
-        if at is None or len(rows) < 30 or at[1] > 8.0 or not touching[min(low + 1, thing.shape[0] - 1), int(foot[0])]:
+    for label, box in enumerate(ndimage.find_objects(feet), start=1):
+        rows, columns = np.nonzero(feet[box] == label)
+        low, middle = box[0].start + int(rows.max()), box[1].start + float(columns.mean())
+        at = camera.floor_point((middle + 0.5) / scale, (low + 1.0) / scale)
+        if at is None or at[1] > 8.0:
             continue
-        radius = (right - left + 1) / 2 / scale / camera.px_per_m(*at)
-        if radius < LARGEST_OVERHANG_M:
-            discs.append((at[0], min(at[1] + 0.4 * radius, REACH_M - CELL_M), radius))
+        per_m = camera.px_per_m(*at) * scale
+        reach = LARGEST_OVERHANG_M * per_m
+        first, last = max(0, int(middle - reach)), int(middle + reach) + 1
+        own = labels[box[0].start + int(rows[0]), box[1].start + int(columns[0])]
+        # A body that stands flat on the floor is as wide there as it is above.
+        if (labels[max(0, int(low - FLAT_M * per_m)), first:last] == own).mean() > FLAT_SHARE:
+            continue
+        above = labels[max(0, int(low - HIGHEST_M * per_m)) : max(0, int(low - LEAST_HEAD_M * per_m)), first:last]
+        reached = np.flatnonzero((above == own).any(axis=0)) + first
+        if reached.size:
+            radius = min(middle - reached[0], reached[-1] - middle) / per_m
+            if radius > 0.0:
+                discs.append((at[0], min(at[1] + 0.4 * radius, REACH_M - CELL_M), radius))
     return discs
 
 

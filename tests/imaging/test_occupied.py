@@ -94,6 +94,23 @@ def test_floor_below_what_hangs_a_hand_above_it_is_taken(lift_m: float, taken: b
     assert occupied_floor(regions, camera, scale).things[int(foot) + 1, int(x)] == taken
 
 
+@pytest.mark.parametrize(("head_m", "taken"), [(0.35, True), (0.12, False)])
+def test_floor_below_leaves_is_taken_although_they_run_into_a_shelf_in_the_picture(head_m: float, taken: bool) -> None:
+    camera, (height, width) = read_drawn_room().camera(), read_drawn_room().regions.shape
+    scale, z = read_drawn_room().scale, 3.0
+
+    def at(x: float, y: float, z: float) -> list[int]:
+        return [int(v) for v in camera.project(np.array([[x, y, z]]))[0] * scale]
+
+    regions = np.full((height, width), REGION.WALL, np.uint8)
+    regions[at(0.0, 0.0, 4.6)[1] :] = REGION.FLOOR
+    for low, high, left, right in ((0.0, 0.6, -0.12, 0.12), (0.5, 1.0, -head_m, head_m), (0.7, 0.9, 0.0, 1.5)):
+        (x0, y0), (x1, y1) = at(left, high, z), at(right, low, z)
+        regions[y0:y1, x0:x1] = REGION.FURNITURE
+    column, row = at(-0.3, 0.0, z)
+    assert occupied_floor(regions, camera, scale).things[row, column] == taken
+
+
 @pytest.mark.parametrize(("support", "taken"), [(0.9, True), (0.1, False)])
 def test_what_ends_the_floor_far_before_a_sure_wall_stands_there_though_it_looks_like_wall(
     support: float, taken: bool
