@@ -27,7 +27,7 @@ SKIRTING_M, UNDER_CEILING_PX, BESIDE_PX = 0.18, 6, 8
 # What an edge counts for where no wall is seen beside it, and what a stretch of bare wall without an edge costs.
 FOOT_HIDDEN, HEAD_HIDDEN, CORNER_HIDDEN, BARE, BARE_CORNER, NO_EDGE = 0.35, 0.4, 0.2, 0.35, 0.3, 0.2
 # Costs per column of a line with floor above it and wall below it: per px, at most; and of hidden floor, per so many m.
-FLOOR_ABOVE, WALL_BELOW, HIDDEN, HIDDEN_M = (0.15, 2.0), (0.1, 1.0), 0.6, 1.6
+FLOOR_ABOVE, WALL_BELOW, HIDDEN, HIDDEN_M = (0.15, 2.0), (0.1, 1.0), 0.7, 1.6
 BOARD_BELOW = (0.2, 1.0)
 # What the floor's own end counts for where wall begins above it.
 FLOOR_END = 0.8

@@ -21,7 +21,7 @@ NEAR_M, FAR_M, DISTANCES = 0.5, 11.0, 64
 CEILINGS_M, USUAL_CEILING_M, CEILING_SPREAD = np.arange(2.1, 3.8, 0.06), 2.55, 0.15
 FINE, FINE_CEILINGS_M = np.geomspace(0.95, 1.05, 11), np.arange(-0.06, 0.061, 0.02)
 # Columns (px at working size) from one sample of a line to the next, and samples along a corner, up to this height (m).
-EVERY, CORNER_SAMPLES, CORNER_TOP_M, MOST_PX, STEEPEST = 2, 14, 2.4, 20.0, 2.5
+EVERY, CORNER_SAMPLES, CORNER_TOP_M, MOST_PX, STEEPEST = 4, 14, 2.4, 20.0, 2.5
 # What upright edges, level edges' directions and the ceiling's usual height count, and what a further wall costs.
 UPRIGHT, DIRECTION, CEILING, ANOTHER_WALL = 1.0, 0.05, 5.0, 12.0
 # Evidence (px) by which one distance is e times as likely as another.
