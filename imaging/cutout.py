@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from imaging import matting
 from imaging.colour import disk, fit_within, resize, to_lab
-from imaging.outline import BOUNCE_TINT, Outline, find_outline, frame
+from imaging.holes import BOUNCE_TINT
+from imaging.outline import Outline, find_outline, frame, horizon_rows
 from imaging.people import shows_person
 
 Pixels = NDArray[np.uint8]
@@ -23,8 +24,8 @@ Float = NDArray[np.float32]
 SEGMENT_SIDE = 800
 # Limits of the signals (docs/decisions/0014-cutouts.md has the calibration).
 BUSY_RESIDUAL, BUSY_OUTLIERS, BUSY_SHARP, TOUCHED_SHARE, CROPPED_SHARE = 1.5, 0.35, 0.012, 0.01, 0.3
-# A faint outline may be trusted where nearly all of it is sharp.
-NO_CONTRAST, WEAK_CONTRAST, LEAST_SUPPORT, WEAK_SUPPORT = 1.0, 2.5, 0.6, 0.95
+# A faint outline may be trusted where nearly all of it is sharp; faint edges follow a little less of it.
+NO_CONTRAST, WEAK_CONTRAST, LEAST_SUPPORT, WEAK_SUPPORT, FAINT_SUPPORT = 1.0, 2.5, 0.6, 0.95, 0.93
 SECOND_PART, LOW_RESOLUTION = 0.15, 350
 # Stray edges beyond which part of a pale product was lost, and how pale; nearer (px) JPEG's coarser hue makes its own.
 LOST_PART, PALE, CHROMA_REACH = 0.1, 5.75, 17.0
@@ -62,12 +63,24 @@ def cut_out(pixels: Pixels, alpha: Pixels | None = None) -> Cutout:
         pixels = np.rint(pixels * own[..., None] + 255.0 * (1.0 - own[..., None])).astype(np.uint8)
     height, width = pixels.shape[:2]
     small = resize(pixels, fit_within(width, height, SEGMENT_SIDE))
-    found = find_outline(small)
-    signals = signals_of(small, found)
+    found, signals = _found(small)
     mask = found.mask if found.mask.any() else np.ones_like(found.mask)
     soft, colour = _refine(pixels, mask)
     x0, y0, x1, y1 = _bounds(soft)
     return cropped(colour, soft, warnings_of(signals, max(x1 - x0, y1 - y0)), signals, found.backdrop.colour)
+
+
+def _found(small: Pixels) -> tuple[Outline, dict[str, float]]:
+    """The outline with its signals; where product and plain backdrop look alike, by fainter edges if those go all
+    around."""
+    found = find_outline(small)
+    signals = signals_of(small, found)
+    if is_calm(signals) and "weak_edge" in warnings_of(signals, SEGMENT_SIDE):
+        again = find_outline(small, faint=True)
+        signs = signals_of(small, again) | {"faint_edges": 1.0}
+        if "weak_edge" not in warnings_of(signs, SEGMENT_SIDE):
+            return again, signs
+    return found, signals
 
 
 def is_usable(alpha: Pixels) -> bool:
@@ -106,6 +119,8 @@ def warnings_of(signals: dict[str, float], longest: int) -> list[str]:
     calm = is_calm(signals)
     touched, contrast = signals["border_touched"], signals["edge_contrast"]
     support = WEAK_SUPPORT if contrast < WEAK_CONTRAST else LEAST_SUPPORT
+    if "faint_edges" in signals:
+        support = FAINT_SUPPORT
     lost = signals["stray_edges"] > LOST_PART and contrast < PALE
     rules = {
         "busy_background": not calm
@@ -144,7 +159,7 @@ def _stray_edges(small: Pixels, found: Outline) -> float:
     away = cv2.distanceTransform(1 - solid, cv2.DIST_L2, 5) > CHROMA_REACH
     darker = found.backdrop.lightness - to_lab(cv2.GaussianBlur(small, (0, 0), 1.0))[..., 0] > 1.5
     shade = darker & (found.backdrop.tint < BOUNCE_TINT)
-    stray = found.sharp & away & ~shade & ~found.marks & ~frame(solid.shape, 24)
+    stray = found.sharp & away & ~shade & ~found.marks & ~frame(solid.shape, 24) & ~horizon_rows(found.sharp, 3)
     return float(stray.sum() / outline) if outline else 0.0
 
 

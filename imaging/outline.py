@@ -11,37 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from imaging.backdrop import Backdrop, fit_backdrop
+from imaging.backdrop import Backdrop, fit_backdrop, length
 from imaging.colour import disk, to_lab
-from imaging.matting import fill_in, solve_alpha
+from imaging.holes import BOUNCE_TINT, NARROW, SHADOW_CHROMA, WIDE, behind, find_holes, like_backdrop
+from imaging.matting import solve_alpha
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Float = NDArray[np.float32]
 
-# ΔE from the backdrop below which a pixel is backdrop, and the a*b* distance that a shadow keeps.
-FAINT, SHADOW_CHROMA, SHADOW_TINT = 2.5, 6.0, 0.1
-# Light from a coloured product tints the shadow under it.
-BOUNCE_TINT = 0.3
+# How far (a*b* from its hue at its lightness, as a share of that) a shadow is tinted at most.
+SHADOW_TINT = 0.1
+# Right under a coloured product the tint is stronger than BOUNCE_TINT, for so many px.
+DEEP_TINT, DEEP = 0.45, 12
 # An enclosed shadow has less than this share of its rim at the flood.
 BARED = 0.2
 # A step edge loses 60 % of its gradient from blur 1 px to 3 px, a penumbra of 2 px or more less than 38 %.
-SHARPNESS, LEAST_GRADIENT = 1.6, 0.5
+SHARPNESS, LEAST_GRADIENT, FAINT_GRADIENT = 1.6, 0.5, 0.22
 # JPEG turns a slow change of hue into steps of one level between blocks of 16 px: at most 0.5 ΔE per pixel.
 MOST_STEP = 0.45
 # How wide (px) such a seam is at most, and how steep its outer side beside its inner one.
 SEAM, GENTLE = 6, 0.35
-# The disks (px) that the flood rolls, and how far the narrow one goes on.
-WIDE, NARROW, REACH = 6, 2, 16
+# How far (px) the flood goes on with the narrow disk, and over the margin of strong and of faint edges.
+REACH, MARGIN, FAINT_MARGIN = 16, 8, 3
 # Where a wall meets a floor, a field fitted to the frame says little about the middle.
 GOOD_FIT = 0.6
-# A white front on white is calm as well, but little less like the backdrop than its rim.
-HOLE_CONTRAST, STRONG_RIM, LIKE_BEHIND = 0.25, 20.0, 6.0
-# The widest cell (px) of a mesh in a shadow, how dark a shadow is (share of the backdrop's lightness), how much less
-# than the wires a cell differs from what is guessed behind it, and the share of holes without which there is no mesh.
-CELL, SHADED, BETWEEN, MESHED = 40, 0.9, 0.45, 0.005
-# How often the holes found tell more of the backdrop.
-ROUNDS = 4
+# How thick (px) a pale bar is at least between a hole and what is around, and a shadow's spur at most, halved.
+BAR, SPUR = 15, 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,24 +51,45 @@ class Outline:
     marks: Mask
 
 
-def find_outline(small: Pixels) -> Outline:
-    """The product of a photo (H, W, 3) of about 800 px."""
+def find_outline(small: Pixels, faint: bool = False) -> Outline:
+    """The product of a photo (H, W, 3) of about 800 px; `faint` follows edges hardly above the noise as well, which
+    a pale product needs and a strong shadow forbids."""
     backdrop, lab = fit_backdrop(small), to_lab(small)
-    sharp = sharp_edges(lab)
+    sharp = sharp_edges(lab, faint)
     flooded = _flood(backdrop, sharp)
     flooded = ndimage.binary_dilation(flooded, iterations=2 * SEAM, mask=flooded | _seams(lab, backdrop, sharp))
-    local = np.linalg.norm(lab - _behind(lab, flooded), axis=2)
+    local = length(lab - behind(lab, flooded))
     if backdrop.residual < GOOD_FIT:
         local = np.minimum(local, backdrop.distance)
+    flooded = ndimage.binary_dilation(flooded, iterations=DEEP, mask=flooded | _deep_shadow(local, sharp, backdrop))
     # What JPEG leaves around an outline is sharp and yet no product.
-    flooded = ndimage.binary_dilation(flooded, iterations=8, mask=flooded | (local < 0.8 * FAINT))
+    flooded = ndimage.binary_dilation(
+        flooded, iterations=FAINT_MARGIN if faint else MARGIN, mask=flooded | like_backdrop(local, faint)
+    )
     rest = ~flooded
-    open_parts, local = _openings(rest, local, sharp, backdrop, lab, flooded)
+    contrast = _rim_contrast(rest, local)
+    open_parts, local = find_holes(rest, local, sharp, backdrop, lab, flooded, contrast, faint)
     open_parts |= _enclosed_shadows(rest, flooded, backdrop, sharp, lab)
+    if faint:
+        open_parts &= ~_bars(flooded, sharp)
+        rest &= ~_spurs(rest & ~open_parts, backdrop)
     rest &= ~open_parts
-    whole = _peeled(small, rest & ~_slivers(rest, flooded, backdrop, lab), local)
+    whole = _peeled(small, rest & ~_slivers(rest, flooded, backdrop, lab), local, contrast)
     mask, marks = _without_marks(_without_specks(_without_horizons(whole)))
     return Outline(_fill_pinholes(mask, local, open_parts), backdrop, sharp, flooded, marks | _lettering(whole & ~mask))
+
+
+def _deep_shadow(local: Float, sharp: Mask, backdrop: Backdrop) -> Mask:
+    """Soft darkness that a coloured product tints strongly, close to the shadow beside it."""
+    return np.asarray(
+        (local < 10.0) & ~sharp & backdrop.darker & (backdrop.distance > 15.0) & (backdrop.tint < DEEP_TINT)
+    )
+
+
+def _rim_contrast(rest: Mask, local: Float) -> float:
+    """ΔE between the product's rim and the backdrop: the 60th percentile."""
+    rim = rest & (cv2.dilate((~rest).astype(np.uint8), disk(6)) > 0)
+    return float(np.percentile(local[rim], 60)) if rim.any() else 0.0
 
 
 def frame(shape: tuple[int, ...], width: int = 2) -> Mask:
@@ -95,15 +112,36 @@ def _margin(shape: tuple[int, ...]) -> Mask:
     return frame(shape, max(4, min(shape) // 25))
 
 
-def sharp_edges(lab: Float) -> Mask:
-    """Where the gradient falls fast with blur, in LAB (H, W, 3), above the noise and the JPEG steps at the frame."""
+def sharp_edges(lab: Float, faint: bool = False) -> Mask:
+    """Where the gradient falls fast with blur, in LAB (H, W, 3), above the noise and the JPEG steps at the frame;
+    with `faint`, the lines too that go on from there just above the noise."""
     light, hue = _gradients(lab, 1.0)
     fine, coarse = np.hypot(light, hue), np.hypot(*_gradients(lab, 3.0))
     margin = _margin(fine.shape)
     step = min(MOST_STEP, float(np.percentile(hue[margin], 97)))
     clear = np.hypot(light, np.maximum(hue - step, 0.0))
-    noise = float(np.percentile(clear[margin], 80))
-    return np.asarray((clear > max(LEAST_GRADIENT, 2.5 * noise)) & (fine > SHARPNESS * coarse))
+    noise, loud = np.percentile(clear[margin], (80, 97))
+    falling = fine > SHARPNESS * coarse
+    sharp = np.asarray(falling & (clear > max(LEAST_GRADIENT, 2.5 * noise)))
+    if not faint:
+        return sharp
+    return _going_on(sharp, falling & (clear > max(FAINT_GRADIENT, 2.5 * noise, 2.0 * loud)))
+
+
+def horizon_rows(sharp: Mask, reach: int) -> Mask:
+    """Rows (H, 1) near those in which an edge reaches the frame: where the studio's wall meets its floor."""
+    ends = np.hstack([sharp[:, :12], sharp[:, -12:]]).any(axis=1, keepdims=True)
+    return np.asarray(cv2.dilate(ends.astype(np.uint8), np.ones((2 * reach + 1, 1), np.uint8)) > 0)
+
+
+def _going_on(sure: Mask, faint: Mask) -> Mask:
+    """Sure pixels and the faint lines that go on from them (hysteresis: Canny, "A computational approach to edge
+    detection", 1986, section VIII)."""
+    labels, count = ndimage.label(sure | faint, structure=np.ones((3, 3)))
+    sizes = np.bincount(labels[sure], minlength=count + 1)
+    kept = sizes >= 4
+    kept[0] = False
+    return np.asarray(sure | kept[labels])
 
 
 def _seams(lab: Float, backdrop: Backdrop, sharp: Mask) -> Mask:
@@ -137,111 +175,6 @@ def _rolled(free: Mask, start: Mask, radius: int) -> Mask:
     return np.asarray((cv2.dilate(reached.astype(np.uint8), disk(radius)) > 0) & free)
 
 
-def _behind(lab: Float, flooded: Mask) -> Float:
-    """Backdrop and shadow around the product, continued behind it (LAB)."""
-    sure = cv2.erode(flooded.astype(np.uint8), disk(1), borderValue=1).astype(np.float32)
-    return fill_in(lab, sure)
-
-
-def _openings(
-    rest: Mask, local: Float, sharp: Mask, backdrop: Backdrop, lab: Float, flooded: Mask
-) -> tuple[Mask, Float]:
-    """(holes, ΔE from what lies behind the product once they are known).
-
-    A shadow that a mesh stands in is seen in its own holes best: those found tell what is behind the next.
-    """
-    rim = rest & (cv2.dilate((~rest).astype(np.uint8), disk(6)) > 0)
-    if not rim.any() or float(np.percentile(local[rim], 60)) < STRONG_RIM:
-        return _holes(rest, local, sharp, np.zeros_like(rest)), local
-    found = np.zeros_like(rest)
-    free = ~sharp & ((backdrop.chroma_gap < SHADOW_CHROMA) | (backdrop.tint < BOUNCE_TINT))
-    for _ in range(ROUNDS):
-        behind = _behind(lab, flooded | found)
-        local = np.minimum(np.linalg.norm(lab - behind, axis=2), local)
-        left = rest & ~found
-        more = _holes(left, local, sharp, free)
-        if (found | more).sum() > MESHED * rest.sum():
-            beside = cv2.dilate((found | more).astype(np.uint8), disk(2 * WIDE)) > 0
-            more |= _shaded_cells(left & free, local, behind, backdrop, beside)
-        if more.sum() < 6:
-            break
-        seeds = found | more
-        found = ndimage.binary_dilation(seeds, iterations=4, mask=seeds | (rest & (local < 0.8 * FAINT)))
-    return np.asarray(found), local
-
-
-def _shaded_cells(free: Mask, local: Float, behind: Float, backdrop: Backdrop, beside: Mask) -> Mask:
-    """Small calm areas in a shadow, beside holes, between parts far darker than they are: the cells of a mesh.
-
-    What is behind them is only guessed where a shadow deepens, so it is enough to be much nearer to that than the
-    rim is.
-    """
-    core = cv2.erode(free.astype(np.uint8), disk(NARROW), borderValue=0)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(core)
-    sizes = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
-
-    def mean(values: Float) -> Float:
-        return np.asarray(np.bincount(labels.ravel(), weights=values.ravel(), minlength=count) / sizes)
-
-    small = np.minimum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) <= CELL
-    shaded = mean(behind[..., 0]) < SHADED * mean(backdrop.lightness)
-    between = mean(local) < BETWEEN * mean(cv2.dilate(local, disk(6)))
-    cell = (
-        small
-        & shaded
-        & between
-        & (np.bincount(labels[beside], minlength=count) > 0)
-        & (mean(backdrop.tint) < BOUNCE_TINT)
-    )
-    cell[0] = False
-    whole = cv2.dilate(cell[labels].astype(np.uint8), disk(NARROW)) > 0
-    return np.asarray(whole & free)
-
-
-def _calm_regions(free: Mask, alike: Mask) -> Mask:
-    """Enclosed areas without a sharp edge in them, more than half of which is like the backdrop: shadow included."""
-    core = cv2.erode(free.astype(np.uint8), disk(NARROW), borderValue=0)
-    count, labels = cv2.connectedComponents(core)
-    sizes = np.bincount(labels.ravel(), minlength=count)
-    known = np.bincount(labels[alike], minlength=count) > 0.5 * sizes
-    known[0] = False
-    whole = cv2.dilate(known[labels].astype(np.uint8), disk(NARROW)) > 0
-    return np.asarray(whole & free)
-
-
-def _holes(rest: Mask, local: Float, sharp: Mask, free: Mask) -> Mask:
-    """Backdrop seen through the product: like the backdrop behind it, and with a sharp rim.
-
-    A pale part beside a hole may pass for backdrop and run together with it, but not for the very same.
-    """
-    around = cv2.dilate(local, disk(5))
-    found = _rimmed(rest & (local < FAINT), local, sharp, rest, np.zeros_like(rest))
-    return found | _rimmed(rest & ~found & (local < np.clip(0.12 * around, 3.0, 9.0)), local, sharp, rest, free)
-
-
-def _rimmed(alike: Mask, local: Float, sharp: Mask, rest: Mask, free: Mask) -> Mask:
-    """Areas of what is like the backdrop that have a sharp rim, far less like it."""
-    thick = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, disk(1)) > 0
-    near = cv2.dilate((~rest).astype(np.uint8), disk(5)) > 0
-    alike = ndimage.binary_dilation(thick, mask=alike) | (alike & near)
-    alike |= _calm_regions(free & rest, alike)
-    labels, count = ndimage.label(alike)
-    if count == 0:
-        return np.asarray(alike)
-    rim = cv2.dilate(alike.astype(np.uint8), disk(3)).astype(bool) & ~alike
-    nearest = ndimage.distance_transform_edt(~alike, return_distances=False, return_indices=True)
-    owner = labels[tuple(nearest)]
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    rims = np.bincount(owner[rim], minlength=count + 1)
-    crisp = np.bincount(owner[rim & sharp], minlength=count + 1)
-    inside = np.bincount(labels.ravel(), weights=local.ravel(), minlength=count + 1) / np.maximum(sizes, 1)
-    edges = np.bincount(owner[rim & (local > np.clip(LIKE_BEHIND * inside, FAINT, 10.0)[owner])], minlength=count + 1)
-    beside = np.bincount(owner[rim], weights=local[rim], minlength=count + 1) / np.maximum(rims, 1)
-    hole = (sizes >= 6) & (edges > 0.3 * rims) & (crisp > 0.4 * rims) & (inside < HOLE_CONTRAST * beside)
-    hole[0] = False
-    return np.asarray(hole[labels])
-
-
 def _enclosed_shadows(rest: Mask, flooded: Mask, backdrop: Backdrop, sharp: Mask, lab: Float) -> Mask:
     """Shadow that the flood cannot reach, such as between legs: grey and calm inside a coloured product.
 
@@ -263,7 +196,7 @@ def _enclosed_shadows(rest: Mask, flooded: Mask, backdrop: Backdrop, sharp: Mask
 def _slivers(rest: Mask, flooded: Mask, backdrop: Backdrop, lab: Float) -> Mask:
     """Contact shadow at a coloured foot: small, grey, darker than the backdrop, between the foot and the flood."""
     around = cv2.dilate(np.where(rest, backdrop.chroma_gap, 0).astype(np.float32), np.ones((41, 41)))
-    grey = (backdrop.chroma_gap < 0.3 * around) & (backdrop.tint < SHADOW_TINT)
+    grey = (backdrop.chroma_gap < 0.3 * around) & (backdrop.tint < SHADOW_TINT) & (around > SHADOW_CHROMA)
     grey &= backdrop.darker & (lab[..., 0] > 25.0)
     rows = np.flatnonzero(rest.any(axis=1))
     if rows.size:
@@ -276,11 +209,29 @@ def _slivers(rest: Mask, flooded: Mask, backdrop: Backdrop, lab: Float) -> Mask:
     return np.asarray(sliver[labels])
 
 
-def _peeled(small: Pixels, rest: Mask, local: Float) -> Mask:
+def _bars(flooded: Mask, sharp: Mask) -> Mask:
+    """What stands beside the flood: a leg of exactly the floor's colour is seen by its outer edge alone."""
+    beside = cv2.dilate(flooded.astype(np.uint8), np.ones((1, 2 * BAR + 1), np.uint8)) > 0
+    return np.asarray(beside & ~horizon_rows(sharp, BAR + 3))
+
+
+def _spurs(rest: Mask, backdrop: Backdrop) -> Mask:
+    """Contact shadow at a pale foot: thin, lying rather than standing, not brighter than the backdrop, low down."""
+    rows = np.flatnonzero(rest.any(axis=1))
+    thin = (cv2.morphologyEx(rest.astype(np.uint8), cv2.MORPH_OPEN, disk(SPUR)) == 0) & rest & backdrop.darker
+    if rows.size:
+        thin[: (int(rows[0]) + int(rows[-1])) // 2] = False
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(thin.astype(np.uint8))
+    lying = stats[:, cv2.CC_STAT_WIDTH] > stats[:, cv2.CC_STAT_HEIGHT]
+    lying[0] = False
+    return np.asarray(lying[labels])
+
+
+def _peeled(small: Pixels, rest: Mask, local: Float, contrast: float) -> Mask:
     """Without the margin that sharp edges have around them, and what JPEG leaves there."""
     alpha, _, _ = solve_alpha(small, rest, 3)
     margin = rest & (cv2.erode(rest.astype(np.uint8), disk(2), borderValue=1) == 0)
-    faint = local < 4.0
+    faint = local < min(4.0, 0.5 * contrast)
     kept = rest & ~((alpha <= 0.5) & (margin | faint))
     kept &= ~faint | (cv2.morphologyEx(kept.astype(np.uint8), cv2.MORPH_OPEN, disk(4)) > 0)
     smooth = cv2.medianBlur(kept.astype(np.uint8), 7) > 0
@@ -349,4 +300,4 @@ def _fill_pinholes(mask: Mask, local: Float, open_parts: Mask) -> Mask:
     return np.asarray(mask | fill[labels])
 
 
-__all__ = ["Outline", "find_outline", "frame", "sharp_edges"]
+__all__ = ["Outline", "find_outline", "frame", "horizon_rows", "sharp_edges"]

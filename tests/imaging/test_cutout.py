@@ -202,6 +202,30 @@ def test_white_on_white_is_whole_or_refused(name: str) -> None:
     assert not cutout.accepted or (found & (subject.alpha > 0.5)).sum() / (found | (subject.alpha > 0.5)).sum() > 0.9
 
 
+def test_a_print_keeps_its_white_mat_since_the_picture_cannot_float() -> None:
+    subject = drawn("framed_print", 900)
+    photo = set_before(subject, backdrops(900, 900)["white"], quality=90, shadow=0.4, seed=3)
+    found = whole_alpha(cut_out(photo), subject.alpha.shape) > 127
+    assert found[180:700, 270:630].mean() > 0.98
+
+
+def test_a_hole_is_told_by_what_is_beside_it_where_a_wall_meets_a_floor() -> None:
+    photo = np.full((700, 700, 3), 150, np.uint8)
+    photo[330:] = 215
+    photo[120:600, 150:550] = (150, 96, 60)
+    photo[180:320, 210:490], photo[345:540, 210:490] = 150, 215
+    alpha = whole_alpha(cut_out(photo), (700, 700))
+    assert alpha[200:300, 230:470].max() < 30 and alpha[365:520, 230:470].max() < 30
+
+
+def test_a_white_chair_on_white_is_found_by_its_faint_edges() -> None:
+    subject = drawn("slat_chair", 900)
+    cutout = cut_out(set_before(subject, backdrops(900, 900)["sweep"], quality=95, shadow=0.7, seed=1503))
+    found, truth = whole_alpha(cutout, subject.alpha.shape) > 127, subject.alpha > 0.5
+    assert cutout.accepted and cutout.signals["faint_edges"] == 1.0
+    assert (found & truth).sum() / (found | truth).sum() > 0.9
+
+
 def test_no_backdrop_shines_through_at_the_edge() -> None:
     subject = drawn("spindle_chair", 700)
     rgba = cut_out(set_before(subject, backdrops(700, 700)["white"], quality=95, shadow=0.3, seed=1)).rgba
