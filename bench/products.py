@@ -221,6 +221,81 @@ def woven_stool(pen: Pen) -> None:
     pen.ellipse((0.5, 0.355), (0.215, 0.045), (202, 162, 110))
 
 
+def framed_print(pen: Pen) -> None:
+    """A print with a wide white mat in a black frame: white inside as outside."""
+    pen.box(0.28, 0.18, 0.72, 0.80, (32, 31, 30))
+    pen.box(0.292, 0.192, 0.708, 0.788, (252, 251, 249))
+    pen.box(0.38, 0.31, 0.62, 0.66, (238, 226, 204))
+    pen.polygon([(0.38, 0.52), (0.46, 0.46), (0.54, 0.54), (0.62, 0.47), (0.62, 0.66), (0.38, 0.66)], (74, 128, 132))
+    pen.ellipse((0.55, 0.39), (0.03, 0.03), (226, 128, 72))
+
+
+def arc_lamp(pen: Pen) -> None:
+    """A thin brass arc from a pale marble foot to a dark shade."""
+    turns = np.linspace(pi, 2 * pi, 60)
+    pen.line([(0.32, 0.88), (0.32, 0.42)], 0.006, (168, 132, 66))
+    pen.line([(0.47 + 0.15 * cos(turn), 0.42 + 0.2 * sin(turn)) for turn in turns], 0.006, (168, 132, 66))
+    pen.polygon([(0.57, 0.46), (0.58, 0.42), (0.66, 0.42), (0.67, 0.46)], (40, 42, 42))
+    pen.ellipse((0.33, 0.895), (0.07, 0.02), (208, 207, 204))
+    pen.ellipse((0.33, 0.885), (0.07, 0.02), (228, 227, 224))
+
+
+def slat_chair(pen: Pen) -> None:
+    """A white painted chair with slats in its back."""
+    for x in (0.33, 0.61):
+        pen.box(x, 0.14, x + 0.022, 0.84 if x > 0.5 else 0.86, (240, 239, 236))
+    for y in (0.16, 0.25, 0.34):
+        pen.box(0.34, y, 0.62, y + 0.04, (246, 245, 242))
+    pen.polygon([(0.32, 0.50), (0.63, 0.48), (0.72, 0.55), (0.40, 0.585)], (250, 249, 247))
+    pen.polygon([(0.40, 0.585), (0.72, 0.55), (0.72, 0.58), (0.40, 0.615)], (232, 231, 228))
+    for x, foot in ((0.41, 0.94), (0.69, 0.90)):
+        pen.box(x, 0.58, x + 0.024, foot, (236, 235, 232))
+
+
+def shelf_table(pen: Pen) -> None:
+    """Two slatted boards on thin black legs; the floor and its shadow are seen between them."""
+    for x, foot in ((0.25, 0.86), (0.40, 0.93), (0.62, 0.84), (0.78, 0.91)):
+        pen.line([(x, 0.30), (x, foot)], 0.012, (28, 27, 27))
+    for y, left in ((0.24, 0.22), (0.62, 0.24)):
+        for step in range(8):
+            x = left + 0.045 * step
+            pen.polygon([(x, y), (x + 0.032, y), (x + 0.222, y + 0.08), (x + 0.19, y + 0.08)], (198, 156, 104))
+        pen.polygon([(left + 0.19, y + 0.08), (left + 0.54, y + 0.08), (left + 0.54, y + 0.1), (left + 0.19, y + 0.1)],
+                    (170, 128, 80))  # fmt: skip
+
+
+def wicker_chair(pen: Pen) -> None:
+    """A woven shell, see-through at its rim, on thin legs."""
+    for turn in np.linspace(-0.92 * pi, -0.08 * pi, 34):
+        pen.line([(0.5, 0.56), (0.5 + 0.26 * cos(turn), 0.56 + 0.38 * sin(turn))], 0.005, (150, 112, 70))
+    for size in (0.3, 0.45, 0.6, 0.75, 0.88, 1.0):
+        turns = np.linspace(-pi, 0, 50)
+        ring = [(0.5 + 0.26 * size * cos(turn), 0.56 + 0.38 * size * sin(turn)) for turn in turns]
+        pen.line(ring, 0.012 if size == 1.0 else 0.006, (138, 100, 60))
+    pen.ellipse((0.5, 0.57), (0.26, 0.06), (214, 204, 186))
+    for top, foot in ((0.34, 0.28), (0.44, 0.42), (0.56, 0.58), (0.66, 0.72)):
+        pen.line([(top, 0.60), (foot, 0.90 if abs(top - 0.5) > 0.1 else 0.84)], 0.012, (112, 78, 46))
+
+
+def pale_sofa(pen: Pen) -> None:
+    """Light grey cloth, on a grey sweep hardly brighter than it."""
+    pen.box(0.12, 0.40, 0.88, 0.66, (206, 205, 202))
+    pen.box(0.07, 0.48, 0.16, 0.72, (194, 193, 190))
+    pen.box(0.84, 0.48, 0.93, 0.72, (194, 193, 190))
+    pen.box(0.16, 0.56, 0.50, 0.72, (216, 215, 212))
+    pen.box(0.505, 0.56, 0.84, 0.72, (216, 215, 212))
+    for x in (0.10, 0.88):
+        pen.box(x, 0.72, x + 0.016, 0.78, (150, 112, 76))
+
+
+def glass_pendant(pen: Pen) -> None:
+    """A globe of smoked glass around a bulb, on a cord that leaves the picture."""
+    pen.line([(0.5, 0.0), (0.5, 0.40)], 0.004, (34, 33, 33))
+    pen.ellipse((0.5, 0.58), (0.19, 0.19), (150, 128, 104), opacity=0.6)
+    pen.ellipse((0.5, 0.58), (0.05, 0.06), (250, 238, 210))
+    pen.box(0.475, 0.38, 0.525, 0.44, (150, 118, 62))
+
+
 DRAWN: dict[str, Callable[[Pen], None]] = {
     draw.__name__: draw
     for draw in (
@@ -237,9 +312,16 @@ DRAWN: dict[str, Callable[[Pen], None]] = {
         grey_sofa,
         black_tv_stand,
         woven_stool,
+        framed_print,
+        arc_lamp,
+        slat_chair,
+        shelf_table,
+        wicker_chair,
+        pale_sofa,
+        glass_pendant,
     )
 }
-HANGING = {"ring_mirror", "pendant"}
+HANGING = {"ring_mirror", "pendant", "framed_print", "glass_pendant"}
 
 
 def drawn(name: str, side: int) -> Subject:
