@@ -38,7 +38,7 @@ def find_doubts(pixels: Pixels, lines: Manhattan, camera: Camera, regions: Pixel
     """
     small = resize(pixels, fit_within(pixels.shape[1], pixels.shape[0], 400))
     lab = to_lab(small)
-    floor = float(is_floor(regions).mean())
+    floor, free = float(is_floor(regions).mean()), float((regions == REGION.FLOOR).mean())
     step = _sharpness(pixels)
     doubts = {
         "too_dark": _is_dark(lab),
@@ -46,7 +46,7 @@ def find_doubts(pixels: Pixels, lines: Manhattan, camera: Camera, regions: Pixel
         "upside_down": lines.pitch_deg < LOOKS_UP_DEG and lines.fit > SURE_FIT,
         "on_its_side": lies_on_its_side(pixels, lines, floor, floor_clarity),
         "outdoors": _outdoor_share(lab, lines) > OUTDOOR_SHARE or _is_no_room(lines),
-        "view_blocked": (_blocked_share(regions, camera) > BLOCKED_SHARE and floor < LITTLE_FLOOR)
+        "view_blocked": (_blocked_share(regions, camera) > BLOCKED_SHARE and free < LITTLE_FLOOR)
         or _endless_share(lab, regions, camera) > ENDLESS_SHARE,
         "no_floor": floor_clarity < LEAST_CLARITY or not _has_floor(regions, camera),
         "blurred": USELESS_STEP <= step < BLUR_STEP,
