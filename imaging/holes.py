@@ -40,6 +40,8 @@ CELL, SHADED, BETWEEN, MESHED = 40, 0.9, 0.45, 0.005
 ROUNDS, AROUND = 4, 32
 # What floats in an opening is thicker than twice this (px), and at least this share of it.
 SOLID, HELD = 4, 0.01
+# How far (share of its lightness) the hue of a shadow differs from the backdrop's at most.
+GREY = 0.1
 
 
 def like_backdrop(local: Float, pale: bool) -> Mask:
@@ -110,14 +112,19 @@ def _searched(
         if more.sum() < SMALLEST:
             break
         seeds = found | more
+        seeds |= _calm_regions(free & rest, seeds)
         found = ndimage.binary_dilation(seeds, iterations=4, mask=seeds | (rest & like_backdrop(local, pale)))
-    return _without_floating(found, rest, flooded, sharp), local
+    return _without_floating(found, rest, flooded, sharp, backdrop), local
 
 
-def _without_floating(holes: Mask, rest: Mask, flooded: Mask, sharp: Mask) -> Mask:
-    """Holes without those in which something solid floats: what holds it is no opening, like a print's white mat."""
+def _without_floating(holes: Mask, rest: Mask, flooded: Mask, sharp: Mask, backdrop: Backdrop) -> Mask:
+    """Holes without those in which something solid floats: what holds it is no opening, like a print's white mat.
+
+    A shadow seen in a hole, grey and darker than the backdrop, floats as well and is nothing solid.
+    """
     labels, count = ndimage.label(rest & ~holes, structure=np.ones((3, 3)))
-    thick = cv2.erode((labels > 0).astype(np.uint8), disk(SOLID), borderValue=0) > 0
+    shadow = backdrop.darker & (backdrop.tint < GREY)
+    thick = (cv2.erode((labels > 0).astype(np.uint8), disk(SOLID), borderValue=0) > 0) & ~shadow
     solid = np.bincount(labels[thick], minlength=count + 1) > SOLID**2
     solid[np.unique(labels[cv2.dilate(flooded.astype(np.uint8), disk(3)) > 0])] = solid[0] = False
     if not solid.any():
