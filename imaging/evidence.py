@@ -50,6 +50,7 @@ class Evidence:
         if thing.any():
             light, before, kept = _light_kept(result, room)
             thing &= ~_shows_room(result, room, thing, (light, before, kept))
+        if thing.any():
             away = _colour_away(result[thing], palette)
             # In the dark all colours are close: what the room in less light explains better is not the product's.
             shade = np.rint(to_srgb(before[thing] * kept[thing][:, None])).astype(np.uint8)

@@ -171,6 +171,12 @@ def test_a_large_photo_is_measured_like_a_small_one() -> None:
         assert found[key].value == pytest.approx(before[key].value, abs=0.03), key
 
 
+def test_a_room_in_less_light_everywhere_shows_nothing_new() -> None:
+    room = drawn_room().pixels[480:700, 100:400]
+    dimmer = (room * 0.7).astype(np.uint8)
+    assert not Evidence.of(dimmer, room, np.full((1, 3), 0.2, np.float32)).own.any()
+
+
 def test_every_break_and_every_sweep_is_meant_by_a_measure() -> None:
     kinds = {*KINDS, *(kind_of(name) for name in SWEEPS)}
     assert kinds == set(REASONS)
