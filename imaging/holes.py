@@ -36,6 +36,8 @@ SMALLEST, PALE_HOLE = 6, 500
 # The widest cell (px) of a mesh in a shadow, how dark a shadow is (share of the backdrop's lightness), how much less
 # than the wires a cell differs from what is guessed behind it, and the share of holes without which there is no mesh.
 CELL, SHADED, BETWEEN, MESHED = 40, 0.9, 0.45, 0.005
+# An opening (of at least so many px) of what stands out has a sharp rim nearly all around; a leak into a pale part not.
+OPENING, SHARP_RIM = 150, 0.89
 # How often the holes found tell more of the backdrop, and how far (px) around the product they are looked for.
 ROUNDS, AROUND = 4, 32
 # What floats in an opening is thicker than twice this (px), and at least this share of it.
@@ -114,7 +116,20 @@ def _searched(
         seeds = found | more
         seeds |= _calm_regions(free & rest, seeds)
         found = ndimage.binary_dilation(seeds, iterations=4, mask=seeds | (rest & like_backdrop(local, pale)))
+    if strong:
+        found = _without_leaks(found, rest, sharp)
     return _without_floating(found, rest, flooded, sharp, backdrop), local
+
+
+def _without_leaks(holes: Mask, rest: Mask, sharp: Mask) -> Mask:
+    """Holes without those that end somewhere in a calm or grainy surface: parts as pale as the backdrop."""
+    labels, count = ndimage.label(holes, structure=np.ones((3, 3)))
+    solid = cv2.dilate((rest & ~holes).astype(np.uint8), disk(1)) > 0
+    near = cv2.dilate(sharp.astype(np.uint8), disk(3)) > 0
+    sizes, rims, crisp = (
+        np.bincount(labels[mask], minlength=count + 1) for mask in (holes, holes & solid, holes & solid & near)
+    )
+    return np.asarray(holes & ~((sizes >= OPENING) & (crisp < SHARP_RIM * rims))[labels])
 
 
 def _without_floating(holes: Mask, rest: Mask, flooded: Mask, sharp: Mask, backdrop: Backdrop) -> Mask:

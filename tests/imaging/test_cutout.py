@@ -202,9 +202,10 @@ def test_white_on_white_is_whole_or_refused(name: str) -> None:
     assert not cutout.accepted or (found & (subject.alpha > 0.5)).sum() / (found | (subject.alpha > 0.5)).sum() > 0.9
 
 
-def test_a_print_keeps_its_white_mat_since_the_picture_cannot_float() -> None:
+@pytest.mark.parametrize(("ground", "quality", "seed"), [("white", 90, 3), ("vignette", 75, 1305)])
+def test_a_print_keeps_its_white_mat(ground: str, quality: int, seed: int) -> None:
     subject = drawn("framed_print", 900)
-    photo = set_before(subject, backdrops(900, 900)["white"], quality=90, shadow=0.4, seed=3)
+    photo = set_before(subject, backdrops(900, 900)[ground], quality=quality, shadow=0.7, seed=seed)
     found = whole_alpha(cut_out(photo), subject.alpha.shape) > 127
     assert found[180:700, 270:630].mean() > 0.98
 
