@@ -12,7 +12,7 @@ from scipy import ndimage
 from imaging.colour import fit_within, resize, to_lab
 from imaging.geometry import Camera
 from imaging.labels import REGION, is_floor, is_taken
-from imaging.turned import lies_on_its_side
+from imaging.turned import doubt_by_turning
 from imaging.vanishing import Manhattan
 
 Pixels = NDArray[np.uint8]
@@ -40,15 +40,16 @@ def find_doubts(pixels: Pixels, lines: Manhattan, camera: Camera, regions: Pixel
     lab = to_lab(small)
     floor, free = float(is_floor(regions).mean()), float((regions == REGION.FLOOR).mean())
     step = _sharpness(pixels)
+    turned = doubt_by_turning(pixels, lines, floor, floor_clarity)
     doubts = {
         "too_dark": _is_dark(lab),
         "too_blurred": step < USELESS_STEP,
         "upside_down": lines.pitch_deg < LOOKS_UP_DEG and lines.fit > SURE_FIT,
-        "on_its_side": lies_on_its_side(pixels, lines, floor, floor_clarity),
+        "on_its_side": turned == "on_its_side",
         "outdoors": _outdoor_share(lab, lines) > OUTDOOR_SHARE or _is_no_room(lines),
         "view_blocked": (_blocked_share(regions, camera) > BLOCKED_SHARE and free < LITTLE_FLOOR)
         or _endless_share(lab, regions, camera) > ENDLESS_SHARE,
-        "no_floor": floor_clarity < LEAST_CLARITY or not _has_floor(regions, camera),
+        "no_floor": turned == "no_floor" or floor_clarity < LEAST_CLARITY or not _has_floor(regions, camera),
         "blurred": USELESS_STEP <= step < BLUR_STEP,
     }
     return [code for code, found in doubts.items() if found]

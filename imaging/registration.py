@@ -5,9 +5,10 @@ Models answer in sizes of their own, shift, zoom, squeeze or tilt by a little, a
 1. Both are brought to one small canvas, so that the identity is a plain resize.
 2. Corners of the room (ORB, Rublee et al. 2011) outside of the product's surroundings give a first affine map.
 3. It is refined on textured blocks there, each laid over its counterpart by phase correlation (Kuglin and Hines 1975),
-   which does not care about brightness and contrast: once as the affine map that most agree on, then as the homography
-   that fits all of them by least squares with Tukey's weights against outliers (Beaton and Tukey 1974). A choice among
-   few blocks, and one between affine map and homography, would change with a level of noise and move far corners.
+   which does not care about brightness and contrast: an affine map, then a homography, that fit all of them by least
+   squares with Tukey's weights against outliers (Beaton and Tukey 1974). What counts as an outlier narrows round by
+   round (graduated non-convexity, Blake and Zisserman 1987): blocks along straight edges are content with many maps,
+   and would at once outvote the few at corners that know better. A choice among few blocks would change with noise.
 4. What the blocks are still apart then is the residual, whatever the map says.
 """
 
@@ -24,12 +25,14 @@ Mask = NDArray[np.bool_]
 Float = NDArray[np.float32]
 Matrix = NDArray[np.float64]
 SIDE, FEATURES, MATCH_RATIO, LEAST_MATCHES, REACH = 640, 1500, 0.8, 12, 3.0
-ROUNDS, AGREE = 4, 1.5
+# How far (px) a block may be off and still have a say, round by round: the many that lie along straight edges would
+# outvote the few at corners before the map is nearly right.
+REACHES = (24.0, 12.0, 6.0, 0.0, 0.0)
 # Blocks (px of the canvas) that have texture (levels) and give a clear peak tell how far the pictures are apart.
 BLOCK, TEXTURE, PEAK = 48, 6.0, 0.15
 # Tilts are small (per half a long side) beside what a block tells (px); a homography that moves a corner further than
 # this share of the long side from the affine map is none. Weights: steps, least scale (px), reach in scales.
-USUAL_TILT, BLOCK_ERROR, MOST_TILT = 0.02, 0.1, 0.03
+USUAL_TILT, NO_TILT, BLOCK_ERROR, MOST_TILT = 0.02, 1e-5, 0.1, 0.03
 STEPS, LEAST_SCALE, TUKEY = 8, 0.15, 4.685
 
 
@@ -109,25 +112,25 @@ def _by_corners(room: Float, picture: Float, alike: Mask) -> Matrix | None:
 def _refined(room: Float, picture: Float, start: Matrix, alike: Mask) -> Matrix | None:
     """The map that the blocks' remaining distances agree on, in a few rounds; None where too few blocks tell."""
     matrix, flat = start, start
-    for turn in range(ROUNDS):
+    for turn, reach in enumerate(REACHES):
         # Once the map is nearly right, blocks near the product tell as well: what is not the room there is an outlier.
-        ours, apart, sure = _blocks(room, picture, matrix, alike if turn < ROUNDS // 2 else np.ones_like(alike))
+        ours, apart, sure = _blocks(room, picture, matrix, alike if reach else np.ones_like(alike))
         if len(ours) < LEAST_MATCHES:
             return None
-        theirs = _moved(matrix, ours + apart)
-        if turn == 0:
-            found, _ = cv2.estimateAffine2D(ours, theirs, method=cv2.RANSAC, ransacReprojThreshold=AGREE)
-            if found is None or not np.isfinite(found).all():
-                return None
-            matrix = flat = np.vstack([found, [0.0, 0.0, 1.0]])
-        else:
-            matrix = _fitted(ours, theirs, sure, matrix, room.shape)
+        matrix = _fitted(
+            ours, _moved(matrix, ours + apart), sure, matrix, room.shape, reach, USUAL_TILT if turn else NO_TILT
+        )
+        if not np.isfinite(matrix).all():
+            return None
+        flat = flat if turn else matrix
     corners = _frame(room.shape)
     away = np.linalg.norm(_moved(flat, corners) - _moved(matrix, corners), axis=1).max()
     return matrix if away <= MOST_TILT * max(room.shape) else flat
 
 
-def _fitted(ours: Matrix, theirs: Matrix, sure: Matrix, start: Matrix, shape: tuple[int, ...]) -> Matrix:
+def _fitted(
+    ours: Matrix, theirs: Matrix, sure: Matrix, start: Matrix, shape: tuple[int, ...], least: float, tilt: float
+) -> Matrix:
     """The homography (3, 3) that leads points (N, 2) nearest to others: Gauss-Newton with Tukey's weights.
 
     `sure` (N, 2, 2) weighs a distance by the directions in which a block has texture.
@@ -142,7 +145,7 @@ def _fitted(ours: Matrix, theirs: Matrix, sure: Matrix, start: Matrix, shape: tu
         seen = np.column_stack([points @ values[:3], points @ values[3:6]]) / depth[:, None]
         rest = np.einsum("nij,nj->ni", sure, theirs - seen)
         far = np.linalg.norm(rest, axis=1)
-        reach = TUKEY * max(LEAST_SCALE, 1.4826 * float(np.median(far)))
+        reach = max(least, TUKEY * max(LEAST_SCALE, 1.4826 * float(np.median(far))))
         weight = np.clip(1.0 - (far / reach) ** 2, 0.0, None)[:, None]
         near = points / depth[:, None]
         none = np.zeros_like(near)
@@ -152,7 +155,7 @@ def _fitted(ours: Matrix, theirs: Matrix, sure: Matrix, start: Matrix, shape: tu
         ], axis=1)  # fmt: skip
         slopes = np.einsum("nij,njk->nik", sure, slopes) * weight[..., None]
         prior = np.zeros((2, 8))
-        prior[0, 6] = prior[1, 7] = BLOCK_ERROR / USUAL_TILT
+        prior[0, 6] = prior[1, 7] = BLOCK_ERROR / tilt
         wanted = np.concatenate([(rest * weight).ravel(), -prior @ values])
         values = values + np.linalg.lstsq(np.vstack([slopes.reshape(-1, 8), prior]), wanted, rcond=None)[0]
     return np.asarray(np.append(values, 1.0).reshape(3, 3) @ whole, np.float64)

@@ -82,6 +82,12 @@ def test_a_photo_by_which_nothing_can_be_placed_says_why_and_takes_no_sofa(make,
     assert {verdict.reason for verdict in verdicts} <= set(room.doubts)
 
 
+def test_a_wall_that_was_photographed_with_little_floor_is_not_taken_to_lie_on_its_side() -> None:
+    room = read(np.ascontiguousarray(drawn_room().pixels[int(0.1 * HEIGHT) : int(0.6 * HEIGHT)]))
+    assert "no_floor" in room.doubts and "on_its_side" not in room.doubts
+    assert any(verdict.accepted for verdict in judge(room, PRINT, propose(room, PRINT)))
+
+
 def test_a_slightly_blurred_room_is_only_trusted_less() -> None:
     room = read(blurred(0.004))
     assert room.doubts == ["blurred"]

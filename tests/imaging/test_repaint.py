@@ -58,9 +58,10 @@ def test_a_shifted_zoomed_tilted_and_smaller_picture_is_laid_over_the_photo() ->
     assert found.scale == pytest.approx(1.007, abs=0.006)
 
 
-def test_a_level_of_noise_moves_no_corner() -> None:
+@pytest.mark.parametrize("seed", [1, 3, 5])
+def test_a_level_of_noise_moves_no_corner(seed: int) -> None:
     picture = open_photo(answered().content, LIMITS).pixels
-    noise = np.random.default_rng(3).integers(-1, 2, picture.shape)
+    noise = np.random.default_rng(seed).integers(-1, 2, picture.shape)
     other = np.clip(picture.astype(int) + noise, 0, 255).astype(np.uint8)
     place = cv2.dilate(composed().product_mask, np.ones((161, 161), np.uint8)) > 0
     assert corner_error(register(other, ROOM, place)) < 2.0
@@ -103,7 +104,7 @@ def padded(pixels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda pixels: pixels[:, 120:840], "cropped: it shows 75 %"),
+        (lambda pixels: pixels[:, 120:840], r"cropped: it shows 7[45] %"),
         (lambda pixels: cv2.resize(pixels, (720, 720)), "distorted: its sides are stretched by 0.75"),
         (padded, "bars or added surroundings"),
         (lambda pixels: np.ascontiguousarray(pixels[::-1]), "another room"),
