@@ -6,6 +6,7 @@ from math import hypot
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.checks import FURNITURE_SHARE, check_placement
 from imaging.geometry import Camera
 from imaging.labels import REGION
 from imaging.plan import plan_of
@@ -34,6 +35,13 @@ WALL_GAPS_M = (0.08, 0.26)
 MOST_ENDS, END_GAP_M = 30, 0.12
 # Around a tap: steps (m) sideways and in depth that are tried to make a product fit, if it does not fit there.
 TAP_STEPS_M = (0.0, -0.15, 0.15, -0.35, 0.35, -0.7, 0.7)
+# What is tried, nearest first, to stand clear of things' rims, and how much of the photo's width that may move it.
+NUDGES_M = [(0.0, 0.0)] + [
+    (reach * float(np.cos(turn)), reach * float(np.sin(turn)))
+    for reach in (0.05, 0.1, 0.15)
+    for turn in np.arange(8) * np.pi / 4
+]
+NUDGE_SHARE = 0.03
 # How far (m, measured at the support) a tap may be from what carries the product: on a thing the shopper means the
 # floor right beside it; on the wall behind, the product's body may have been meant.
 BESIDE_M, BODY_M = 0.45, 1.3
@@ -43,11 +51,14 @@ WALL_COLUMNS = 25
 SQUARE_DEG = 25.0
 
 
-def floor_candidates(room: Room, product: Product, tap: Point | None) -> list[Placement]:
-    """Placements of a standing (or, from a ceiling, hanging) product wherever the photo shows its support."""
+def floor_candidates(room: Room, product: Product, tap: Point | None, aim: Point | None = None) -> list[Placement]:
+    """Placements of a standing (or, from a ceiling, hanging) product wherever the photo shows its support.
+
+    aim is where (x, z; m) the tap is taken to mean, if not the very spot.
+    """
     camera = room.camera()
     placements = []
-    for x, z, level, yaw, why in _spots(room, camera, product, tap):
+    for x, z, level, yaw, why in _spots(room, camera, product, tap, aim):
         pose = standing_pose(camera, x, z, product, yaw, level)
         if pose.box[2] - pose.box[0] < 8 or pose.box[3] - pose.box[1] < 4:
             continue
@@ -55,9 +66,9 @@ def floor_candidates(room: Room, product: Product, tap: Point | None) -> list[Pl
     return placements
 
 
-def _spots(room: Room, camera: Camera, product: Product, tap: Point | None) -> Iterator[Spot]:
+def _spots(room: Room, camera: Camera, product: Product, tap: Point | None, aim: Point | None) -> Iterator[Spot]:
     """Middles (x, z, level), yaw and a word on the place; beside a tap the rest of the room is only sampled."""
-    tapped = _tap_spots(room, product, tap)
+    tapped = _tap_spots(room, product, tap, aim)
     for x, z, level, why in tapped:
         yield x, z, level, _turns(room, product, x, z)[0], why
     for x, z, level, why in list(_grid_spots(room, camera, product))[:: 4 if tapped else 1]:
@@ -183,13 +194,48 @@ def _scale_at(room: Room, product: Product, pixel: Point) -> float:
 
 
 def _label(room: Room, at: Point) -> int:
+    return int(room.regions[_working(room, at)])
+
+
+def _working(room: Room, at: Point) -> tuple[int, int]:
+    """Row and column of the region map at a point of the photo (fractions)."""
     height, width = room.regions.shape
-    return int(room.regions[min(int(at[1] * height), height - 1), min(int(at[0] * width), width - 1)])
+    return min(int(at[1] * height), height - 1), min(int(at[0] * width), width - 1)
 
 
-def _tap_spots(room: Room, product: Product, tap: Point | None) -> list[tuple[float, float, float, str]]:
+def _carries(room: Room, at: Point, carrier: REGION) -> bool:
+    label = _label(room, at)
+    if carrier == REGION.FLOOR and label in (REGION.FURNITURE, REGION.UNDER):
+        return bool(room.occupied_behind.hidden[_working(room, at)])
+    return label == carrier
+
+
+def clear_aim(room: Room, product: Product, tap: Point) -> Point | None:
+    """Where (x, z; m) a standing product is put for a tap: the nearest place clear of other things' rims, or the tap.
+
+    A shopper does not tap to the centimetre: so little is not noticed, and an error of the reading may not matter then.
+    """
+    point = tapped_point(room, product, tap)
+    if point is None or product.mount != "floor" or product.lies_flat:
+        return point
+    camera = room.camera()
+    start = camera.project(np.array([[point[0], 0.0, point[1]]]))[0]
+    for dx, dz in NUDGES_M:
+        x, z = point[0] + dx, max(0.5, point[1] + dz)
+        if hypot(*(camera.project(np.array([[x, 0.0, z]]))[0] - start)) > NUDGE_SHARE * room.width:
+            continue
+        pose = standing_pose(camera, x, z, product, _turns(room, product, x, z)[0])
+        check = check_placement(room, product, _standing(room, camera, product, pose, ""), wished=True)
+        if check.reason is None and check.measures["in_rim"] <= FURNITURE_SHARE:
+            return x, z
+    return point
+
+
+def _tap_spots(
+    room: Room, product: Product, tap: Point | None, aim: Point | None
+) -> list[tuple[float, float, float, str]]:
     """Spots (x, z, level) at and around the tap, on the support nearest to it."""
-    point = tapped_point(room, product, tap) if tap is not None else None
+    point = aim or (tapped_point(room, product, tap) if tap is not None else None)
     if tap is None or point is None:
         return []
     x, z = point
@@ -205,8 +251,8 @@ def _tap_spots(room: Room, product: Product, tap: Point | None) -> list[tuple[fl
 
 
 def snapped(room: Room, tap: Point, carrier: REGION) -> Point:
-    """The tap (px), or the nearest pixel of its support."""
-    if _label(room, tap) == carrier or not (room.regions == carrier).any():
+    """The tap (px), or the nearest pixel of its support; what hides floor behind it is floor to a tap."""
+    if _carries(room, tap, carrier) or not (room.regions == carrier).any():
         return tap[0] * room.width, tap[1] * room.height
     height, width = room.regions.shape
     column, row = int(tap[0] * width), int(tap[1] * height)
@@ -294,4 +340,4 @@ def _hanging(room: Room, camera: Camera, product: Product, pixel: Point, why: st
     )
 
 
-__all__ = ["floor_candidates", "snapped", "tap_refusal", "tapped_point", "wall_candidates"]
+__all__ = ["clear_aim", "floor_candidates", "snapped", "tap_refusal", "tapped_point", "wall_candidates"]

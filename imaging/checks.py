@@ -56,7 +56,8 @@ def check_placement(
 ) -> Check:
     """Measures one placement; `margin_m` is the clear floor wanted around the product.
 
-    What is `wished`, by a tap on that very spot, may stand close to other things: no margin, half the safety rim.
+    What is `wished`, by a tap on that very spot, may stand close to other things and behind them: no margin, half the
+    safety rim (how much of it was needed is the measure `in_rim`), and floor that a thing hides counts as floor.
     """
     check = Check(measures={"inside": inside_share(placement)})
     if placement.mount == "wall":
@@ -178,21 +179,25 @@ def _measure_floor(
     measures, wish, wide = check.measures, margin_m is None, base
     if margin_m:
         wide = cover(room, room.camera().project(_grown(product, pose, margin_m, margin_m)))
-    measures["support"] = base.label_share(room, REGION.FLOOR)
-    measures["on_furniture"] = base.taken_share(room) + base.share(room.occupied.things)
-    measures["at_door"] = base.share(room.occupied.doors)
-    crowded = wide.taken_share(room)
+    # Who asks for a place behind a thing gets it, as far as the thing itself does not reach.
+    occupied = room.occupied_behind if wish else room.occupied
+    measures["support"] = base.label_share(room, REGION.FLOOR) + base.share(occupied.hidden)
+    measures["on_furniture"] = base.taken_share(room) - base.share(occupied.hidden) + base.share(occupied.things)
+    measures["at_door"] = base.share(occupied.doors)
+    crowded = wide.taken_share(room) - wide.share(occupied.hidden)
     check.fail("blocks_door", measures["at_door"] > DOOR_SHARE)
     close = crowded > WISHED_SHARE or measures["on_furniture"] > WISHED_RIM_SHARE
     free = max(measures["on_furniture"], crowded) <= FURNITURE_SHARE
     check.fail("overlaps_furniture", close if wish else not free)
+    if wish:
+        measures["in_rim"] = max(measures["on_furniture"], crowded)
     check.fail("not_on_support", bool(margin_m) and wide.label_share(room, REGION.FLOOR) < SUPPORT_SHARE - 0.05)
     check.fail("not_on_support", measures["support"] < SUPPORT_SHARE)
     if check.reason is None:
         # What a reading's errors may hide at the base's rim is no floor within it.
         rims = [-min(RIM_M, RIM_SHARE * side) for side in (product.width_m, product.depth_m)]
         core = cover(room, room.camera().project(_grown(product, pose, *rims)))
-        measures["core_support"] = core.label_share(room, REGION.FLOOR)
+        measures["core_support"] = core.label_share(room, REGION.FLOOR) + core.share(occupied.hidden)
         check.fail("not_on_support", measures["core_support"] < CORE_SHARE)
     if check.reason is None:
         _measure_around(check, room, pose)

@@ -1,4 +1,4 @@
-"""Floor that is seen but not free: beside things, under what overhangs, and where doors swing."""
+"""Floor that is seen but not free (beside things, under what overhangs, where doors swing), and free but not seen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from scipy import ndimage
 from imaging.colour import disk
 from imaging.geometry import Camera
 from imaging.labels import REGION, is_taken
+from imaging.tops import run_tops
 from imaging.walls import Wall, nearest_wall
 
 Float = NDArray[np.float64]
@@ -24,24 +25,35 @@ RIM_M, SWING_M, LARGEST_OVERHANG_M = 0.14, 0.75, 0.45
 LEAST_HEAD_M, HIGHEST_M, FLAT_M, FLAT_SHARE = 0.2, 1.3, 0.08, 0.4
 # What hangs no higher above the floor than this is kept as if it stood there.
 LOW_M = 0.2
+# What hides floor is at least so high (m), or so large a part of how high it looks from in front.
+LEAST_BODY_M, BODY_SHARE = 0.3, 0.5
+# Narrower things (m) hide none; between a thing and the floor behind it there may be so many pixels of neither.
+LEAST_WIDTH_M, BLUR_PX = 0.35, 4
 # Floor that ends so far (m) before a wall of such a support does not end at it.
 BEFORE_M, SURE = 0.35, 0.3
 
 
 @dataclass(frozen=True, eq=False)
 class Occupied:
-    """Floor pixels (working size) that are seen but belong to things, and those over which a door swings."""
+    """Floor pixels (working size) that belong to things, those over which a door swings, and those behind things."""
 
     things: Mask
     doors: Mask
+    hidden: Mask
 
 
-def occupied_floor(regions: NDArray[np.uint8], camera: Camera, scale: float, walls: Sequence[Wall] = ()) -> Occupied:
-    """What of the visible floor is not free; regions at working size, px = photo x scale."""
-    floor = regions == REGION.FLOOR
+def occupied_floor(
+    regions: NDArray[np.uint8], camera: Camera, scale: float, walls: Sequence[Wall] = (), hidden: Mask | None = None
+) -> Occupied:
+    """What of the floor is not free; regions at working size, px = photo x scale.
+
+    hidden: pixels of things that count as floor, by `hidden_floor`; without them only floor that is seen is looked at.
+    """
+    hidden = np.zeros(regions.shape, bool) if hidden is None else hidden
+    floor, thing = (regions == REGION.FLOOR) | hidden, is_taken(regions)
     cells, seen = _cells(floor, camera, scale)
-    thing = is_taken(regions)
-    touching = ndimage.binary_dilation(thing, structure=np.ones((3, 3))) & floor
+    # Where a thing hides the floor behind it, it is all within its outline and needs no rim.
+    touching = ndimage.binary_dilation(thing & ~hidden, structure=np.ones((3, 3))) & (regions == REGION.FLOOR)
     touching |= _ends_at_things(regions, walls, camera, scale)
     plan = _marked(cells, touching & seen)
     for across, along, radius in _overhangs(thing, touching, camera, scale):
@@ -50,7 +62,47 @@ def occupied_floor(regions: NDArray[np.uint8], camera: Camera, scale: float, wal
     below = np.zeros_like(floor)
     below[1:] = regions[:-1] == REGION.OPENING
     swing = _marked(cells, ndimage.binary_dilation(below, structure=disk(2) > 0) & floor & seen)
-    return Occupied(_within(plan, RIM_M, cells, seen), _within(swing, SWING_M, cells, seen))
+    return Occupied(_within(plan, RIM_M, cells, seen), _within(swing, SWING_M, cells, seen), hidden)
+
+
+def hidden_floor(regions: NDArray[np.uint8], camera: Camera, scale: float) -> Mask:
+    """Pixels (working size) of things behind which floor goes on, where that floor lies behind the thing's back.
+
+    The ray over the top of a body of height h meets the floor at R; its back is no farther than
+    R (1 - h / camera's height). How high the body is nobody knows, but the least that furniture is will do: what is
+    higher ends nearer.
+    """
+    thing, hidden = is_taken(regions), np.zeros(regions.shape, bool)
+    tops, feet = run_tops(thing), len(thing) - run_tops(thing[::-1])[::-1]
+    rows, columns = np.nonzero(thing & (tops > 0))
+    rising = [np.maximum(tops[rows, columns] - step, 0) for step in range(1, BLUR_PX + 1)]
+    behind = np.any([regions[row, columns] == REGION.FLOOR for row in rising], axis=0)
+    behind &= _wide(thing, camera, scale)[rows, columns]
+    rows, columns = rows[behind], columns[behind]
+
+    def away(edges: NDArray[np.floating] | NDArray[np.signedinteger]) -> Float:
+        return np.asarray(np.hypot(*camera.floor_points(np.stack([columns + 0.5, edges], axis=1) / scale).T))
+
+    beyond = away(tops[rows, columns])
+    # How high the thing would be if it had no depth.
+    looks_m = camera.height_m * (1.0 - away(feet[rows, columns]) / beyond)
+    body_m = np.minimum(LEAST_BODY_M, BODY_SHARE * looks_m)
+    hidden[rows, columns] = away(rows + 0.5) > beyond * (1.0 - body_m / camera.height_m)
+    # Slivers along its outline are no things of their own.
+    slivers = thing & (feet - tops <= BLUR_PX // 2)
+    return np.asarray(hidden | (slivers & ndimage.binary_dilation(hidden, structure=np.ones((3, 3)))))
+
+
+def _wide(thing: Mask, camera: Camera, scale: float) -> Mask:
+    """Things as wide as a body: narrow ones may be the legs of a top that has the floor's colour."""
+    near = ndimage.binary_dilation(thing, structure=np.ones((BLUR_PX + 1, BLUR_PX + 1)))
+    labels, wide = ndimage.label(near)[0] * thing, np.zeros_like(thing)
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        low, left, right = box[0].stop, box[1].start, box[1].stop
+        at = camera.floor_point((left + right) / 2 / scale, low / scale)
+        if at is not None and right - left > LEAST_WIDTH_M * camera.px_per_m(*at) * scale:
+            wide[box] |= labels[box] == label
+    return wide
 
 
 def _cells(floor: Mask, camera: Camera, scale: float) -> tuple[NDArray[np.int64], Mask]:
@@ -145,4 +197,4 @@ def _overhangs(thing: Mask, touching: Mask, camera: Camera, scale: float) -> lis
     return discs
 
 
-__all__ = ["Occupied", "occupied_floor"]
+__all__ = ["Occupied", "hidden_floor", "occupied_floor"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from imaging.candidates import floor_candidates, snapped, tap_refusal, tapped_point, wall_candidates
+from imaging.candidates import clear_aim, floor_candidates, snapped, tap_refusal, wall_candidates
 from imaging.checks import Check, check_placement
 from imaging.doubts import fatal_doubt
 from imaging.labels import REGION
@@ -59,9 +59,10 @@ def propose(
     """
     chosen = dict(params or {})
     sized = product.scaled(_scale(chosen))
-    make = wall_candidates if sized.mount == "wall" else floor_candidates
-    found = [each for each in make(room, sized, tap) if all(-1 <= side <= 2 for side in each.box)]  # near the photo
-    checks, scores = _assess(room, sized, found, _Wish.read(room, sized, tap, chosen), chosen)
+    wish, on_wall = _Wish.read(room, sized, tap, chosen), sized.mount == "wall"
+    made = wall_candidates(room, sized, tap) if on_wall else floor_candidates(room, sized, tap, wish.point)
+    found = [each for each in made if all(-1 <= side <= 2 for side in each.box)]  # near the photo
+    checks, scores = _assess(room, sized, found, wish, chosen)
     wanted = max(1, int(chosen.get("max_candidates") or limit))
     picked = _spread(scores, [check.reason is None for check in checks], wanted)
     return [_numbered(rank, sized, found[at], scores[at], checks[at]) for rank, at in enumerate(picked, start=1)]
@@ -164,7 +165,7 @@ def box_iou(first: Box, second: Box) -> float:
 
 @dataclass(frozen=True)
 class _Wish:
-    """What was asked for: where the tap is (x, z or x, y; m) on the product's support, and a part of the room."""
+    """What was asked for: what the tap means (x, z; m, or x, y; px of a wall), and a part of the room."""
 
     prefer: str
     point: tuple[float, float] | None = None
@@ -177,7 +178,7 @@ class _Wish:
         if tap is None:
             return cls(prefer)
         on_wall = product.mount == "wall"
-        point = snapped(room, tap, REGION.WALL) if on_wall else tapped_point(room, product, tap)
+        point = snapped(room, tap, REGION.WALL) if on_wall else clear_aim(room, product, tap)
         return cls(prefer, point, True, tap_refusal(room, product, tap))
 
     def away_m(self, room: Room, placement: Placement) -> float:

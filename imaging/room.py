@@ -12,7 +12,7 @@ from scipy import ndimage
 from imaging.doubts import FATAL, find_doubts
 from imaging.geometry import CEILING_M, Camera, camera_for, focal_pixels, pitch_from_horizon
 from imaging.labels import REGION, is_taken
-from imaging.occupied import Occupied, occupied_floor
+from imaging.occupied import Occupied, hidden_floor, occupied_floor
 from imaging.regions import read_regions
 from imaging.scene import support_level
 from imaging.tops import front_distances, run_tops, table_level
@@ -79,6 +79,12 @@ class Room:
     def occupied(self) -> Occupied:
         """What of the visible floor is not free."""
         return occupied_floor(self.regions, self.camera(), self.scale, self.walls)
+
+    @cached_property
+    def occupied_behind(self) -> Occupied:
+        """The same for who may stand behind things: the floor that they hide counts as floor."""
+        hidden = hidden_floor(self.regions, self.camera(), self.scale)
+        return occupied_floor(self.regions, self.camera(), self.scale, self.walls, hidden)
 
     @cached_property
     def overhead(self) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cache
 
+import cv2
 import numpy as np
 import pytest
 
@@ -128,3 +129,52 @@ def test_a_rug_may_lie_partly_under_things_and_a_stool_may_not() -> None:
     assert best_of(crowded, RUG, tap=tap)[0].contact == pytest.approx(tap, abs=1e-6)
     assert best_of(room, STOOL, tap=tap)[0].contact == pytest.approx(tap, abs=1e-6)
     assert best_of(crowded, STOOL, tap=tap)[0].contact != pytest.approx(tap, abs=1e-6)
+
+
+def with_pouf(front_m: float, depth_m: float, height_m: float = 0.4) -> Room:
+    """The drawn room with a pouf on the floor before the camera: the region map shows nothing but its outline."""
+    room = read_drawn_room()
+    regions, camera = room.regions.copy(), room.camera()
+    corners = [(x, y, z) for x in (-0.65, -0.05) for y in (0.0, height_m) for z in (front_m, front_m + depth_m)]
+    outline = cv2.convexHull(np.rint(camera.project(np.array(corners)) * room.scale).astype(np.int32))
+    cv2.fillConvexPoly(regions, outline, int(REGION.FURNITURE))
+    return replace(room, regions=regions)
+
+
+def tap_at(room: Room, x: float, z: float) -> tuple[float, float]:
+    u, v = room.camera().project(np.array([[x, 0.0, z]]))[0]
+    return float(u) / WIDTH, float(v) / HEIGHT
+
+
+def test_a_tap_behind_a_thing_is_obeyed_though_the_thing_hides_the_floor_there() -> None:
+    room = with_pouf(2.2, 0.6)
+    tap = tap_at(room, -0.35, 3.55)
+    column, row = (int(share * side) for share, side in zip(tap, room.regions.shape[::-1], strict=True))
+    assert room.regions[row, column] == REGION.FURNITURE
+    place, _ = best_of(room, STOOL, tap=tap)
+    assert place is not None and place.contact == pytest.approx(tap, abs=0.03)
+    assert not any(each.reason is None and each.measures["hides_things"] > 0.6 for each in judge(room, STOOL, [place]))
+
+
+@pytest.mark.parametrize("height_m", [0.3, 0.4, 0.8])
+def test_what_a_thing_itself_stands_on_never_counts_as_free(height_m: float) -> None:
+    room = with_pouf(2.2, 0.6, height_m)
+    rows, columns = np.nonzero(room.occupied_behind.hidden)
+    across, along = room.camera().floor_points(np.stack([columns + 0.5, rows + 0.5], axis=1) / room.scale).T
+    assert rows.size
+    assert not ((np.abs(across + 0.35) < 0.28) & (along < 2.77)).any()
+    tap = tap_at(room, -0.35, 2.6)
+    place, _ = best_of(room, STOOL, tap=tap)
+    assert place is None or place.contact != pytest.approx(tap, abs=0.03)
+
+
+def test_a_tap_just_beside_a_thing_is_moved_clear_of_it_by_centimetres() -> None:
+    room = with_pouf(2.2, 0.6)
+    moved = []
+    for x in (0.27, 0.6):
+        tap = tap_at(room, x, 2.5)
+        place, _ = best_of(room, STOOL, tap=tap)
+        assert place is not None
+        moved.append(place.contact[0] - tap[0])
+    assert 0.0 < moved[0] <= 0.03
+    assert moved[1] == pytest.approx(0.0, abs=1e-6)
