@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from imaging import matting
 from imaging.colour import disk, fit_within, resize, to_lab
@@ -26,6 +27,8 @@ SEGMENT_SIDE = 800
 BUSY_RESIDUAL, BUSY_OUTLIERS, BUSY_SHARP, TOUCHED_SHARE, CROPPED_SHARE = 1.5, 0.35, 0.012, 0.01, 0.3
 # A faint outline may be trusted where nearly all of it is sharp; faint edges follow a little less of it.
 NO_CONTRAST, WEAK_CONTRAST, LEAST_SUPPORT, WEAK_SUPPORT, FAINT_SUPPORT = 1.0, 2.5, 0.6, 0.95, 0.93
+# The longest stretch of the outline without a sharp edge, as a share of the square root of the area: a flood came in.
+GAP, FAINT_GAP = 0.34, 0.06
 SECOND_PART, LOW_RESOLUTION = 0.15, 350
 # Stray edges beyond which part of a pale product was lost, and how pale; nearer (px) JPEG's coarser hue makes its own.
 LOST_PART, PALE, CHROMA_REACH = 0.1, 5.75, 17.0
@@ -101,6 +104,7 @@ def signals_of(small: Pixels, found: Outline) -> dict[str, float]:
         "coverage": float(found.mask.mean()),
         "edge_contrast": _edge_contrast(small, found.mask),
         "edge_support": _edge_support(found),
+        "edge_gap": _edge_gap(found),
         "second_part": float(parts[1] / parts[0]) if len(parts) > 1 else 0.0,
         "marks": float(found.marks.mean()),
         "stray_edges": _stray_edges(small, found),
@@ -118,15 +122,15 @@ def warnings_of(signals: dict[str, float], longest: int) -> list[str]:
     alone = signals["second_part"] < SECOND_PART
     calm = is_calm(signals)
     touched, contrast = signals["border_touched"], signals["edge_contrast"]
-    support = WEAK_SUPPORT if contrast < WEAK_CONTRAST else LEAST_SUPPORT
+    support, gap = WEAK_SUPPORT if contrast < WEAK_CONTRAST else LEAST_SUPPORT, GAP
     if "faint_edges" in signals:
-        support = FAINT_SUPPORT
+        support, gap = FAINT_SUPPORT, FAINT_GAP
     lost = signals["stray_edges"] > LOST_PART and contrast < PALE
     rules = {
         "busy_background": not calm
         or signals["border_outliers"] > BUSY_OUTLIERS
         or touched > (CROPPED_SHARE if alone else TOUCHED_SHARE),
-        "weak_edge": contrast < NO_CONTRAST or signals["edge_support"] < support or lost,
+        "weak_edge": contrast < NO_CONTRAST or signals["edge_support"] < support or signals["edge_gap"] > gap or lost,
         "nothing_found": signals["coverage"] < 0.002,
         "touches_border": touched > 0.002,
         "several_products": not alone,
@@ -150,6 +154,15 @@ def _edge_support(found: Outline) -> float:
     edge = (solid - cv2.erode(solid, disk(1), borderValue=1)) > 0
     near = cv2.dilate(found.sharp.astype(np.uint8), disk(2)) > 0
     return float(near[edge].mean()) if edge.any() else 0.0
+
+
+def _edge_gap(found: Outline) -> float:
+    """The longest stretch of the outline without a sharp edge within 3 px, in square roots of the mask's area."""
+    solid = found.mask.astype(np.uint8)
+    edge = (solid - cv2.erode(solid, disk(1), borderValue=1)) > 0
+    near = cv2.dilate(found.sharp.astype(np.uint8), disk(3)) > 0
+    labels, count = ndimage.label(edge & ~near, structure=np.ones((3, 3)))
+    return float(np.bincount(labels.ravel())[1:].max() / np.sqrt(solid.sum())) if count else 0.0
 
 
 def _stray_edges(small: Pixels, found: Outline) -> float:

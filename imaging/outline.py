@@ -38,6 +38,9 @@ REACH, MARGIN, FAINT_MARGIN = 16, 8, 3
 GOOD_FIT = 0.6
 # How thick (px) a pale bar is at least between a hole and what is around, and a shadow's spur at most, halved.
 BAR, SPUR = 15, 5
+# A stem is at most so wide and goes on for at least so long, its foot is at most so high (shares of the product's
+# height); what leaked out of the foot has less than this share of its rim sharp.
+STEM, LONG, LOW, PLATE_RIM = 0.05, 0.15, 0.13, 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,8 @@ def find_outline(small: Pixels, faint: bool = False) -> Outline:
     sharp = sharp_edges(lab, faint)
     flooded = _flood(backdrop, sharp)
     flooded = ndimage.binary_dilation(flooded, iterations=2 * SEAM, mask=flooded | _seams(lab, backdrop, sharp))
+    plate = _plate(_without_specks(~flooded), sharp)
+    flooded &= ~plate
     local = length(lab - behind(lab, flooded))
     if backdrop.residual < GOOD_FIT:
         local = np.minimum(local, backdrop.distance)
@@ -66,10 +71,12 @@ def find_outline(small: Pixels, faint: bool = False) -> Outline:
     flooded = ndimage.binary_dilation(
         flooded, iterations=FAINT_MARGIN if faint else MARGIN, mask=flooded | like_backdrop(local, faint)
     )
+    flooded &= ~plate
     rest = ~flooded
     contrast = _rim_contrast(rest, local)
     open_parts, local = find_holes(rest, local, sharp, backdrop, lab, flooded, contrast, faint)
     open_parts |= _enclosed_shadows(rest, flooded, backdrop, sharp, lab)
+    open_parts &= ~_below_stem(_without_specks(rest))
     if faint:
         open_parts &= ~_bars(flooded, sharp)
         rest &= ~_spurs(rest & ~open_parts, backdrop)
@@ -207,6 +214,47 @@ def _slivers(rest: Mask, flooded: Mask, backdrop: Backdrop, lab: Float) -> Mask:
     sliver = (np.bincount(labels[outside], minlength=count + 1) > 0) & (sizes < 0.005 * rest.sum())
     sliver[0] = False
     return np.asarray(sliver[labels])
+
+
+def _plate(rest: Mask, sharp: Mask) -> Mask:
+    """What the flood took of a pale plate under a stem, entering where its rim is lost: up to its convex hull.
+
+    Between the feet of a star, whose sides are sharp, nothing was taken.
+    """
+    foot = rest & _below_stem(rest)
+    columns = np.arange(rest.shape[1])
+    wide = np.where(foot, columns, 0).max(axis=1) - np.where(foot, columns, rest.shape[1]).min(axis=1)
+    foot[wide < 0.5 * wide.max()] = False
+    hull = np.zeros(rest.shape, np.uint8)
+    if foot.any():
+        cv2.fillConvexPoly(hull, cv2.convexHull(cv2.findNonZero(foot.astype(np.uint8))), 1)
+    # The thin rest is shadow between the rim and its dark seam.
+    open_parts = cv2.morphologyEx(hull & ~rest.astype(np.uint8), cv2.MORPH_OPEN, disk(4))
+    labels, count = ndimage.label(open_parts)
+    border = cv2.dilate(foot.astype(np.uint8), disk(1)) > 0
+    near = cv2.dilate(sharp.astype(np.uint8), disk(1)) > 0
+    rims, crisp = (np.bincount(labels[each], minlength=count + 1) for each in (border, border & near))
+    taken = crisp < PLATE_RIM * rims
+    taken[0] = False
+    return np.asarray(ndimage.binary_dilation(taken[labels], iterations=4, mask=(hull > 0) & ~rest))
+
+
+def _below_stem(rest: Mask) -> Mask:
+    """What a stem stands on: a pale plate that the flood goes around looks like a hole, but would carry nothing."""
+    foot = np.zeros_like(rest)
+    rows = np.flatnonzero(rest.any(axis=1))
+    if not rows.size:
+        return foot
+    top, bottom = int(rows[0]), int(rows[-1])
+    height = bottom - top + 1
+    columns = np.arange(rest.shape[1])
+    left = np.where(rest, columns, rest.shape[1]).min(axis=1)
+    narrow = rest.any(axis=1) & (np.where(rest, columns, 0).max(axis=1) - left < STEM * height)
+    labels, _ = ndimage.label(narrow)
+    stems = [place[0] for place in ndimage.find_objects(labels) if place[0].stop - place[0].start > LONG * height]
+    if stems and stems[-1].start > top and bottom - stems[-1].stop < LOW * height:
+        foot[stems[-1].stop :] = True
+    return foot
 
 
 def _bars(flooded: Mask, sharp: Mask) -> Mask:

@@ -227,6 +227,19 @@ def test_a_white_chair_on_white_is_found_by_its_faint_edges() -> None:
     assert (found & truth).sum() / (found | truth).sum() > 0.9
 
 
+def test_the_pale_plate_under_a_stem_is_no_hole() -> None:
+    subject = drawn("arc_lamp", 900)
+    photo = set_before(subject, backdrops(900, 900)["off_white"], quality=85, shadow=0.7, seed=1401)
+    found, truth = whole_alpha(cut_out(photo), subject.alpha.shape) > 127, subject.alpha > 0.5
+    assert found[truth].mean() > 0.97 and found[790:820, 250:345][truth[790:820, 250:345]].mean() > 0.95
+
+
+def test_a_pale_shade_that_leaked_away_by_a_gap_in_its_rim_is_refused() -> None:
+    subject = drawn("floor_lamp", 900)
+    cutout = cut_out(set_before(subject, backdrops(900, 900)["beige_spot"], quality=85, shadow=0.35, seed=506))
+    assert "weak_edge" in cutout.warnings
+
+
 def test_no_backdrop_shines_through_at_the_edge() -> None:
     subject = drawn("spindle_chair", 700)
     rgba = cut_out(set_before(subject, backdrops(700, 700)["white"], quality=95, shadow=0.3, seed=1)).rgba
