@@ -126,30 +126,36 @@ def _ssim(shown: Pixels, wanted: Pixels, both: Float) -> float | None:
     return float(score[inside].mean())
 
 
-def seam(result: Pixels, mask: Pixels) -> float | None:
+def seam(result: Pixels, mask: Pixels, own: tuple[Float, Mask] | None = None) -> float | None:
     """Mean fringe along the outline (levels): edge pixels brighter or darker than both sides of it.
 
     Only where both sides are at hand: a leg or a pole too thin to have an inside would be its own fringe. None where
-    that is so everywhere.
+    that is so everywhere. `own` is the luma (H, W) that a pasted cutout shows there and where (H, W) that is surely the
+    product's: a print's narrow frame is no fringe.
     """
     rows, columns = np.flatnonzero((mask > 0).any(axis=1)), np.flatnonzero((mask > 0).any(axis=0))
     y0, y1 = max(0, int(rows[0]) - 12), min(mask.shape[0], int(rows[-1]) + 13)
     x0, x1 = max(0, int(columns[0]) - 12), min(mask.shape[1], int(columns[-1]) + 13)
     grey, part = luma(result[y0:y1, x0:x1]), mask[y0:y1, x0:x1]
     solid = (part > 127).astype(np.uint8)
-    three, wide, reach = (np.ones((side, side), np.uint8) for side in (3, 7, 13))
-    rim = (cv2.dilate(solid, three) - cv2.erode(solid, np.ones((5, 5), np.uint8))) > 0
+    three, wide, reach, near = (np.ones((side, side), np.uint8) for side in (3, 7, 13, 5))
+    rim = (cv2.dilate(solid, three) - cv2.erode(solid, near)) > 0
     inner, outer = cv2.erode(solid, wide), 1 - cv2.dilate(solid, wide)
     high = [_extreme(grey, side, reach, cv2.dilate, -1.0) for side in (inner, outer)]
     low = [_extreme(grey, side, reach, cv2.erode, 256.0) for side in (inner, outer)]
     known = rim & (np.minimum(*high) >= 0)
     if not known.any():
         return None
-    excess = np.maximum(grey - np.maximum(*high), 0.0) + np.maximum(np.minimum(*low) - grey, 0.0)
+    highest, lowest = np.maximum(*high), np.minimum(*low)
+    if own is not None:
+        shade, sure = (each[y0:y1, x0:x1] for each in own)
+        highest = np.maximum(highest, _extreme(shade, sure, near, cv2.dilate, -1.0))
+        lowest = np.minimum(lowest, _extreme(shade, sure, near, cv2.erode, 256.0))
+    excess = np.maximum(grey - highest, 0.0) + np.maximum(lowest - grey, 0.0)
     return float(excess[known].mean())
 
 
-def _extreme(grey: Float, where: Pixels, kernel: Pixels, reach: object, empty: float) -> Float:
+def _extreme(grey: Float, where: Pixels | Mask, kernel: Pixels, reach: object, empty: float) -> Float:
     """Largest (dilate) or smallest (erode) luma nearby among the pixels of a mask."""
     return np.asarray(reach(np.where(where > 0, grey, empty).astype(np.float32), kernel), np.float32)  # type: ignore[operator]
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.checks import inside_share
-from imaging.colour import fit_within
+from imaging.colour import fit_within, luma
 from imaging.drift import outside_change, shadow_zone, with_cast_shadow
 from imaging.evidence import changed
 from imaging.expected import as_rgba, expected_sprite, in_photo, other_side, true_height
@@ -40,6 +40,8 @@ WORKING_SIDE, CUTOUT_REACH = 1280, 1.5
 CALM_DELTA = 3.0
 # A drift (ΔE) from which on it is worth asking whether it is a shadow that falls far.
 FAINT_DRIFT = 3.0
+# Coverage from which a colour is all the product's.
+SURE_COVER = 0.98
 # Share of the silhouette that an outline has to have to be one.
 LEAST_OUTLINE = 0.6
 
@@ -213,7 +215,7 @@ def _compared(shown: _Shown, repaint: Mapping[str, Any] | None) -> list[Measure]
         "edge_blur": _edge_blur(shown, repaint),
         "place_iou": box_iou(shown.seen, wanted) if wanted else 0.0,
         "silhouette_iou": _silhouette_iou(shown.mask > 127, expected > 127),
-        "seam": seam(picture, shown.outline),
+        "seam": seam(picture, shown.outline, _own_shades(shown)),
         "contact_shadow": contact_shadow(picture, before, shown.room, shown.product, placement, shown.outline),
     }
     return [_measured(key, values[key], unit, shown.pasted) for key, unit in COMPARED]
@@ -381,6 +383,20 @@ def _detail_kept(shown: _Shown) -> float | None:
     own = np.clip(np.rint(colour), 0, 255).astype(np.uint8)
     both = np.minimum(alpha, shown.outline[y0:y1, x0:x1] / np.float32(255.0))
     return detail_kept(shown.picture[y0:y1, x0:x1], own, both)
+
+
+def _own_shades(shown: _Shown) -> tuple[Float, Mask] | None:
+    """Luma (H, W) of a pasted cutout in the picture's light, and where (H, W) that is no mixture with the room."""
+    if not shown.pasted:
+        return None
+    height, width = shown.mask.shape
+    colour, alpha = laid_out(shown.expected, (0, 0, width, height))
+    sure = alpha > SURE_COVER
+    if not sure.any():
+        return None
+    own = luma(np.clip(np.rint(colour), 0, 255).astype(np.uint8))
+    level = float(np.median(luma(shown.picture)[sure] / np.maximum(own[sure], 1.0)))
+    return own * np.float32(level), sure
 
 
 def _edge_blur(shown: _Shown, repaint: Mapping[str, Any] | None) -> float | None:

@@ -10,6 +10,7 @@ import pytest
 
 from bench.breaking import KINDS, SWEEPS, Picture
 from bench.gate import REASONS, kind_of, library_gate
+from imaging.colour import luma
 from imaging.compose import compose
 from imaging.evidence import Evidence
 from imaging.expected import expected_sprite, in_photo, other_side
@@ -246,3 +247,14 @@ def test_a_thin_dark_pole_is_no_fringe_and_a_halo_around_its_foot_is_one() -> No
     assert seam(np.where(rim[..., None] > 0, np.uint8(250), picture), mask) > 10.0
     pole = np.where(np.arange(200)[:, None] < 140, mask, 0).astype(np.uint8)
     assert seam(picture, pole) is None, "nothing of it is wide enough to have an inside"
+
+
+def test_the_narrow_frame_of_a_print_is_no_fringe_where_its_cutout_has_one() -> None:
+    picture, mask = np.full((160, 140, 3), 205, np.uint8), np.zeros((160, 140), np.uint8)
+    picture[30:130, 30:110], mask[30:130, 30:110] = 30, 255
+    picture[32:128, 32:108] = 235
+    own = luma(picture), mask > 0
+    assert (seam(picture, mask) or 0.0) > 10.0 and seam(picture, mask, own) == 0.0
+    haloed = picture.copy()
+    cv2.rectangle(haloed, (29, 29), (110, 130), (255, 255, 255), 2)
+    assert (seam(haloed, mask, own) or 0.0) > 7.0
