@@ -148,7 +148,7 @@ def seam(result: Pixels, mask: Pixels, own: tuple[Float, Mask] | None = None) ->
         return None
     highest, lowest = np.maximum(*high), np.minimum(*low)
     if own is not None:
-        shade, sure = (each[y0:y1, x0:x1] for each in own)
+        shade, sure = own[0][y0:y1, x0:x1], own[1][y0:y1, x0:x1]
         highest = np.maximum(highest, _extreme(shade, sure, near, cv2.dilate, -1.0))
         lowest = np.minimum(lowest, _extreme(shade, sure, near, cv2.erode, 256.0))
     excess = np.maximum(grey - highest, 0.0) + np.maximum(lowest - grey, 0.0)
