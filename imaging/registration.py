@@ -111,18 +111,17 @@ def _by_corners(room: Float, picture: Float, alike: Mask) -> Matrix | None:
 
 def _refined(room: Float, picture: Float, start: Matrix, alike: Mask) -> Matrix | None:
     """The map that the blocks' remaining distances agree on, in a few rounds; None where too few blocks tell."""
-    matrix, flat = start, start
+    matrix = flat = start
     for turn, reach in enumerate(REACHES):
         # Once the map is nearly right, blocks near the product tell as well: what is not the room there is an outlier.
         ours, apart, sure = _blocks(room, picture, matrix, alike if reach else np.ones_like(alike))
         if len(ours) < LEAST_MATCHES:
             return None
-        matrix = _fitted(
-            ours, _moved(matrix, ours + apart), sure, matrix, room.shape, reach, USUAL_TILT if turn else NO_TILT
-        )
+        theirs = _moved(matrix, ours + apart)
+        flat = _fitted(ours, theirs, sure, matrix, room.shape, reach, NO_TILT)
+        matrix = _fitted(ours, theirs, sure, matrix, room.shape, reach, USUAL_TILT) if turn else flat
         if not np.isfinite(matrix).all():
             return None
-        flat = flat if turn else matrix
     corners = _frame(room.shape)
     away = np.linalg.norm(_moved(flat, corners) - _moved(matrix, corners), axis=1).max()
     return matrix if away <= MOST_TILT * max(room.shape) else flat

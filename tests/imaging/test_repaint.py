@@ -104,7 +104,7 @@ def padded(pixels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda pixels: pixels[:, 120:840], r"cropped: it shows 7[45] %"),
+        (lambda pixels: pixels[:, 120:840], "cropped: it shows 75 %"),
         (lambda pixels: cv2.resize(pixels, (720, 720)), "distorted: its sides are stretched by 0.75"),
         (padded, "bars or added surroundings"),
         (lambda pixels: np.ascontiguousarray(pixels[::-1]), "another room"),
